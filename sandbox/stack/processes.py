@@ -1,0 +1,167 @@
+"""Child processes that are waited for, watched, stopped in order, and never outlive their parent."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_POLL_SECONDS = 0.03
+
+
+class StackError(Exception):
+    """Something the person at the keyboard can mend; the text says how."""
+
+
+def die_with_parent(death_signal: int = signal.SIGTERM) -> None:
+    """Ask Linux to send this process a signal when the thread that started it ends, however it ends."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+
+
+@dataclass
+class Account:
+    """Another user to run a process as. Only root can."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(kw_only=True)
+class Process:
+    """One child in a process group of its own, with its output in a log file.
+
+    ready: asked again and again until it is true; a process without it counts as ready once started.
+    stop_signal goes to the process itself, which ends its own children; whatever is left of its group after
+    stop_seconds is killed. death_signal is what the kernel sends it when the runner dies, even by SIGKILL.
+    """
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    log_path: Path
+    ready: Callable[[], bool] | None = None
+    ready_seconds: float = 30
+    stop_signal: int = signal.SIGTERM
+    death_signal: int = signal.SIGTERM
+    stop_seconds: float = 10
+    working_folder: Path | None = None
+    account: Account | None = None
+    child: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start the child and return at once. The calling thread must live as long as the child should."""
+        if self.is_running():
+            return
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        parent = os.getpid()
+
+        def in_child() -> None:
+            die_with_parent(self.death_signal)
+            if os.getppid() != parent:  # it died before the kernel was asked
+                os._exit(1)
+
+        with self.log_path.open("ab") as log:
+            self.child = subprocess.Popen(
+                list(self.argv),
+                env=dict(self.environment),
+                cwd=self.working_folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=in_child,  # noqa: PLW1509 (one system call, made by a runner without other threads)
+                user=self.account.uid if self.account else None,
+                group=self.account.gid if self.account else None,
+                extra_groups=[] if self.account else None,
+            )
+
+    def is_running(self) -> bool:
+        return self.child is not None and self.child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        if self.child is None:
+            raise StackError(f"{self.name} was never started")
+        return self.child.pid
+
+    def wait_ready(self) -> None:
+        """Return when the child is ready. Raises StackError when it ends or takes too long."""
+        deadline = time.monotonic() + self.ready_seconds
+        while True:
+            if not self.is_running():
+                raise StackError(self.epitaph())
+            if self.ready is None or self.ready():
+                return
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{self.name} was not ready after {self.ready_seconds:.0f} s. "
+                    f"Its last lines ({self.log_path}):\n{self.tail()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def send(self, number: int) -> None:
+        """Send the child a signal; one that has ended is left alone."""
+        if self.is_running():
+            os.kill(self.pid, number)
+
+    def ask_to_stop(self) -> None:
+        self.send(self.stop_signal)
+
+    def wait_stopped(self) -> None:
+        """Wait for the child to end, kill it when it is too slow, and leave nothing of its group behind."""
+        if self.child is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self.child.wait(self.stop_seconds)
+        self.kill()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        self.wait_stopped()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send the whole group a signal, SIGKILL as when the machine loses power; then wait for the child."""
+        if self.child is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, number)
+        if number == signal.SIGKILL:
+            self.child.wait()
+
+    def epitaph(self) -> str:
+        """How the child ended, with its last lines."""
+        code = self.child.returncode if self.child else None
+        how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with code {code}"
+        return f"{self.name} ended {how}. Its last lines ({self.log_path}):\n{self.tail()}"
+
+    def tail(self, line_count: int = 20) -> str:
+        """The last lines of the log, each behind the name of the process."""
+        return tail(self.log_path, name=self.name, line_count=line_count)
+
+
+def tail(path: Path, *, name: str, line_count: int = 20) -> str:
+    """The last lines of a log file, each behind a name; reads at most the last 64 KiB."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 65_536))
+            lines = log.read().decode(errors="replace").splitlines()[-line_count:]
+    except OSError as error:
+        lines = [f"(no log: {error})"]
+    return "\n".join(f"  {name} | {line}" for line in lines) or f"  {name} | (it wrote nothing)"
+
+
+def stop_in_order(stages: Sequence[Sequence[Process]]) -> None:
+    """Stop one stage after the other; those within a stage at the same time. Every step has a limit."""
+    for stage in stages:
+        for process in stage:
+            process.ask_to_stop()
+        for process in stage:
+            process.wait_stopped()
