@@ -1,0 +1,277 @@
+"""What is raised, for whom, until when, and the pages that say so.
+
+Organization  the charity; one row per installation.
+Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, currency, the words on its banner.
+Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
+Story         a page about one person or programme.
+Section       one typed part of a fund's page, in order; SectionItem is one figure, hope or picture in it.
+
+The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
+for every picture.
+"""
+
+import zoneinfo
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, validate_image_file_extension
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+
+
+def validate_time_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise ValidationError("Write a time zone such as America/New_York.") from error
+
+
+def default_presets_minor() -> list[int]:
+    return [5_000, 10_000, 25_000, 50_000, 100_000]
+
+
+class Organization(models.Model):
+    """The charity, as donors, receipts and tax advisers must read it. Always the row with id 1."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    public_name = models.CharField(max_length=120, help_text="As donors know it.")
+    legal_name = models.CharField(max_length=200, help_text="As registered; printed on receipts.")
+    ein = models.CharField(
+        "EIN", max_length=10, validators=[RegexValidator(r"^\d{2}-\d{7}$", "Write the EIN as 12-3456789.")]
+    )
+    address = models.TextField(help_text="Postal address, a line each.")
+    phone = models.CharField(max_length=40)
+    email = models.EmailField(help_text="Where donors' questions go.")
+    website = models.URLField(blank=True)
+    goods_or_services_statement = models.TextField(
+        default="No goods or services were provided in exchange for this gift.",
+        help_text="Printed on every receipt (26 USC 170(f)(8)).",
+    )
+    state_disclosures = models.TextField(blank=True, help_text="Printed at the foot of receipts.")
+    receipt_thanks = models.TextField(
+        default="Thank you for your gift.", help_text="First words of the receipt."
+    )
+    signatory_name = models.CharField(max_length=120, blank=True)
+    signatory_title = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="organization_is_the_only_one")]
+
+    def __str__(self) -> str:
+        return self.public_name
+
+    @property
+    def address_lines(self) -> list[str]:
+        return [line.strip() for line in self.address.splitlines() if line.strip()]
+
+
+class Fund(models.Model):
+    """What the money is for. Never holds sponsors' money."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=120)
+    summary = models.TextField(help_text="One or two sentences, under the name and on cards.")
+    gl_code = models.CharField("general-ledger code", max_length=40)
+    picture = models.ImageField(upload_to="funds/", blank=True, validators=[validate_image_file_extension])
+    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    position = models.PositiveSmallIntegerField(default=0)
+    is_open = models.BooleanField("takes gifts", default=True)
+
+    class Meta:
+        ordering = ["position", "name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(picture="") | ~Q(picture_alt=""),
+                name="fund_picture_has_alt",
+                violation_error_message="Describe the picture for people who cannot see it.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("fund", args=[self.slug])
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def current(self) -> "Campaign | None":
+        return self.filter(is_current=True).first()
+
+
+class Campaign(models.Model):
+    name = models.CharField(max_length=120, help_text="Such as Giving Tuesday.")
+    slug = models.SlugField(unique=True)
+    is_current = models.BooleanField(default=False, help_text="Shown at the site's first address.")
+    opens_at = models.DateTimeField()
+    closes_at = models.DateTimeField()
+    time_zone = models.CharField(max_length=60, default="America/New_York", validators=[validate_time_zone])
+    time_zone_label = models.CharField(max_length=40, default="Boston time", help_text="How pages name it.")
+    currency = models.CharField(max_length=3, default="USD", validators=[RegexValidator(r"^[A-Z]{3}$")])
+    goal_minor = models.PositiveBigIntegerField("goal, in cents", null=True, blank=True)
+    funds = models.ManyToManyField(Fund, related_name="campaigns", blank=True)
+
+    eyebrow = models.CharField(max_length=120, blank=True, help_text="Small line above the heading.")
+    heading = models.CharField(max_length=160)
+    lead = models.TextField(help_text="Two sentences under the heading.")
+    action_label = models.CharField(max_length=40, default="Support the Fund")
+    closed_heading = models.CharField(max_length=160, default="Thank you.")
+    closed_lead = models.TextField(default="The campaign has ended. Every gift still counts.")
+
+    min_gift_minor = models.PositiveBigIntegerField("smallest gift, in cents", default=500)
+    max_gift_minor = models.PositiveBigIntegerField("largest gift by card, in cents", default=5_000_000)
+    presets_minor = ArrayField(
+        models.PositiveBigIntegerField(),
+        default=default_presets_minor,
+        verbose_name="suggested gifts, in cents",
+    )
+    fee_basis_points = models.PositiveSmallIntegerField(default=290, help_text="Card cost: 290 is 2.9 %.")
+    fee_fixed_minor = models.PositiveSmallIntegerField(
+        default=30, help_text="Card cost per payment, in cents."
+    )
+    takes_gifts_early = models.BooleanField(default=True, help_text="Before the opening moment.")
+    offers_freed_match = models.BooleanField(
+        default=True, help_text="Match money that comes free is offered to earlier gifts that got less."
+    )
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(closes_at__gt=F("opens_at")),
+                name="campaign_closes_after_it_opens",
+                violation_error_message="The closing moment must come after the opening moment.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_gift_minor__gte=F("min_gift_minor")) & Q(min_gift_minor__gte=50),
+                name="campaign_gift_limits_make_sense",
+                violation_error_message="The smallest gift is at least 50 cents and at most the largest.",
+            ),
+            models.UniqueConstraint(
+                fields=["is_current"],
+                condition=Q(is_current=True),
+                name="only_one_current_campaign",
+                violation_error_message="Another campaign is the current one; take that mark off it first.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def tz(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+    def phase(self, *, now: datetime) -> str:
+        """`before`, `open` or `closed`, by the half-open window."""
+        if now < self.opens_at:
+            return "before"
+        return "open" if now < self.closes_at else "closed"
+
+    def fee_to_cover_minor(self, *, amount_minor: int) -> int:
+        """The smallest fee that leaves the whole gift after the card company took its share of gift and fee.
+
+        Rounded up to the cent, so never a cent short: fee = ceil((amount x rate + fixed) / (1 - rate)).
+        """
+        kept = 10_000 - self.fee_basis_points
+        return -(-(amount_minor * self.fee_basis_points + self.fee_fixed_minor * 10_000) // kept)
+
+
+class Story(models.Model):
+    slug = models.SlugField(unique=True)
+    title = models.CharField(max_length=160)
+    summary = models.TextField(help_text="One or two sentences, for cards.")
+    body = models.TextField(
+        help_text="Leave an empty line between paragraphs. Start a line with ## for a heading."
+    )
+    picture = models.ImageField(upload_to="stories/", blank=True, validators=[validate_image_file_extension])
+    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_caption = models.CharField(max_length=250, blank=True)
+    fund = models.ForeignKey(Fund, null=True, blank=True, on_delete=models.SET_NULL, related_name="stories")
+    is_published = models.BooleanField(default=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "title"]
+        verbose_name_plural = "stories"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(picture="") | ~Q(picture_alt=""),
+                name="story_picture_has_alt",
+                violation_error_message="Describe the picture for people who cannot see it.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("story", args=[self.slug])
+
+
+class Section(models.Model):
+    """One part of a fund's page. Which fields count depends on `kind`; the admin form says so."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", "Text: heading and paragraphs"
+        FIGURES = "figures", "Figures: a row of numbers with what they mean"
+        PICTURE = "picture", "Picture: one wide photograph with caption"
+        IMAGINE = "imagine", "Imagine: heading, list of hopes, closing paragraph"
+        STORY = "story", "Featured story: card with “read more”"
+        GALLERY = "gallery", "Gallery: pictures with captions"
+        APPEAL = "appeal", "Appeal: closing words and the button"
+
+    fund = models.ForeignKey(Fund, on_delete=models.CASCADE, related_name="sections")
+    kind = models.CharField(max_length=10, choices=Kind)
+    position = models.PositiveSmallIntegerField(default=0)
+    heading = models.CharField(max_length=160, blank=True)
+    body = models.TextField(blank=True, help_text="Leave an empty line between paragraphs.")
+    closing = models.TextField(blank=True, help_text="Words after a list.")
+    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
+    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_caption = models.CharField(max_length=250, blank=True)
+    story = models.ForeignKey(Story, null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(picture="") | ~Q(picture_alt=""),
+                name="section_picture_has_alt",
+                violation_error_message="Describe the picture for people who cannot see it.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display().split(':')[0]} {self.heading}".strip()
+
+    def clean(self) -> None:
+        if self.kind == self.Kind.STORY and self.story is None:
+            raise ValidationError({"story": "Choose the story that this part features."})
+        if self.kind == self.Kind.PICTURE and not self.picture:
+            raise ValidationError({"picture": "Choose the picture."})
+
+
+class SectionItem(models.Model):
+    section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="items")
+    position = models.PositiveSmallIntegerField(default=0)
+    title = models.CharField(max_length=80, blank=True, help_text="For figures: the number, such as 10,000+.")
+    text = models.CharField(max_length=300, blank=True)
+    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
+    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(picture="") | ~Q(picture_alt=""),
+                name="section_item_picture_has_alt",
+                violation_error_message="Describe the picture for people who cannot see it.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.text[:40]

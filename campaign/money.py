@@ -1,0 +1,75 @@
+"""Money as text and back: the only module that knows how many minor units a currency has.
+
+Everywhere else an amount is an integer in minor units (cents for USD), named `..._minor`.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
+
+LOCALE = "en_US"
+LARGEST_MINOR = 99_999_999  # Stripe's largest charge in USD
+_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d*)?|\.\d+")
+
+
+class InvalidAmount(ValueError):
+    """The text is not an amount of money; the message tells a donor what to write instead."""
+
+
+def parse_amount(text: str, *, currency: str) -> int:
+    """Read what a person typed: "1,000", "$50", "50.5", " 50 USD ".
+
+    Returns minor units, 1 to LARGEST_MINOR. Raises InvalidAmount with a sentence for the person.
+    """
+    cleaned = re.sub(r"\s+", "", text).upper().removesuffix(currency.upper())
+    cleaned = cleaned.removeprefix(get_currency_symbol(currency, locale=LOCALE))
+    if not cleaned:
+        raise InvalidAmount("Enter an amount, such as 50 or 50.25.")
+    if not _NUMBER.fullmatch(cleaned):
+        raise InvalidAmount(
+            f"“{text.strip()[:30]}” is not an amount we can read. Write it like 50 or 1,000.50."
+        )
+    precision = get_currency_precision(currency)
+    try:
+        value = Decimal(cleaned.replace(",", "")).scaleb(precision)
+    except InvalidOperation as error:  # pragma: no cover - the pattern above lets nothing else through
+        raise InvalidAmount("Enter an amount, such as 50 or 50.25.") from error
+    if value != value.to_integral_value():
+        raise InvalidAmount("That has a fraction of a cent. Use at most two decimals.")
+    if value <= 0:
+        raise InvalidAmount("Enter an amount above zero.")
+    if value > LARGEST_MINOR:
+        raise InvalidAmount(
+            f"The largest card gift is {format_amount(LARGEST_MINOR, currency=currency)}. "
+            "For more, please write or call us: we would love to help."
+        )
+    return int(value)
+
+
+@lru_cache(maxsize=4096)
+def format_amount(amount_minor: int, *, currency: str) -> str:
+    """`10320` -> `$103.20`. Always every decimal: for receipts, totals that must add up, and forms."""
+    precision = get_currency_precision(currency)
+    return format_currency(Decimal(amount_minor).scaleb(-precision), currency, locale=LOCALE)
+
+
+@lru_cache(maxsize=4096)
+def format_amount_short(amount_minor: int, *, currency: str) -> str:
+    """`10000` -> `$100`, `10050` -> `$100.50`. For headlines and buttons."""
+    text = format_amount(amount_minor, currency=currency)
+    precision = get_currency_precision(currency)
+    zeros = "." + "0" * precision
+    return text.removesuffix(zeros) if precision else text
+
+
+def plain_amount(amount_minor: int, *, currency: str) -> str:
+    """`1234567` -> `12345.67`: for spreadsheets and machine-read files."""
+    precision = get_currency_precision(currency)
+    return f"{Decimal(amount_minor).scaleb(-precision):f}"
+
+
+def decimal_amount(amount_minor: int, *, currency: str) -> Decimal:
+    """`1234567` -> `Decimal("12345.67")`: for cells that a spreadsheet adds up."""
+    return Decimal(amount_minor).scaleb(-get_currency_precision(currency))

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from campaign import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("funds/", views.funds, name="funds"),
+    path("funds/<slug:slug>/", views.fund, name="fund"),
+    path("stories/", views.stories, name="stories"),
+    path("stories/<slug:slug>/", views.story, name="story"),
+    path("match/", views.match, name="match"),
+    path("progress/", views.progress, name="progress"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

@@ -1,0 +1,331 @@
+"""Gifts, what Stripe said about them, the work that follows, and receipts.
+
+Donor         who gave, found by normalised e-mail.
+Donation      one gift: the donor's own money. `amount_minor` is the core gift, `fee_minor` the covered card cost;
+              together `total_minor` is what is charged and what the receipt says was paid.
+Designation   the part of a gift meant for one fund; they add up to `amount_minor`.
+GiftNote      the gift's history, append-only.
+StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
+FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
+Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
+ReceiptSend   each attempt to e-mail a receipt.
+
+Match money is in `matching`; a gift is known there by `match_key` and to donors by `token`.
+
+The database enforces: one live gift per form key, one gift per PaymentIntent, designations that add up (at commit),
+states that only move forward, receipts and history that are never edited.
+"""
+
+import secrets
+import uuid
+from datetime import datetime
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+
+from campaign.models import Campaign, Fund
+from donations import triggers
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+class Donor(models.Model):
+    """email: normalised (stripped, lower case). The rest is as last given."""
+
+    email = models.EmailField(unique=True, max_length=254)
+    name = models.CharField(max_length=120)
+    opted_out_at = models.DateTimeField(null=True, blank=True, help_text="No fundraising messages since.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+
+class DonationQuerySet(models.QuerySet["Donation"]):
+    def received(self) -> "DonationQuerySet":
+        """Money that came in: the only gifts that totals count."""
+        return self.filter(state=Donation.State.PAID)
+
+    def between(self, start: datetime, end: datetime) -> "DonationQuerySet":
+        return self.filter(paid_at__gte=start, paid_at__lt=end)
+
+
+class Donation(models.Model):
+    class State(models.TextChoices):
+        STARTED = "started", "Started"
+        PROCESSING = "processing", "Processing"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+        ABANDONED = "abandoned", "Not completed"
+
+    class Method(models.TextChoices):
+        CARD = "card", "Card"
+        BANK = "us_bank_account", "Bank debit"
+        WALLET = "wallet", "Wallet"
+        CHEQUE = "cheque", "Cheque"
+        CASH = "cash", "Cash"
+        OTHER = "other", "Other"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
+    donor = models.ForeignKey(Donor, on_delete=models.PROTECT, related_name="donations")
+    token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
+    form_key = models.CharField(max_length=64, help_text="Made for the form before it was sent.")
+    match_key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=10, choices=State, default=State.STARTED)
+
+    amount_minor = models.BigIntegerField(help_text="The gift itself, in cents.")
+    fee_minor = models.BigIntegerField(default=0, help_text="Card cost that the donor covers, in cents.")
+    refunded_minor = models.BigIntegerField(
+        default=0, help_text="Refunded so far, of gift and fee, in cents."
+    )
+    currency = models.CharField(max_length=3)
+    promised_match_minor = models.BigIntegerField(
+        default=0, help_text="Match that the form showed when it was sent."
+    )
+    match_shortfall_minor = models.BigIntegerField(
+        default=0, help_text="By how much the final match is below the one held, after a late payment."
+    )
+    accepted_lower_match_at = models.DateTimeField(null=True, blank=True)
+
+    donor_name = models.CharField(max_length=120)
+    donor_email = models.EmailField(max_length=254)
+    address_line1 = models.CharField(max_length=120, blank=True)
+    address_line2 = models.CharField(max_length=120, blank=True)
+    city = models.CharField(max_length=80, blank=True)
+    region = models.CharField("state", max_length=40, blank=True)
+    postal_code = models.CharField("ZIP code", max_length=16, blank=True)
+    country = models.CharField(max_length=2, blank=True, default="US")
+    hides_name = models.BooleanField(default=False)
+    hides_amount = models.BooleanField(default=False)
+
+    payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown
+    charge = models.CharField(max_length=64, blank=True)
+    method = models.CharField(max_length=16, choices=Method, blank=True)
+    method_label = models.CharField(max_length=40, blank=True, help_text="Such as Visa or Chase.")
+    method_last4 = models.CharField(max_length=4, blank=True)
+    disputed_at = models.DateTimeField(null=True, blank=True)
+
+    submitted_at = models.DateTimeField(help_text="When the form was sent; windows are judged by it.")
+    paid_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it failed or was left.")
+    asked_stripe_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DonationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["form_key"], condition=~Q(state="abandoned"), name="one_live_gift_per_form"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0) & Q(fee_minor__gte=0), name="gift_is_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_minor__gte=0)
+                & Q(refunded_minor__lte=F("amount_minor") + F("fee_minor")),
+                name="gift_refunded_within_paid",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="paid", paid_at__isnull=False) | (~Q(state="paid") & Q(paid_at=None)),
+                name="gift_paid_has_moment",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["campaign", "paid_at"], condition=Q(state="paid"), name="gift_paid"),
+            models.Index(
+                fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"
+            ),
+            models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
+        ]
+        permissions = [
+            ("view_dashboard", "Can see the staff pages"),
+            ("export_donation", "Can export gifts and receipts"),
+        ]
+        triggers = triggers.DONATION
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def get_absolute_url(self) -> str:
+        return reverse("gift", args=[self.token])
+
+    @property
+    def reference(self) -> str:
+        return f"G-{self.pk}"
+
+    @property
+    def total_minor(self) -> int:
+        return self.amount_minor + self.fee_minor
+
+    @property
+    def net_minor(self) -> int:
+        """What the donor has paid and not got back."""
+        return self.total_minor - self.refunded_minor
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (self.State.STARTED, self.State.PROCESSING)
+
+    @property
+    def public_name(self) -> str:
+        return "Anonymous" if self.hides_name else self.donor_name
+
+    @property
+    def method_text(self) -> str:
+        """`Visa ending in 4242`, `Bank debit ending in 6789`, or empty while unknown."""
+        name = self.method_label or (self.get_method_display() if self.method else "")
+        return f"{name} ending in {self.method_last4}" if self.method_last4 else name
+
+
+class Designation(models.Model):
+    donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="designations")
+    fund = models.ForeignKey(Fund, on_delete=models.PROTECT, related_name="designations")
+    amount_minor = models.BigIntegerField()
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="designation_is_positive"),
+            models.UniqueConstraint(fields=["donation", "fund"], name="one_designation_per_fund"),
+        ]
+        triggers = triggers.DESIGNATION
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} for {self.fund_id}"
+
+
+class GiftNote(models.Model):
+    """One line of a gift's history, for staff. text: a sentence; actor: donor, stripe, staff:7, system."""
+
+    donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="notes")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=40)
+    text = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["at", "id"]
+        triggers = [pgtrigger.Protect(name="notes_stay", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class StripeEvent(models.Model):
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        APPLIED = "applied"
+        IGNORED = "ignored"
+        FAILED = "failed", "waits for a person"
+
+    event_id = models.CharField(max_length=64, unique=True)
+    type = models.CharField(max_length=80)
+    api_version = models.CharField(max_length=40, blank=True)
+    livemode = models.BooleanField(default=False)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(help_text="By Stripe's clock.")
+    received_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=8, choices=State, default=State.RECEIVED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="received"), name="stripe_event_due")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
+
+
+class FollowUp(models.Model):
+    """Work owed for a gift. subject_id names the receipt for e-mails, 0 otherwise."""
+
+    class Kind(models.TextChoices):
+        RECEIPT = "receipt", "Issue the receipt"
+        EMAIL = "email", "E-mail the receipt"
+
+    class State(models.TextChoices):
+        DUE = "due"
+        DONE = "done"
+        FAILED = "failed", "waits for a person"
+
+    donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="follow_ups")
+    kind = models.CharField(max_length=8, choices=Kind)
+    subject_id = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=6, choices=State, default=State.DUE)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["donation", "kind", "subject_id"], name="work_is_owed_once"),
+        ]
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="due"), name="follow_up_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.donation_id}"
+
+
+class ReceiptCounter(models.Model):
+    """The last receipt number of a year; numbers have no gaps because the row is locked while one is used."""
+
+    year = models.PositiveSmallIntegerField(primary_key=True)
+    last_number = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.year}: {self.last_number}"
+
+
+class Receipt(models.Model):
+    """Proof of the donor's own payment. `content` holds every word and figure as issued (donations/receipts.py)."""
+
+    donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="receipts")
+    number = models.CharField(max_length=20, unique=True, help_text="Such as 2026-000123.")
+    version = models.PositiveSmallIntegerField(default=1)
+    replaces = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
+    )
+    receipt_date = models.DateField(help_text="The day of the gift in the campaign's time zone.")
+    amount_minor = models.BigIntegerField(help_text="Paid and not refunded, fee included, in cents.")
+    currency = models.CharField(max_length=3)
+    content = models.JSONField()
+    issued_at = models.DateTimeField()
+    voided_at = models.DateTimeField(null=True, blank=True)
+    void_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["donation"], condition=Q(voided_at=None), name="one_valid_receipt_per_gift"
+            ),
+        ]
+        triggers = triggers.RECEIPT
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class ReceiptSend(models.Model):
+    receipt = models.ForeignKey(Receipt, on_delete=models.PROTECT, related_name="sends")
+    to_email = models.EmailField(max_length=254)
+    message_id = models.CharField(max_length=200)
+    attempted_at = models.DateTimeField()
+    outcome = models.CharField(max_length=300, blank=True, help_text="`sent`, or what went wrong.")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.receipt_id} to {self.to_email}"

@@ -1,0 +1,70 @@
+"""What PostgreSQL itself refuses of gifts and receipts, as django-pgtrigger triggers."""
+
+import pgtrigger
+
+# Forward only; a success that comes late still counts, since the money was taken.
+DONATION = [
+    pgtrigger.FSM(
+        name="gift_moves_forward",
+        field="state",
+        transitions=[
+            ("started", "processing"),
+            ("started", "paid"),
+            ("started", "failed"),
+            ("started", "abandoned"),
+            ("processing", "paid"),
+            ("processing", "failed"),
+            ("failed", "paid"),
+            ("abandoned", "paid"),
+        ],
+    ),
+    pgtrigger.Trigger(
+        name="gift_parts_add_up",
+        operation=pgtrigger.Insert | pgtrigger.UpdateOf("amount_minor"),
+        when=pgtrigger.After,
+        timing=pgtrigger.Deferred,
+        func="""
+            IF NEW.amount_minor <> (SELECT coalesce(sum(amount_minor), 0) FROM donations_designation
+                                    WHERE donation_id = NEW.id) THEN
+                RAISE EXCEPTION 'the designations of gift % do not add up to it', NEW.id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+]
+
+DESIGNATION = [
+    pgtrigger.Trigger(
+        name="designations_add_up",
+        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+        when=pgtrigger.After,
+        timing=pgtrigger.Deferred,
+        func="""
+            IF EXISTS (SELECT 1 FROM donations_donation d WHERE d.id = coalesce(NEW.donation_id, OLD.donation_id) AND d.amount_minor <>
+                       (SELECT coalesce(sum(amount_minor), 0) FROM donations_designation
+                        WHERE donation_id = d.id)) THEN
+                RAISE EXCEPTION 'the designations of gift % do not add up to it', coalesce(NEW.donation_id, OLD.donation_id)
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+]
+
+RECEIPT = [
+    pgtrigger.Protect(name="receipts_are_not_deleted", operation=pgtrigger.Delete),
+    pgtrigger.Trigger(
+        name="receipts_are_voided_not_edited",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        func="""
+            IF OLD.voided_at IS NOT NULL OR NEW.voided_at IS NULL
+               OR (to_jsonb(NEW) - 'voided_at' - 'void_reason') <> (to_jsonb(OLD) - 'voided_at' - 'void_reason') THEN
+                RAISE EXCEPTION 'receipt % is never edited; void and replace it', OLD.number
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+]

@@ -1,0 +1,34 @@
+from django.contrib.auth import views as auth_views
+from django.urls import path
+
+from donations.views import finance, gifts, give, staff, webhooks
+
+urlpatterns = [
+    path("give/", give.give, name="give"),
+    path("give/match/", give.match_line, name="give-match"),
+    path("gifts/<str:token>/", gifts.gift, name="gift"),
+    path("gifts/<str:token>/pay/", gifts.pay, name="gift-pay"),
+    path("gifts/<str:token>/go-on/", gifts.go_on, name="gift-go-on"),
+    path("gifts/<str:token>/change/", gifts.change, name="gift-change"),
+    path("gifts/<str:token>/intent/", gifts.intent, name="gift-intent"),
+    path("gifts/<str:token>/status/", gifts.status, name="gift-status"),
+    path("gifts/<str:token>/receipt.pdf", gifts.receipt_pdf, name="gift-receipt"),
+    path("webhooks/stripe/", webhooks.stripe_webhook, name="stripe-webhook"),
+    path("staff/", staff.today, name="staff-today"),
+    path("staff/figures/", staff.figures, name="staff-figures"),
+    path("staff/gifts/", staff.gifts, name="staff-gifts"),
+    path("staff/gifts/<int:pk>/", staff.gift, name="staff-gift"),
+    path("staff/pools/", staff.pools, name="staff-pools"),
+    path("staff/receipts/", finance.receipts, name="staff-receipts"),
+    path("staff/exports/", finance.exports, name="staff-exports"),
+    path("staff/exports/gifts.<str:kind>", finance.export_gifts, name="staff-export-gifts"),
+    path("staff/exports/receipts.<str:kind>", finance.export_receipts, name="staff-export-receipts"),
+    path(
+        "staff/login/",
+        auth_views.LoginView.as_view(
+            template_name="donations/staff_login.html", redirect_authenticated_user=True
+        ),
+        name="staff-login",
+    ),
+    path("staff/logout/", auth_views.LogoutView.as_view(), name="staff-logout"),
+]

@@ -1,0 +1,153 @@
+"""Who gets how much: pure arithmetic, no database, no Django (design 3.2).
+
+Base pools, in order of priority and then id, each take part of the gift that no earlier base pool has covered.
+Bonus pools match the whole gift on top. Integers throughout: minor units in, minor units out, rounded down.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+BASE, BONUS = "base", "bonus"
+
+
+class Bound(StrEnum):
+    """What kept a pool from giving more to a part of a gift: the reason a person is shown."""
+
+    GIFT = "gift"  # it matched all that was left to match: nothing kept it back
+    RATIO = "ratio"  # the ratio rounds down to no cent
+    COVERED = "covered"  # earlier pools covered all
+    WINDOW = "window"
+    MINIMUM = "minimum"
+    OTHER_FUND = "other_fund"
+    OFFLINE = "offline"
+    PAUSED = "paused"
+    LOCKED = "locked"
+    CAP_PER_GIFT = "cap_per_gift"
+    CAP_PER_DONOR = "cap_per_donor"
+    RAN_OUT = "ran_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a gift meant for one fund. amount_minor > 0, without covered fees."""
+
+    fund: Hashable
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """One pool's terms and what it has at this moment, from one donor's point of view. Money in minor units.
+
+    ratio: match per unit of gift as (match, gift). funds: None means all. opens_at, closes_at: a half-open
+    window, None means no bound. donor_used_minor: what this donor had from the pool before.
+    """
+
+    id: int
+    free_minor: int
+    ratio: tuple[int, int] = (1, 1)
+    min_gift_minor: int = 0
+    cap_per_gift_minor: int | None = None
+    cap_per_donor_minor: int | None = None
+    donor_used_minor: int = 0
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    funds: frozenset[Hashable] | None = None
+    priority: int = 100
+    layer: str = BASE
+    paused: bool = False
+    locked: bool = False
+    offline_gifts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one pool gives to one part of a gift, and what bound it. match_minor >= 0."""
+
+    part_index: int
+    pool_id: int
+    match_minor: int
+    bound: Bound
+
+
+def consider(
+    *, parts: Sequence[Part], submitted_at: datetime, offline: bool, pools: Sequence[PoolState]
+) -> list[Share]:
+    """Every pool's answer to every part, the empty ones too: the explanation of a match.
+
+    Ordered by part, then base pools before bonus pools, then priority, then id. Deterministic. The sum of
+    match_minor over a pool is at most its free money, its cap per gift and what its cap per donor leaves.
+    """
+    ordered = sorted(pools, key=lambda pool: (pool.layer == BONUS, pool.priority, pool.id))
+    gift_minor = sum(part.amount_minor for part in parts)
+    given = dict.fromkeys((pool.id for pool in ordered), 0)
+    shares = []
+    for index, part in enumerate(parts):
+        uncovered = part.amount_minor
+        for pool in ordered:
+            closed = _closed_by(
+                pool, part=part, gift_minor=gift_minor, submitted_at=submitted_at, offline=offline
+            )
+            open_minor = part.amount_minor if pool.layer == BONUS else uncovered
+            match, bound = (
+                (0, closed) if closed else _match(pool, open_minor=open_minor, given_minor=given[pool.id])
+            )
+            shares.append(Share(index, pool.id, match, bound))
+            given[pool.id] += match
+            if pool.layer == BASE:
+                uncovered -= covered_by(match, ratio=pool.ratio)
+    return shares
+
+
+def allocate(
+    *, parts: Sequence[Part], submitted_at: datetime, offline: bool, pools: Sequence[PoolState]
+) -> list[Share]:
+    """The shares that hold money: consider() without the empty ones."""
+    shares = consider(parts=parts, submitted_at=submitted_at, offline=offline, pools=pools)
+    return [share for share in shares if share.match_minor]
+
+
+def covered_by(match_minor: int, *, ratio: tuple[int, int]) -> int:
+    """The smallest part of a gift, in minor units, that earns this match at this ratio."""
+    per_match, per_gift = ratio
+    return -(-match_minor * per_gift // per_match)
+
+
+def kept_after_refund(allocation_minor: int, *, gift_minor: int, refunded_minor: int) -> int:
+    """What an allocation keeps after refunds of refunded_minor in total on a gift of gift_minor (design 3.6)."""
+    return allocation_minor * (gift_minor - min(refunded_minor, gift_minor)) // gift_minor
+
+
+def _closed_by(
+    pool: PoolState, *, part: Part, gift_minor: int, submitted_at: datetime, offline: bool
+) -> Bound | None:
+    if pool.paused:
+        return Bound.PAUSED
+    if pool.locked:
+        return Bound.LOCKED
+    if offline and not pool.offline_gifts:
+        return Bound.OFFLINE
+    if (pool.opens_at and submitted_at < pool.opens_at) or (pool.closes_at and submitted_at >= pool.closes_at):
+        return Bound.WINDOW
+    if pool.funds is not None and part.fund not in pool.funds:
+        return Bound.OTHER_FUND
+    return Bound.MINIMUM if gift_minor < pool.min_gift_minor else None
+
+
+def _match(pool: PoolState, *, open_minor: int, given_minor: int) -> tuple[int, Bound]:
+    """The least of what the terms and the money allow, and which of them it was."""
+    if open_minor <= 0:
+        return 0, Bound.COVERED
+    per_match, per_gift = pool.ratio
+    wanted = open_minor * per_match // per_gift
+    limits = [(wanted, Bound.GIFT if wanted else Bound.RATIO)]
+    if pool.cap_per_gift_minor is not None:
+        limits.append((pool.cap_per_gift_minor - given_minor, Bound.CAP_PER_GIFT))
+    if pool.cap_per_donor_minor is not None:
+        left_minor = pool.cap_per_donor_minor - pool.donor_used_minor - given_minor
+        limits.append((left_minor, Bound.CAP_PER_DONOR))
+    limits.append((pool.free_minor - given_minor, Bound.RAN_OUT))
+    least, bound = min(limits, key=lambda limit: limit[0])
+    return max(least, 0), bound

@@ -1,0 +1,217 @@
+"""What PostgreSQL itself refuses in the ledger, as django-pgtrigger triggers; models.py says the rules in words.
+
+The one trigger that writes is `post`: inserting an entry *is* moving the money. It takes the pool's row lock,
+gives the entry its place in the chain and moves the cached balances, so a balance without an entry, or an entry
+without its effect, cannot exist.
+"""
+
+import pgtrigger
+
+_POST = """
+    SELECT * INTO STRICT pool FROM matching_matchpool WHERE id = NEW.pool_id FOR NO KEY UPDATE;
+    IF NEW.currency <> pool.currency THEN
+        RAISE EXCEPTION 'ledger: entry in % for pool % in %', NEW.currency, pool.id, pool.currency
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF (NEW.seq <> 0 AND NEW.seq <> pool.head_seq + 1) OR (NEW.prev_hash <> '' AND NEW.prev_hash <> pool.head_hash) THEN
+        RAISE EXCEPTION 'ledger: entry does not continue the chain of pool %', pool.id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.allocation_id IS NOT NULL THEN
+        SELECT * INTO STRICT allocation FROM matching_allocation WHERE id = NEW.allocation_id FOR UPDATE;
+        IF allocation.pool_id <> NEW.pool_id THEN
+            RAISE EXCEPTION 'ledger: allocation % is not of pool %', allocation.id, NEW.pool_id
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reason IN ('hold', 'commit', 'release', 'expire') AND NEW.amount_minor <> allocation.amount_minor THEN
+            RAISE EXCEPTION 'ledger: % must move the whole allocation %', NEW.reason, allocation.id
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reason <> 'hold' AND NOT EXISTS (
+            SELECT 1 FROM matching_ledgerentry
+            WHERE allocation_id = NEW.allocation_id
+              AND reason = CASE WHEN NEW.reason IN ('reverse', 'restore') THEN 'commit' ELSE 'hold' END
+        ) THEN
+            RAISE EXCEPTION 'ledger: % of allocation % comes before its time', NEW.reason, allocation.id
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reason = 'reverse' THEN
+            UPDATE matching_allocation SET reversed_minor = reversed_minor + NEW.amount_minor WHERE id = allocation.id;
+        ELSIF NEW.reason = 'restore' THEN
+            UPDATE matching_allocation SET reversed_minor = reversed_minor - NEW.amount_minor WHERE id = allocation.id;
+        END IF;
+    END IF;
+    NEW.seq := pool.head_seq + 1;
+    NEW.prev_hash := pool.head_hash;
+    NEW.entry_hash := encode(sha256(convert_to(concat_ws('|', NEW.pool_id, NEW.seq, NEW.from_account, NEW.to_account,
+        NEW.amount_minor, NEW.currency, NEW.reason, NEW.reference, NEW.actor,
+        to_char(NEW.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), NEW.prev_hash), 'UTF8')), 'hex');
+    UPDATE matching_matchpool SET
+        limit_minor = limit_minor + CASE 'pledged' WHEN NEW.from_account THEN NEW.amount_minor
+                                                   WHEN NEW.to_account THEN -NEW.amount_minor ELSE 0 END,
+        free_minor = free_minor + CASE 'free' WHEN NEW.to_account THEN NEW.amount_minor
+                                              WHEN NEW.from_account THEN -NEW.amount_minor ELSE 0 END,
+        held_minor = held_minor + CASE 'held' WHEN NEW.to_account THEN NEW.amount_minor
+                                              WHEN NEW.from_account THEN -NEW.amount_minor ELSE 0 END,
+        matched_minor = matched_minor + CASE 'matched' WHEN NEW.to_account THEN NEW.amount_minor
+                                                       WHEN NEW.from_account THEN -NEW.amount_minor ELSE 0 END,
+        head_seq = NEW.seq,
+        head_hash = NEW.entry_hash
+    WHERE id = NEW.pool_id;
+    RETURN NEW;
+"""
+
+_REFUSE = """
+    RAISE EXCEPTION 'ledger: {message}' USING ERRCODE = 'check_violation';
+"""
+
+
+def _refusal(message: str) -> str:
+    return _REFUSE.format(message=message)
+
+
+def immutable(noun: str) -> list[pgtrigger.Trigger]:
+    """Rows of this table are written once: no update, delete or truncate."""
+    return [
+        pgtrigger.Trigger(
+            name=f"{noun}_never_change",
+            operation=pgtrigger.Update | pgtrigger.Delete,
+            when=pgtrigger.Before,
+            func=_refusal(f"{noun} are never changed or deleted"),
+        ),
+        pgtrigger.Trigger(
+            name=f"{noun}_are_never_truncated",
+            operation=pgtrigger.Truncate,
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            func=_refusal(f"{noun} are never truncated"),
+        ),
+    ]
+
+
+ENTRY = [
+    *immutable("entries"),
+    pgtrigger.Trigger(
+        name="post",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.Before,
+        declare=[("pool", "matching_matchpool%ROWTYPE"), ("allocation", "matching_allocation%ROWTYPE")],
+        func=_POST,
+    ),
+]
+
+POOL = [
+    pgtrigger.Trigger(
+        name="pool_starts_empty",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.Before,
+        condition=pgtrigger.Q(new__limit_minor__gt=0)
+        | pgtrigger.Q(new__free_minor__gt=0)
+        | pgtrigger.Q(new__held_minor__gt=0)
+        | pgtrigger.Q(new__matched_minor__gt=0)
+        | pgtrigger.Q(new__head_seq__gt=0),
+        func=_refusal("a pool starts empty; money comes in by an entry"),
+    ),
+    pgtrigger.Trigger(
+        name="pool_balances_move_by_entries",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        condition=pgtrigger.AnyChange(
+            "limit_minor",
+            "free_minor",
+            "held_minor",
+            "matched_minor",
+            "head_seq",
+            "head_hash",
+            "currency",
+            "campaign",
+        ),
+        func="""
+            IF pg_trigger_depth() < 2 OR NEW.head_seq <> OLD.head_seq + 1
+               OR NEW.currency <> OLD.currency OR NEW.campaign_id <> OLD.campaign_id THEN
+                RAISE EXCEPTION 'ledger: the balances of pool % move only by entries', OLD.id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+]
+
+RESERVATION = [
+    pgtrigger.Trigger(
+        name="reservations_are_not_deleted",
+        operation=pgtrigger.Delete,
+        when=pgtrigger.Before,
+        func=_refusal("reservations are never deleted"),
+    ),
+    pgtrigger.Trigger(
+        name="reservation_starts_held",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.Before,
+        condition=~pgtrigger.Q(new__state="held"),
+        func=_refusal("a reservation starts as a hold"),
+    ),
+    pgtrigger.Trigger(
+        name="reservation_resolves_once",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        condition=~pgtrigger.Q(old__state="held"),
+        func=_refusal("this hold is already resolved"),
+    ),
+    pgtrigger.Trigger(
+        name="reservation_keeps_its_gift",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        condition=pgtrigger.AnyChange(
+            "campaign", "reference", "key", "donor_key", "amount_minor", "parts", "is_offline", "submitted_at"
+        ),
+        func=_refusal("the gift of a reservation never changes"),
+    ),
+    pgtrigger.Trigger(
+        name="reservation_resolution_is_posted",
+        operation=pgtrigger.UpdateOf("state"),
+        when=pgtrigger.After,
+        timing=pgtrigger.Deferred,
+        condition=~pgtrigger.Q(new__state="held"),
+        declare=[("expected", "TEXT")],
+        func="""
+            expected := CASE NEW.state WHEN 'committed' THEN 'commit' WHEN 'released' THEN 'release' ELSE 'expire' END;
+            IF EXISTS (
+                SELECT 1 FROM matching_allocation a WHERE a.reservation_id = NEW.id AND NOT EXISTS (
+                    SELECT 1 FROM matching_ledgerentry e WHERE e.allocation_id = a.id AND e.reason = expected)
+            ) THEN
+                RAISE EXCEPTION 'ledger: reservation % is % without its entries', NEW.reference, NEW.state
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+]
+
+ALLOCATION = [
+    pgtrigger.Trigger(
+        name="allocations_change_by_entries",
+        operation=pgtrigger.Update | pgtrigger.Delete,
+        when=pgtrigger.Before,
+        func="""
+            IF TG_OP = 'DELETE' OR pg_trigger_depth() < 2 OR (NEW.reservation_id, NEW.pool_id, NEW.terms_id,
+                NEW.part_index, NEW.fund_id, NEW.amount_minor) IS DISTINCT FROM (OLD.reservation_id, OLD.pool_id,
+                OLD.terms_id, OLD.part_index, OLD.fund_id, OLD.amount_minor) THEN
+                RAISE EXCEPTION 'ledger: allocations never change' USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    pgtrigger.Trigger(
+        name="allocation_is_held_by_an_entry",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.After,
+        timing=pgtrigger.Deferred,
+        func="""
+            IF NOT EXISTS (SELECT 1 FROM matching_ledgerentry WHERE allocation_id = NEW.id AND reason = 'hold') THEN
+                RAISE EXCEPTION 'ledger: allocation % has no hold entry', NEW.id USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+]
