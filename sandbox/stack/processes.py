@@ -13,6 +13,8 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+# In every child's environment: the folder of its run, by which a later run finds what was left over.
+FOLDER_VARIABLE = "TWOFOLD_RUN"
 _POLL_SECONDS = 0.03
 
 
@@ -55,6 +57,7 @@ class Process:
     working_folder: Path | None = None
     account: Account | None = None
     child: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _log_start: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start the child and return at once. The calling thread must live as long as the child should."""
@@ -69,6 +72,7 @@ class Process:
                 os._exit(1)
 
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             self.child = subprocess.Popen(
                 list(self.argv),
                 env=dict(self.environment),
@@ -92,10 +96,14 @@ class Process:
             raise StackError(f"{self.name} was never started")
         return self.child.pid
 
-    def wait_ready(self) -> None:
-        """Return when the child is ready. Raises StackError when it ends or takes too long."""
+    def wait_ready(self, *, check: Callable[[], None] = lambda: None) -> None:
+        """Return when the child is ready. Raises StackError when it ends or takes too long.
+
+        check: called while waiting; raises to give up.
+        """
         deadline = time.monotonic() + self.ready_seconds
         while True:
+            check()
             if not self.is_running():
                 raise StackError(self.epitaph())
             if self.ready is None or self.ready():
@@ -136,6 +144,12 @@ class Process:
         if number == signal.SIGKILL:
             self.child.wait()
 
+    def has_logged(self, text: str) -> bool:
+        """Whether the log holds this text since the last start."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return text.encode() in log.read()
+
     def epitaph(self) -> str:
         """How the child ended, with its last lines."""
         code = self.child.returncode if self.child else None
@@ -156,12 +170,3 @@ def tail(path: Path, *, name: str, line_count: int = 20) -> str:
     except OSError as error:
         lines = [f"(no log: {error})"]
     return "\n".join(f"  {name} | {line}" for line in lines) or f"  {name} | (it wrote nothing)"
-
-
-def stop_in_order(stages: Sequence[Sequence[Process]]) -> None:
-    """Stop one stage after the other; those within a stage at the same time. Every step has a limit."""
-    for stage in stages:
-        for process in stage:
-            process.ask_to_stop()
-        for process in stage:
-            process.wait_stopped()

@@ -7,7 +7,7 @@ from pathlib import Path
 import redis
 
 from sandbox.stack.ports import HOST
-from sandbox.stack.processes import Process, StackError
+from sandbox.stack.processes import FOLDER_VARIABLE, Process, StackError
 
 
 def valkey(*, port: int, folder: Path, log_path: Path) -> Process:
@@ -15,11 +15,12 @@ def valkey(*, port: int, folder: Path, log_path: Path) -> Process:
 
     It refuses writes when memory is full (noeviction): a broker that evicts loses acknowledged tasks.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder = folder / "valkey"
+    own_folder.mkdir(parents=True, exist_ok=True)
     options = {
         "port": str(port),
         "bind": HOST,
-        "dir": str(folder),
+        "dir": str(own_folder),
         "save": "",
         "appendonly": "no",
         "maxmemory-policy": "noeviction",
@@ -32,7 +33,7 @@ def valkey(*, port: int, folder: Path, log_path: Path) -> Process:
     return Process(
         name="valkey",
         argv=argv,
-        environment={"PATH": os.defpath, "LC_ALL": "C"},
+        environment={"PATH": os.defpath, "LC_ALL": "C", FOLDER_VARIABLE: str(folder)},
         log_path=log_path,
         ready=lambda: answers(f"redis://{HOST}:{port}/0"),
         stop_seconds=5,

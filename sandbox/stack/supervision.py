@@ -1,0 +1,95 @@
+"""Starting processes, watching them, and stopping them in order, whatever ends the run."""
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sandbox.stack.processes import Process, StackError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Who depends on whom: the first asks nothing of the last.
+STOP_ORDER = (("web",), ("worker", "beat"), ("sandbox", "inbox"), ("valkey",), ("postgres",))
+_WATCH_SECONDS = 0.2
+
+
+class Interrupted(Exception):  # noqa: N818 (what happened; not an error)
+    """Ctrl-C, or another request to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Supervision:
+    """The processes of one run. Use `supervision()`: it stops them all when its block ends."""
+
+    def __init__(self) -> None:
+        self.started: list[Process] = []
+        self.received: list[int] = []
+
+    def check(self) -> None:
+        """Raise Interrupted when a signal has asked the run to stop."""
+        if self.received:
+            raise Interrupted(self.received[0])
+
+    def start(self, *processes: Process) -> None:
+        """Start processes together and return when all are ready. Raises StackError when one is not."""
+        for process in processes:
+            self.check()
+            self.started.append(process)
+            process.start()
+        for process in processes:
+            process.wait_ready(check=self.check)
+
+    def finish(self, *steps: Process) -> None:
+        """Run steps together to their end. Raises StackError when one fails."""
+        for step in steps:
+            self.check()
+            step.start()
+        try:
+            while any(step.is_running() for step in steps):
+                self.check()
+                time.sleep(0.02)
+        finally:
+            for step in steps:
+                step.kill()
+        for step in steps:
+            if step.child is None or step.child.returncode != 0:
+                raise StackError(step.epitaph())
+
+    def watch(self) -> None:
+        """Wait. Raises Interrupted when asked to stop, StackError when a process has ended by itself."""
+        while True:
+            self.check()
+            for process in self.started:
+                if not process.is_running():
+                    raise StackError(process.epitaph())
+            time.sleep(_WATCH_SECONDS)
+
+    def stop(self) -> None:
+        """Stop everything, in order. Every step has a limit, so it ends; later signals do not hurry it."""
+        stop_in_order([[process for process in self.started if process.name in stage] for stage in STOP_ORDER])
+        self.started.clear()
+
+
+@contextmanager
+def supervision() -> Iterator[Supervision]:
+    """Take over the signals that ask to stop, and stop every process at the end, however the block ends."""
+    run = Supervision()
+    before = {number: signal.signal(number, lambda received, _: run.received.append(received)) for number in SIGNALS}
+    try:
+        yield run
+    finally:
+        run.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_in_order(stages: Sequence[Sequence[Process]]) -> None:
+    """Stop one stage after the other; those within a stage at the same time."""
+    for stage in stages:
+        for process in stage:
+            process.ask_to_stop()
+        for process in stage:
+            process.wait_stopped()
