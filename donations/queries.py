@@ -1,0 +1,171 @@
+"""Figures about gifts: each has one query, for public pages and for staff alike.
+
+Raised is the donors' own money that came in and stayed: paid gifts, without covered fees, less what was refunded of
+the gift itself (a refund takes the gift first and the covered fee last, design 3.6). Match money is never in it. A
+gift refunded in full is no longer counted as a gift. A refund lowers the figures of the day on which the gift was paid.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import BigIntegerField, Case, Count, DecimalField, F, OuterRef, Q, Subquery, Sum, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce, Floor, Greatest
+
+from donations.models import Designation, Donation
+
+_WIDE = DecimalField(max_digits=40, decimal_places=0)
+
+
+@dataclass(frozen=True)
+class Totals:
+    raised_minor: int = 0
+    gift_count: int = 0
+    donor_count: int = 0
+
+
+@dataclass(frozen=True)
+class PublicGift:
+    """A paid gift as the public may see it. amount_minor and match_minor: None when the donor hides the amount."""
+
+    name: str
+    amount_minor: int | None
+    match_minor: int | None
+    currency: str
+    fund_names: tuple[str, ...]
+    paid_at: datetime | None
+
+
+def gift_left_minor(prefix: str = "") -> Combinable:
+    """The part of the gift itself that was not refunded: amount less refunds, never below zero."""
+    return Greatest(F(f"{prefix}amount_minor") - F(f"{prefix}refunded_minor"), 0)
+
+
+def split_left(*, parts_minor: Sequence[int], refunded_minor: int) -> list[int]:
+    """What each designation keeps after refunds of `refunded_minor` in total on the gift.
+
+    In proportion, in whole minor units, by running totals in the order of the designations, so that the parts add up
+    exactly to what is left of the gift. Refunds beyond the gift itself took the covered fee and change nothing here.
+    """
+    amount_minor = sum(parts_minor)
+    left_minor = max(amount_minor - refunded_minor, 0)
+    shares, so_far = [], 0
+    for part_minor in parts_minor:
+        before = so_far * left_minor // amount_minor
+        so_far += part_minor
+        shares.append(so_far * left_minor // amount_minor - before)
+    return shares
+
+
+def _paid(*, campaign_id: int, start: datetime | None, end: datetime | None, prefix: str = "") -> Q:
+    wanted = Q((f"{prefix}campaign_id", campaign_id), (f"{prefix}state", Donation.State.PAID))
+    if start is not None:
+        wanted &= Q((f"{prefix}paid_at__gte", start))
+    if end is not None:
+        wanted &= Q((f"{prefix}paid_at__lt", end))
+    return wanted
+
+
+def totals(*, campaign_id: int, start: datetime | None = None, end: datetime | None = None) -> Totals:
+    """Raised, gifts and donors of a campaign; of those paid in `[start, end)` when given. One query."""
+    standing = Q(refunded_minor__lt=F("amount_minor"))
+    row = Donation.objects.filter(_paid(campaign_id=campaign_id, start=start, end=end)).aggregate(
+        raised_minor=Coalesce(Sum(gift_left_minor()), 0, output_field=BigIntegerField()),
+        gift_count=Count("pk", filter=standing),
+        donor_count=Count("donor_id", filter=standing, distinct=True),
+    )
+    return Totals(**{name: int(value) for name, value in row.items()})
+
+
+def _designation_left_minor() -> Case:
+    """split_left() in SQL; the running total is looked up only for gifts with refunds."""
+    until_here = (
+        Designation.objects.filter(
+            Q(position__lt=OuterRef("position")) | Q(position=OuterRef("position"), pk__lt=OuterRef("pk")),
+            donation_id=OuterRef("donation_id"),
+        )
+        .order_by()
+        .values("donation_id")
+        .annotate(sum_minor=Sum("amount_minor"))
+        .values("sum_minor")
+    )
+    before = Coalesce(Subquery(until_here), 0, output_field=BigIntegerField())
+    left, amount = Cast(gift_left_minor("donation__"), _WIDE), Cast(F("donation__amount_minor"), _WIDE)
+    share = Floor((before + F("amount_minor")) * left / amount) - Floor(before * left / amount)
+    return Case(
+        When(donation__refunded_minor=0, then=F("amount_minor")),
+        default=Cast(share, BigIntegerField()),
+        output_field=BigIntegerField(),
+    )
+
+
+def fund_totals(*, campaign_id: int, start: datetime | None = None, end: datetime | None = None) -> dict[int, Totals]:
+    """Raised, gifts and donors for each fund that got any, by fund id; they add up to totals().raised_minor.
+
+    A gift for two funds counts as a gift for each. One query.
+    """
+    rows = (
+        Designation.objects.filter(
+            _paid(campaign_id=campaign_id, start=start, end=end, prefix="donation__"),
+            donation__refunded_minor__lt=F("donation__amount_minor"),
+        )
+        .order_by()
+        .annotate(left_minor=_designation_left_minor())
+        .values("fund_id")
+        .annotate(
+            raised_minor=Sum("left_minor"),
+            gift_count=Count("donation_id"),
+            donor_count=Count("donation__donor_id", distinct=True),
+        )
+        .values_list("fund_id", "raised_minor", "gift_count", "donor_count")
+    )
+    return {fund_id: Totals(int(raised), gifts, donors) for fund_id, raised, gifts, donors in rows}
+
+
+def recent_public_gifts(*, campaign_id: int, fund_id: int | None = None, limit: int = 12) -> list[PublicGift]:
+    """The newest paid gifts, newest first, 0..limit, as their donors let the public see them.
+
+    With fund_id only gifts for that fund, and of each only the part for it. Gifts refunded in full are left out.
+    A donor who hides the amount hides the match too, since one tells the other. Two queries and the match's.
+    """
+    found = (
+        Donation.objects.filter(_paid(campaign_id=campaign_id, start=None, end=None))
+        .filter(refunded_minor__lt=F("amount_minor"))
+        .prefetch_related("designations__fund")
+        .order_by("-paid_at", "-pk")
+    )
+    if fund_id is not None:
+        found = found.filter(designations__fund_id=fund_id)
+    gifts = list(found[:limit])
+    match_minor = _match_by_gift(gifts, fund_id=fund_id)
+    return [_public_gift(gift, match_minor=match_minor.get(gift.pk, 0), fund_id=fund_id) for gift in gifts]
+
+
+def _match_by_gift(gifts: Iterable[Donation], *, fund_id: int | None) -> dict[int, int]:
+    from matching.queries import gift_matches  # noqa: PLC0415
+
+    by_key = {gift.match_key: gift.pk for gift in gifts if not gift.hides_amount}
+    return {
+        by_key[key]: sum(line[2] for line in match.lines if fund_id in (None, line[1]))
+        for key, match in gift_matches(keys=by_key).items()
+        if match.state == "committed"
+    }
+
+
+def _public_gift(gift: Donation, *, match_minor: int, fund_id: int | None) -> PublicGift:
+    parts = sorted(gift.designations.all(), key=lambda part: (part.position, part.pk))
+    left = split_left(parts_minor=[part.amount_minor for part in parts], refunded_minor=gift.refunded_minor)
+    shown = [
+        (part.fund.name, left_minor)
+        for part, left_minor in zip(parts, left, strict=True)
+        if fund_id in (None, part.fund_id)
+    ]
+    return PublicGift(
+        name=gift.public_name,
+        amount_minor=None if gift.hides_amount else sum(left_minor for _, left_minor in shown),
+        match_minor=None if gift.hides_amount else match_minor,
+        currency=gift.currency,
+        fund_names=tuple(name for name, _ in shown),
+        paid_at=gift.paid_at,
+    )

@@ -1,0 +1,126 @@
+"""Who on the staff may do what: two groups, kept in code, and the decorator that asks for a right.
+
+development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools and writes the pages.
+finance      sees the day, gifts, donors and pools, receipts, and exports them; changes no page and no pool.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+P = ParamSpec("P")
+
+_SEES_GIFTS = (
+    "donations.view_dashboard",
+    "donations.view_donation",
+    "donations.view_donor",
+    "donations.view_designation",
+    "donations.view_giftnote",
+    "donations.view_stripeevent",
+    "donations.view_followup",
+    "donations.change_followup",
+    "matching.view_sponsor",
+    "matching.view_matchpool",
+    "matching.view_poolterms",
+    "matching.view_reservation",
+    "matching.view_allocation",
+    "matching.view_ledgerentry",
+)
+_SETS_UP_POOLS = (
+    "matching.add_sponsor",
+    "matching.change_sponsor",
+    "matching.add_matchpool",
+    "matching.change_matchpool",
+)
+_WRITES_PAGES = (
+    "campaign.view_organization",
+    "campaign.change_organization",
+    *(
+        f"campaign.{verb}_{model}"
+        for model in ("campaign", "fund", "story", "section", "sectionitem")
+        for verb in ("view", "add", "change")
+    ),
+    *(f"campaign.delete_{model}" for model in ("story", "section", "sectionitem")),
+)
+_KEEPS_BOOKS = ("donations.view_receipt", "donations.view_receiptsend", "donations.export_donation")
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "development": (*_SEES_GIFTS, *_SETS_UP_POOLS, *_WRITES_PAGES),
+    "finance": (*_SEES_GIFTS, *_KEEPS_BOOKS),
+}
+
+# What a person is told when the right is missing: "Your log-in has no right to ...".
+RIGHTS = {
+    "donations.view_dashboard": "see the staff pages",
+    "donations.view_donation": "see gifts",
+    "donations.change_followup": "try follow-up work again",
+    "matching.view_matchpool": "see match pools",
+    "matching.change_matchpool": "change match pools",
+    "donations.view_receipt": "see the list of receipts",
+    "donations.export_donation": "export gifts and receipts",
+}
+
+
+@transaction.atomic
+def ensure_groups(**_signal: object) -> None:
+    """Make the two groups, each with exactly the rights above. Runs after every migration; safe to repeat.
+
+    A right given to one of these groups by hand is taken away again: make a group of your own for other needs.
+    """
+    known = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.filter(
+            content_type__app_label__in=["campaign", "matching", "donations"]
+        ).values_list("pk", "content_type__app_label", "codename")
+    }
+    for name, rights in GROUPS.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        group.permissions.set([known[right] for right in rights if right in known])
+
+
+def needs(
+    right: str,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+]:
+    """Only people with this right see the view: others log in first, or read which right they lack (403).
+
+    A refreshing part of a page (htmx) gets a notice to log in instead of a redirect, which htmx would follow
+    and paste into the page.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                if request.headers.get("HX-Request"):
+                    return _log_in_notice(request)
+                asked_for = request.get_full_path() if request.method == "GET" else reverse("staff-today")
+                return redirect_to_login(asked_for)
+            if not request.user.has_perm(right):
+                return _refusal(request, right)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _log_in_notice(request: HttpRequest) -> HttpResponse:
+    # 200, not 401: htmx ignores the bodies of 4xx answers. Polling goes on, so logging in elsewhere mends the page.
+    return render(request, "donations/_staff_log_in_notice.html")
+
+
+def _refusal(request: HttpRequest, right: str) -> HttpResponse:
+    context = {"right": RIGHTS[right], "groups": list(request.user.groups.values_list("name", flat=True))}
+    return render(request, "donations/staff_403.html", context, status=403)
