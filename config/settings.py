@@ -75,6 +75,11 @@ DATABASES["default"].update(
     CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=600),
     CONN_HEALTH_CHECKS=True,
 )
+# Nobody waits long for a lock: a donor gets an answer, and a stuck transaction lets go of what it holds.
+LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=2500)
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
+    f"-c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout=60000"
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -132,7 +137,6 @@ STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=12.0)
 
 HOLD_SECONDS = env.int("HOLD_SECONDS", default=900)
-LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=2500)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -87,13 +87,9 @@ def consider(
     for index, part in enumerate(parts):
         uncovered = part.amount_minor
         for pool in ordered:
-            closed = _closed_by(
-                pool, part=part, gift_minor=gift_minor, submitted_at=submitted_at, offline=offline
-            )
+            closed = _closed_by(pool, part=part, gift_minor=gift_minor, submitted_at=submitted_at, offline=offline)
             open_minor = part.amount_minor if pool.layer == BONUS else uncovered
-            match, bound = (
-                (0, closed) if closed else _match(pool, open_minor=open_minor, given_minor=given[pool.id])
-            )
+            match, bound = (0, closed) if closed else _match(pool, open_minor=open_minor, given_minor=given[pool.id])
             shares.append(Share(index, pool.id, match, bound))
             given[pool.id] += match
             if pool.layer == BASE:
@@ -120,9 +116,7 @@ def kept_after_refund(allocation_minor: int, *, gift_minor: int, refunded_minor:
     return allocation_minor * (gift_minor - min(refunded_minor, gift_minor)) // gift_minor
 
 
-def _closed_by(
-    pool: PoolState, *, part: Part, gift_minor: int, submitted_at: datetime, offline: bool
-) -> Bound | None:
+def _closed_by(pool: PoolState, *, part: Part, gift_minor: int, submitted_at: datetime, offline: bool) -> Bound | None:
     if pool.paused:
         return Bound.PAUSED
     if pool.locked:

@@ -22,7 +22,7 @@ import operator
 import secrets
 import uuid
 from datetime import datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -95,6 +95,9 @@ class MatchPool(models.Model):
     leftover = models.CharField(max_length=5, choices=Leftover, default=Leftover.GIVEN)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    current_terms = models.ForeignKey(
+        "PoolTerms", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
     limit_minor = models.BigIntegerField(default=0, editable=False)
     free_minor = models.BigIntegerField(default=0, editable=False)
     held_minor = models.BigIntegerField(default=0, editable=False)
@@ -121,7 +124,14 @@ class MatchPool(models.Model):
     @property
     def terms(self) -> "PoolTerms":
         """The newest version. Raises PoolTerms.DoesNotExist for a pool that was never opened."""
-        return self.terms_versions.latest("version")
+        if self.current_terms_id is None:
+            raise PoolTerms.DoesNotExist(f"{self} has no terms yet")
+        return terms_by_id(self.current_terms_id)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Paused by staff, or halted by the ledger check: gives no new match."""
+        return self.is_paused or bool(self.halted_reason)
 
 
 class PoolTerms(models.Model):
@@ -140,9 +150,7 @@ class PoolTerms(models.Model):
     cap_per_donor_minor = models.PositiveBigIntegerField(null=True, blank=True)
     opens_at = models.DateTimeField(null=True, blank=True)
     closes_at = models.DateTimeField(null=True, blank=True)
-    fund_ids = ArrayField(
-        models.BigIntegerField(), default=list, blank=True, help_text="None named means all."
-    )
+    fund_ids = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="None named means all.")
     priority = models.PositiveIntegerField(default=100, help_text="Lower comes first.")
     layer = models.CharField(max_length=5, choices=Layer, default=Layer.BASE)
     offline_gifts = models.BooleanField(default=True)
@@ -153,9 +161,7 @@ class PoolTerms(models.Model):
         ordering = ["pool_id", "version"]
         constraints = [
             models.UniqueConstraint(fields=["pool", "version"], name="one_row_per_version_of_terms"),
-            models.CheckConstraint(
-                condition=Q(ratio_match__gt=0) & Q(ratio_gift__gt=0), name="terms_ratio_positive"
-            ),
+            models.CheckConstraint(condition=Q(ratio_match__gt=0) & Q(ratio_gift__gt=0), name="terms_ratio_positive"),
             models.CheckConstraint(
                 condition=Q(opens_at=None) | Q(closes_at=None) | Q(closes_at__gt=F("opens_at")),
                 name="terms_window_is_not_empty",
@@ -184,6 +190,12 @@ class PoolTerms(models.Model):
             paused=stopped,
             offline_gifts=self.offline_gifts,
         )
+
+
+@lru_cache(maxsize=512)
+def terms_by_id(terms_id: int) -> PoolTerms:
+    """One version of terms, remembered: such a row never changes."""
+    return PoolTerms.objects.get(pk=terms_id)
 
 
 class ReservationQuerySet(models.QuerySet["Reservation"]):
@@ -228,8 +240,7 @@ class Reservation(models.Model):
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="reservation_amount_is_positive"),
             models.CheckConstraint(
-                condition=Q(state="held", resolved_at=None)
-                | (~Q(state="held") & Q(resolved_at__isnull=False)),
+                condition=Q(state="held", resolved_at=None) | (~Q(state="held") & Q(resolved_at__isnull=False)),
                 name="reservation_resolved_has_moment",
             ),
         ]
@@ -258,9 +269,7 @@ class Allocation(models.Model):
     part_index = models.PositiveSmallIntegerField()
     fund_id = models.BigIntegerField(help_text="The fund of that part of the gift.")
     amount_minor = models.BigIntegerField()
-    reversed_minor = models.BigIntegerField(
-        default=0, help_text="Taken back by refunds; the ledger writes it."
-    )
+    reversed_minor = models.BigIntegerField(default=0, help_text="Taken back by refunds; the ledger writes it.")
 
     class Meta:
         ordering = ["id"]

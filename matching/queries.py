@@ -1,0 +1,200 @@
+"""What others may read of the match. No function here writes or locks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet, Sum
+
+from campaign.models import Campaign, Fund
+from matching import wording
+from matching.allocation import Part, consider
+from matching.holds import donor_used
+from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_by_id
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """A pool as the public and staff see it. Money in minor units; lapsed holds are counted as free."""
+
+    pool: MatchPool
+    terms: PoolTerms
+    sponsor_name: str
+    sentence: str
+    leftover_sentence: str
+    state: str
+    state_text: str
+    limit_minor: int
+    matched_minor: int
+    held_minor: int
+    free_minor: int
+
+    @property
+    def opens_at(self) -> datetime | None:
+        return self.terms.opens_at
+
+    @property
+    def closes_at(self) -> datetime | None:
+        return self.terms.closes_at
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a gift sent now would get: a forecast, not a promise. sponsor_names: in order, 0..n."""
+
+    match_minor: int
+    sponsor_names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchLine:
+    sponsor_name: str
+    fund_id: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiftMatch:
+    """One gift's match as it stands. match_minor: what it gives now, after reversals, nothing when it lapsed.
+
+    original_minor: what was held at first. held: still standing and not lapsed at the moment of asking.
+    """
+
+    reference: str
+    state: str
+    match_minor: int
+    original_minor: int
+    held_until: datetime
+    submitted_at: datetime
+    lines: list[MatchLine]
+    explanation: list[list]
+    campaign_id: int
+    parts: list[list[int]]
+
+    @property
+    def sponsor_names(self) -> list[str]:
+        return list(dict.fromkeys(line.sponsor_name for line in self.lines))
+
+    def is_held_at(self, now: datetime) -> bool:
+        return self.state == Reservation.State.HELD and now < self.held_until
+
+    @property
+    def reasons(self) -> list[str]:
+        """One sentence for each pool and part that was considered, in order."""
+        return explain(self)
+
+
+def pool_figures(*, campaign: Campaign, now: datetime) -> list[PoolFigures]:
+    """Every opened pool of a campaign, by layer, priority and id: three queries however many there are."""
+    pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+    lapsed = _lapsed_by_pool(pools, now=now)
+    funds = Fund.objects.in_bulk()
+    figures = [_figures(pool, campaign=campaign, funds=funds, lapsed=lapsed.get(pool.pk, 0), now=now) for pool in pools]
+    return sorted(figures, key=lambda row: (row.terms.layer, row.terms.priority, row.pool.pk))
+
+
+def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime, donor_key: str = "") -> Quote:
+    """What a gift of these parts (fund id, amount in minor units) would be matched with if it were sent now."""
+    wanted = [Part(fund_id, amount_minor) for fund_id, amount_minor in parts if amount_minor > 0]
+    pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+    lapsed = _lapsed_by_pool(pools, now=now)
+    used = donor_used(donor_key=donor_key, pool_ids=[pool.pk for pool in pools])
+    states = [
+        pool.terms.state(
+            free_minor=pool.free_minor + lapsed.get(pool.pk, 0),
+            donor_used_minor=used.get(pool.pk, 0),
+            stopped=pool.is_stopped,
+        )
+        for pool in pools
+    ]
+    shares = [s for s in consider(parts=wanted, submitted_at=now, offline=False, pools=states) if s.match_minor]
+    names = {pool.pk: pool.sponsor.display_name for pool in pools}
+    sponsors = list(dict.fromkeys(names[share.pool_id] for share in shares))
+    return Quote(match_minor=sum(share.match_minor for share in shares), sponsor_names=sponsors)
+
+
+def gift_match(*, key: UUID) -> GiftMatch | None:
+    """The newest reservation of one gift, or None when nothing was ever held for it."""
+    return gift_matches(keys=[key]).get(key)
+
+
+def gift_matches(*, keys: Iterable[UUID]) -> dict[UUID, GiftMatch]:
+    """The newest reservation of each of these gifts: two queries however many there are."""
+    reservations = (
+        Reservation.objects.filter(key__in=list(keys))
+        .order_by("key", "-id")
+        .distinct("key")
+        .prefetch_related("allocations__pool__sponsor")
+    )
+    return {reservation.key: _gift_match(reservation) for reservation in reservations}
+
+
+def explain(match: GiftMatch) -> list[str]:
+    """Why the gift was matched like this, from the terms as they stood: a sentence for each pool and part."""
+    campaign = Campaign.objects.get(pk=match.campaign_id)
+    funds = Fund.objects.in_bulk()
+    pools = MatchPool.objects.filter(campaign=campaign).select_related("sponsor").in_bulk()
+    versions = {
+        (row.pool_id, row.version): row
+        for row in PoolTerms.objects.filter(pool_id__in={considered[1] for considered in match.explanation})
+    }
+    sentences = []
+    for part_index, pool_id, version, match_minor, bound in match.explanation:
+        fund = funds.get(match.parts[part_index][0])
+        sentence = wording.reason_text(
+            bound=bound,
+            sponsor_name=pools[pool_id].sponsor.display_name,
+            fund_name=fund.name if fund else "its fund",
+            terms=versions[pool_id, version],
+            campaign=campaign,
+        )
+        gave = wording.format_amount_short(match_minor, currency=campaign.currency)
+        sentences.append(f"{gave} from {sentence}")
+    return sentences
+
+
+def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:
+    terms = terms_by_id(pool.current_terms_id or 0)
+    free = pool.free_minor + lapsed
+    state = wording.state_of(pool=pool, terms=terms, free_minor=free, now=now)
+    return PoolFigures(
+        pool=pool,
+        terms=terms,
+        sponsor_name=pool.sponsor.display_name,
+        sentence=wording.terms_sentence(pool=pool, terms=terms, campaign=campaign, funds=funds),
+        leftover_sentence=wording.leftover_sentence(pool),
+        state=state,
+        state_text=wording.state_text(state=state, terms=terms, campaign=campaign),
+        limit_minor=pool.limit_minor,
+        matched_minor=pool.matched_minor,
+        held_minor=pool.held_minor - lapsed,
+        free_minor=free,
+    )
+
+
+def _lapsed_by_pool(pools: QuerySet[MatchPool], *, now: datetime) -> dict[int, int]:
+    rows = (
+        Allocation.objects.filter(
+            pool__in=pools, reservation__state=Reservation.State.HELD, reservation__held_until__lte=now
+        )
+        .values("pool_id")
+        .annotate(lapsed_minor=Sum("amount_minor"))
+    )
+    return {row["pool_id"]: row["lapsed_minor"] for row in rows}
+
+
+def _gift_match(reservation: Reservation) -> GiftMatch:
+    allocations = list(reservation.allocations.all())
+    return GiftMatch(
+        reference=reservation.reference,
+        state=reservation.state,
+        match_minor=reservation.match_minor,
+        original_minor=sum(row.amount_minor for row in allocations),
+        held_until=reservation.held_until,
+        submitted_at=reservation.submitted_at,
+        lines=[MatchLine(row.pool.sponsor.display_name, row.fund_id, row.kept_minor) for row in allocations],
+        explanation=reservation.explanation,
+        campaign_id=reservation.campaign_id,
+        parts=reservation.parts,
+    )

@@ -1,0 +1,9 @@
+from celery import shared_task
+
+from campaign.clock import database_now
+from matching import holds
+
+
+@shared_task
+def expire_lapsed_holds() -> int:
+    return holds.expire_lapsed(now=database_now())
