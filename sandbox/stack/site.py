@@ -60,7 +60,7 @@ class Site:
     def sandbox(self, port: int, *, webhook_url: str) -> Process:
         """The stand-in for Stripe, with the keys that the site uses."""
         arguments = ["sandbox.stripe", "--port", str(port), "--webhook-url", webhook_url]
-        arguments += ["--webhook-secret", self.environment["STRIPE_WEBHOOK_SECRET"].partition(",")[0]]
+        arguments += ["--webhook-secret", self.environment["STRIPE_WEBHOOK_SECRET"]]
         arguments += ["--secret-key", self.environment["STRIPE_SECRET_KEY"]]
         arguments += ["--publishable-key", self.environment["STRIPE_PUBLISHABLE_KEY"]]
         process = self._python("sandbox", ["-u", "-m", *arguments])

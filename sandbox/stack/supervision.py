@@ -13,7 +13,7 @@ STOP_ORDER = (("web",), ("worker", "beat"), ("sandbox", "inbox"), ("valkey",), (
 _WATCH_SECONDS = 0.2
 
 
-class Interrupted(Exception):  # noqa: N818 (what happened; not an error)
+class Interrupted(Exception):
     """Ctrl-C, or another request to stop."""
 
     def __init__(self, number: int) -> None:

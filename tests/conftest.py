@@ -1,0 +1,141 @@
+"""What all tests share: real servers, clean tables, the site as processes, a browser."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+
+if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+    sys.exit(
+        "twofold: the tests need PostgreSQL and Valkey of their own. Run `make test`, or for some of them:\n"
+        "         .venv/bin/python -m sandbox.stack run -- .venv/bin/python -m pytest tests/..."
+    )
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+django.setup()
+
+from django.core.cache import cache  # noqa: E402 (needs the settings)
+
+from sandbox import browser as chromium  # noqa: E402
+from tests.database import current_url, let_flush_pass_triggers  # noqa: E402
+from tests.pages import browser, open_page, page, page_errors  # noqa: E402, F401 (fixtures)
+from tests.site import RunningSite  # noqa: E402
+
+_ROOT = Path(__file__).resolve().parent.parent
+_RECORD = pytest.StashKey[Path]()
+_SITE = pytest.StashKey[RunningSite]()
+_CONTRACT = pytest.StashKey[str]()
+_CONTRACT_SECONDS = 300
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they ask for, and leave the browser's out where that was asked for."""
+    without_browser = pytest.mark.skip(reason="SKIP_BROWSER is set")
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "browser" in fixtures:
+            item.add_marker(pytest.mark.browser)
+        if "site" in fixtures:
+            item.add_marker(pytest.mark.site)
+        if chromium.is_skipped() and item.get_closest_marker("browser"):
+            item.add_marker(without_browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the last lines of the site's processes under a test that used them and failed."""
+    report = yield
+    if report.failed:
+        item.failed = True
+        site = item.session.stash.get(_SITE, None)
+        if site and {"site", "stripe_sandbox"} & set(getattr(item, "fixturenames", ())):
+            report.sections += [(f"{name}, last lines", lines) for name, lines in site.tails()]
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_passes_triggers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        let_flush_pass_triggers(patch.setattr)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    yield
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def _running_site(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[RunningSite]:
+    folder = tmp_path_factory.mktemp("site")
+    record = folder / "stripe-record.jsonl"
+    request.session.stash[_RECORD] = record
+    with django_db_blocker.unblock():
+        running = RunningSite(database_url=current_url(), folder=folder, record=record)
+    request.session.stash[_SITE] = running
+    yield running
+    running.shut_down()
+
+
+@pytest.fixture
+def site(transactional_db: None, _running_site: RunningSite) -> Iterator[RunningSite]:
+    """The whole site, running and clean, on the test's database."""
+    _running_site.reset()
+    yield _running_site
+    _running_site.quiet()
+
+
+@pytest.fixture
+def stripe_sandbox(_running_site: RunningSite, settings: Any) -> Iterator[RunningSite]:
+    """The Stripe sandbox alone, for tests that call Stripe from their own process."""
+    _running_site.ensure("sandbox")
+    _running_site.reset_sandbox()
+    settings.STRIPE_API_BASE = _running_site.sandbox_url
+    yield _running_site
+    _running_site.reset_sandbox()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hold everything said to and by the Stripe sandbox in this run against Stripe's own description."""
+    record = session.stash.get(_RECORD, None)
+    if record is None or not record.exists():
+        return
+    command = [sys.executable, "-m", "sandbox.stripe.contract", str(record)]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_CONTRACT_SECONDS, check=False)
+    failed = done.returncode != 0
+    report = pytest.TestReport(
+        nodeid="the contract with Stripe, over the whole run",
+        location=("sandbox/stripe/contract.py", 0, "contract"),
+        keywords={},
+        outcome="failed" if failed else "passed",
+        longrepr=(done.stdout + done.stderr) if failed else None,
+        when="call",
+    )
+    session.config.hook.pytest_runtest_logreport(report=report)
+    if failed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    session.stash[_CONTRACT] = done.stdout.strip()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say loudly what was not tested."""
+    session = terminalreporter._session
+    said = session.stash.get(_CONTRACT, "") if session else ""
+    if said:
+        terminalreporter.write_sep("-", "the contract with Stripe")
+        terminalreporter.write_line(said)
+    if chromium.is_skipped():
+        terminalreporter.write_sep("!", "SKIP_BROWSER IS SET: NO TEST USED A BROWSER", red=True)

@@ -1,0 +1,58 @@
+"""Emptying tables between tests, although the ledger's triggers refuse it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError, connection
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+_TRIES = 5
+_DEADLOCK, _LOCK_TIMEOUT = "40P01", "55P03"
+
+
+def let_flush_pass_triggers(patch: Callable[[type, str, Any], None]) -> None:
+    """Make Django's flush (after each test with real transactions) work on tables that refuse TRUNCATE.
+
+    In the flush's own transaction our triggers on the tables are put to sleep and woken again, so nobody else ever
+    meets a table without them. A worker still busy with the last test may deadlock with the flush: it is tried again.
+    """
+    sql_flush, execute = DatabaseOperations.sql_flush, DatabaseOperations.execute_sql_flush
+
+    def sql_flush_past_triggers(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
+        statements = sql_flush(self, style, tables, **options)
+        guarded = [self.quote_name(table) for table in _tables_with_triggers()] if statements else []
+        return [
+            *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in guarded),
+            *statements,
+            *(f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in guarded),
+        ]
+
+    def execute_again_on_deadlock(self: DatabaseOperations, statements: list[str]) -> None:
+        for remaining in reversed(range(_TRIES)):
+            try:
+                execute(self, statements)
+            except OperationalError as error:
+                code = getattr(error.__cause__, "sqlstate", None)
+                if code not in {_DEADLOCK, _LOCK_TIMEOUT} or not remaining:
+                    raise
+            else:
+                return
+
+    patch(DatabaseOperations, "sql_flush", sql_flush_past_triggers)
+    patch(DatabaseOperations, "execute_sql_flush", execute_again_on_deadlock)
+
+
+def _tables_with_triggers() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+            " WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace ORDER BY 1"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def current_url() -> str:
+    """The address of the test database, for processes beside this one."""
+    settings = connection.settings_dict
+    password = f":{settings['PASSWORD']}" if settings["PASSWORD"] else ""
+    return f"postgres://{settings['USER']}{password}@{settings['HOST']}:{settings['PORT'] or 5432}/{settings['NAME']}"

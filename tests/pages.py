@@ -1,0 +1,91 @@
+"""Pages in a real browser, which fail their test when they report an error of their own."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from sandbox import browser as chromium
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+class PageErrors:
+    """What the pages of one test have complained about: console errors and uncaught exceptions."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self._expected: list[str] = []
+
+    def expect(self, pattern: str) -> None:
+        """Let errors that match this regular expression pass, in this test."""
+        self._expected.append(pattern)
+
+    def watch(self, context: BrowserContext) -> None:
+        context.on("weberror", lambda error: self.seen.append(f"uncaught: {error.error}"))
+        context.on("console", self._note)
+
+    def unexpected(self) -> list[str]:
+        return [text for text in self.seen if not any(re.search(pattern, text) for pattern in self._expected)]
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error":
+            self.seen.append(f"console: {message.text} ({message.location.get('url', '')})")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for the whole run."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium.ensure(), args=chromium.arguments())
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page_errors() -> PageErrors:
+    """Say `page_errors.expect("404")` before the page complains about something that the test wants."""
+    return PageErrors()
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, page_errors: PageErrors, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """Call it for a page of a visitor of their own: a phone unless `viewport=DESKTOP`, any option of a new context.
+
+    At the end of the test an error of any page fails it. A failed test leaves a screenshot of each page.
+    """
+    contexts: list[BrowserContext] = []
+
+    def opened(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": PHONE, "locale": "en-US", **options})
+        context.set_default_timeout(10_000)
+        page_errors.watch(context)
+        contexts.append(context)
+        return context.new_page()
+
+    yield opened
+    if getattr(request.node, "failed", False):
+        _photograph(contexts, tmp_path, request.node)
+    for context in contexts:
+        context.close()
+    assert not page_errors.unexpected()
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """A phone's page: 390 by 844."""
+    return open_page()
+
+
+def _photograph(contexts: list[BrowserContext], folder: Path, item: pytest.Item) -> None:
+    pages = [page for context in contexts for page in context.pages]
+    for number, page in enumerate(pages, 1):
+        path = folder / f"page-{number}.png"
+        page.screenshot(path=path, full_page=True)
+        item.add_report_section("teardown", "page", f"{page.url} looked like {path}")
