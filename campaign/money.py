@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
+from babel.numbers import format_compact_currency, format_currency, get_currency_precision, get_currency_symbol
 
 LOCALE = "en_US"
 LARGEST_MINOR = 99_999_999  # Stripe's largest charge in USD
@@ -18,19 +18,18 @@ class InvalidAmount(ValueError):
     """The text is not an amount of money; the message tells a donor what to write instead."""
 
 
-def parse_amount(text: str, *, currency: str) -> int:
+def parse_amount(text: str, *, currency: str, largest_minor: int = LARGEST_MINOR) -> int:
     """Read what a person typed: "1,000", "$50", "50.5", " 50 USD ".
 
-    Returns minor units, 1 to LARGEST_MINOR. Raises InvalidAmount with a sentence for the person.
+    largest_minor: the largest card gift unless given; a sponsor's pool may be larger.
+    Returns minor units, 1 to largest_minor. Raises InvalidAmount with a sentence for the person.
     """
     cleaned = re.sub(r"\s+", "", text).upper().removesuffix(currency.upper())
     cleaned = cleaned.removeprefix(get_currency_symbol(currency, locale=LOCALE))
     if not cleaned:
         raise InvalidAmount("Enter an amount, such as 50 or 50.25.")
     if not _NUMBER.fullmatch(cleaned):
-        raise InvalidAmount(
-            f"“{text.strip()[:30]}” is not an amount we can read. Write it like 50 or 1,000.50."
-        )
+        raise InvalidAmount(f"“{text.strip()[:30]}” is not an amount we can read. Write it like 50 or 1,000.50.")
     precision = get_currency_precision(currency)
     try:
         value = Decimal(cleaned.replace(",", "")).scaleb(precision)
@@ -40,10 +39,12 @@ def parse_amount(text: str, *, currency: str) -> int:
         raise InvalidAmount("That has a fraction of a cent. Use at most two decimals.")
     if value <= 0:
         raise InvalidAmount("Enter an amount above zero.")
-    if value > LARGEST_MINOR:
+    if value > largest_minor:
+        largest = format_amount(largest_minor, currency=currency)
+        if largest_minor != LARGEST_MINOR:
+            raise InvalidAmount(f"Enter at most {largest}.")
         raise InvalidAmount(
-            f"The largest card gift is {format_amount(LARGEST_MINOR, currency=currency)}. "
-            "For more, please write or call us: we would love to help."
+            f"The largest card gift is {largest}. For more, please write or call us: we would love to help."
         )
     return int(value)
 
@@ -62,6 +63,13 @@ def format_amount_short(amount_minor: int, *, currency: str) -> str:
     precision = get_currency_precision(currency)
     zeros = "." + "0" * precision
     return text.removesuffix(zeros) if precision else text
+
+
+@lru_cache(maxsize=4096)
+def format_amount_compact(amount_minor: int, *, currency: str) -> str:
+    """`9000000` -> `$90K`, `125000` -> `$1.2K`. Rounded: for the scale of a chart and nowhere else."""
+    value = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
+    return format_compact_currency(value, currency, locale=LOCALE, fraction_digits=1)
 
 
 def plain_amount(amount_minor: int, *, currency: str) -> str:
