@@ -1,0 +1,213 @@
+"""What a receipt says: every word and figure that its PDF and its e-mail print, fixed when it is issued.
+
+The result is plain JSON, stored in `Receipt.content` and never changed: a receipt printed again in three years says
+what it said, whatever has become of the organization's address or the fund's name. docs/receipts.md lists the keys.
+Amounts come twice, `..._minor` for programs and `..._text` as printed.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date
+
+from campaign.models import Campaign, Organization
+from campaign.money import LOCALE, format_amount
+from donations.models import Donation
+from matching.queries import GiftMatch
+
+LAYOUT = 1
+# Bidirectional overrides and isolates could turn a figure round for the reader.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What the donor got for the gift. estimate_minor: its good-faith value in minor units, >= 0."""
+
+    description: str
+    estimate_minor: int
+
+
+def receipt_facts(
+    *, donation: Donation, organization: Organization, match: GiftMatch | None, goods: Goods | None
+) -> dict[str, Any]:
+    """All that a receipt says but for its own number, version and day of issue.
+
+    donation: paid, with campaign, designations and funds at hand. match: as it stands now; it never enters a sum.
+    goods: None when nothing was given in return, which the organization's statement then says.
+    Writes nothing. Sources: 26 USC 170(f)(8), IRS Publication 1771; design 5.
+    """
+    campaign = donation.campaign
+    day = receipt_day(donation)
+    return {
+        "layout": LAYOUT,
+        "organization": _organization_facts(organization),
+        "donor": {
+            "name": plain_line(donation.donor_name),
+            "email": donation.donor_email,
+            "address_lines": _address_lines(donation),
+        },
+        "campaign": campaign.name,
+        "gift": donation.reference,
+        "receipt_date": day.isoformat(),
+        "receipt_date_text": day_text(day),
+        "method": plain_line(donation.method_text),
+        **_money_facts(donation),
+        **_return_facts(donation, organization=organization, goods=goods),
+        "match": _match_facts(donation, match=match),
+        "thanks": organization.receipt_thanks.strip(),
+        "disclosures": organization.state_disclosures.strip(),
+        "signatory": {"name": organization.signatory_name, "title": organization.signatory_title},
+    }
+
+
+def receipt_day(donation: Donation) -> date:
+    """The day of the gift in the campaign's time zone: 04:30 UTC on December 2 is December 1 in Boston."""
+    if donation.paid_at is None:
+        raise ValueError(f"{donation.reference} is not paid")
+    return local_day(donation.paid_at, campaign=donation.campaign)
+
+
+def local_day(moment: datetime, *, campaign: Campaign) -> date:
+    return moment.astimezone(campaign.tz).date()
+
+
+def day_text(day: date) -> str:
+    return format_date(day, "long", locale=LOCALE)
+
+
+def plain_line(text: str) -> str:
+    """One line that prints as it reads: composed, without control characters, without marks that turn text round."""
+    kept = (
+        " " if character.isspace() or unicodedata.category(character) == "Cc" else character
+        for character in unicodedata.normalize("NFC", text)
+        if character not in _TURNING
+    )
+    return " ".join("".join(kept).split())
+
+
+def _organization_facts(organization: Organization) -> dict[str, Any]:
+    return {
+        "legal_name": organization.legal_name,
+        "public_name": organization.public_name,
+        "ein": organization.ein,
+        "address_lines": organization.address_lines,
+        "phone": organization.phone,
+        "email": organization.email,
+        "website": organization.website,
+    }
+
+
+def _address_lines(donation: Donation) -> list[str]:
+    place = ", ".join(filter(None, [donation.city, donation.region]))
+    country = "" if donation.country in ("", "US") else Locale.parse(LOCALE).territories.get(donation.country, "")
+    lines = [donation.address_line1, donation.address_line2, f"{place} {donation.postal_code}", country]
+    return [line for line in map(plain_line, lines) if line]
+
+
+def _money_facts(donation: Donation) -> dict[str, Any]:
+    """The donor's own money. Designations make the gift; gift and fee make what was paid; less refunds, the net."""
+    figures = {
+        "gift": donation.amount_minor,
+        "fee": donation.fee_minor,
+        "paid": donation.total_minor,
+        "refunded": donation.refunded_minor,
+        "net": donation.net_minor,
+    }
+    designations = [
+        {
+            "fund": part.fund.name,
+            "amount_minor": part.amount_minor,
+            "amount_text": format_amount(part.amount_minor, currency=donation.currency),
+        }
+        for part in donation.designations.select_related("fund")
+    ]
+    return {
+        "currency": donation.currency,
+        "designations": designations,
+        **{f"{name}_minor": minor for name, minor in figures.items()},
+        **{f"{name}_text": format_amount(minor, currency=donation.currency) for name, minor in figures.items()},
+    }
+
+
+def _return_facts(donation: Donation, *, organization: Organization, goods: Goods | None) -> dict[str, Any]:
+    """The goods-or-services statement; with a description and a good-faith estimate when there were any."""
+    if goods is None:
+        return {"statement": organization.goods_or_services_statement.strip()}
+    estimate = format_amount(goods.estimate_minor, currency=donation.currency)
+    above = format_amount(max(donation.net_minor - goods.estimate_minor, 0), currency=donation.currency)
+    return {
+        "statement": (
+            f"In return for this gift you received: {plain_line(goods.description)}. Our good-faith estimate of its "
+            f"value is {estimate}. The part of a gift that is deductible for federal income tax is limited to what "
+            f"was given above that value: {above}."
+        ),
+        "goods": {
+            "description": plain_line(goods.description),
+            "estimate_minor": goods.estimate_minor,
+            "estimate_text": estimate,
+        },
+    }
+
+
+def _match_facts(donation: Donation, *, match: GiftMatch | None) -> dict[str, Any] | None:
+    """One line of information on the match, or None when there is none to report."""
+    if match is None or match.state != "committed":
+        return None
+    shortfall_minor = donation.match_shortfall_minor
+    if match.match_minor == 0 and shortfall_minor == 0:
+        return None
+    sentences = [_matched_sentence(donation, match=match)] if match.match_minor else []
+    if shortfall_minor:
+        sentences.append(_shortfall_sentence(donation, match=match))
+    if donation.refunded_minor and match.match_minor:
+        sentences.append("This is the match after the refund.")
+    return {
+        "reference": match.reference,
+        "match_minor": match.match_minor,
+        "match_text": format_amount(match.match_minor, currency=donation.currency),
+        "shortfall_minor": shortfall_minor,
+        "sentence": " ".join(sentences),
+    }
+
+
+def _matched_sentence(donation: Donation, *, match: GiftMatch) -> str:
+    by_sponsor: dict[str, int] = {}
+    for line in match.lines:
+        if line.amount_minor:
+            by_sponsor[line.sponsor_name] = by_sponsor.get(line.sponsor_name, 0) + line.amount_minor
+    total = format_amount(match.match_minor, currency=donation.currency)
+    if len(by_sponsor) == 1:
+        return (
+            f"As information, not part of your payment: {_as_opening(next(iter(by_sponsor)))} matched your gift "
+            f"with {total} (reference {match.reference})."
+        )
+    shares = [f"{name} with {format_amount(minor, currency=donation.currency)}" for name, minor in by_sponsor.items()]
+    return (
+        f"As information, not part of your payment: your gift was matched with {total} "
+        f"(reference {match.reference}): {_listed(shares)}."
+    )
+
+
+def _shortfall_sentence(donation: Donation, *, match: GiftMatch) -> str:
+    """Said plainly, as design 3.4 asks."""
+    less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
+    why = "your payment came after the hold had ended, and by then other gifts had been promised that money"
+    if match.match_minor:
+        return f"This is {less} less than the match that was held for you: {why}."
+    return (
+        f"As information, not part of your payment: your gift was not matched (reference {match.reference}). "
+        f"A match of {less} had been held for you, but {why}."
+    )
+
+
+def _as_opening(name: str) -> str:
+    return name[:1].upper() + name[1:] if name.startswith("an anonymous") else name
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
