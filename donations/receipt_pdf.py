@@ -8,7 +8,7 @@ import json
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import typst
 from django.conf import settings
@@ -16,6 +16,8 @@ from django.conf import settings
 from donations.font_coverage import covered_characters
 from donations.models import Receipt
 from donations.receipt_content import day_text, local_day
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | None"
 
 FOLDER = Path(settings.BASE_DIR) / "templates" / "receipts"
 FONT_PATHS = sorted((FOLDER / "fonts").glob("*.ttf"))
@@ -45,7 +47,7 @@ def render_receipt(receipt: Receipt) -> bytes:
         return _compile(_printable(content, only_simple=True), timestamp=timestamp)
 
 
-def _compile(content: dict[str, Any], *, timestamp: int) -> bytes:
+def _compile(content: Json, *, timestamp: int) -> bytes:
     with _turn:
         pdf = _compiler().compile(
             format="pdf",
@@ -79,7 +81,7 @@ def _void_facts(receipt: Receipt) -> dict[str, str] | None:
     }
 
 
-def _printable(value: Any, *, only_simple: bool = False) -> Any:
+def _printable(value: Json, *, only_simple: bool = False) -> Json:
     """The content with every character that our fonts lack replaced; only_simple: all but Latin letters and signs."""
     if isinstance(value, str):
         return "".join(
