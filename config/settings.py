@@ -210,3 +210,5 @@ LOGGING = {
 
 # A short name of this installation's secret, for keys in shared caches.
 CACHES["default"]["KEY_PREFIX"] = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
+
+WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=60)

@@ -4,6 +4,7 @@ Donor         who gave, found by normalised e-mail.
 Donation      one gift: the donor's own money. `amount_minor` is the core gift, `fee_minor` the covered card cost;
               together `total_minor` is what is charged and what the receipt says was paid.
 Designation   the part of a gift meant for one fund; they add up to `amount_minor`.
+Reversal      a refund or dispute of a gift.
 GiftNote      the gift's history, append-only.
 StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
@@ -12,8 +13,8 @@ ReceiptSend   each attempt to e-mail a receipt.
 
 Match money is in `matching`; a gift is known there by `match_key` and to donors by `token`.
 
-The database enforces: one live gift per form key, one gift per PaymentIntent, designations that add up (at commit),
-states that only move forward, receipts and history that are never edited.
+The database enforces: one gift per form key (a gift that was left gives its key back), one gift per PaymentIntent,
+designations that add up (at commit), states that only move forward, receipts and history that are never edited.
 """
 
 import secrets
@@ -82,13 +83,9 @@ class Donation(models.Model):
 
     amount_minor = models.BigIntegerField(help_text="The gift itself, in cents.")
     fee_minor = models.BigIntegerField(default=0, help_text="Card cost that the donor covers, in cents.")
-    refunded_minor = models.BigIntegerField(
-        default=0, help_text="Refunded so far, of gift and fee, in cents."
-    )
+    refunded_minor = models.BigIntegerField(default=0, help_text="Refunded so far, of gift and fee, in cents.")
     currency = models.CharField(max_length=3)
-    promised_match_minor = models.BigIntegerField(
-        default=0, help_text="Match that the form showed when it was sent."
-    )
+    promised_match_minor = models.BigIntegerField(default=0, help_text="Match that the form showed when it was sent.")
     match_shortfall_minor = models.BigIntegerField(
         default=0, help_text="By how much the final match is below the one held, after a late payment."
     )
@@ -110,6 +107,8 @@ class Donation(models.Model):
     method = models.CharField(max_length=16, choices=Method, blank=True)
     method_label = models.CharField(max_length=40, blank=True, help_text="Such as Visa or Chase.")
     method_last4 = models.CharField(max_length=4, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="How often Give was pressed on the payment step.")
+    charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
     disputed_at = models.DateTimeField(null=True, blank=True)
 
     submitted_at = models.DateTimeField(help_text="When the form was sent; windows are judged by it.")
@@ -122,15 +121,10 @@ class Donation(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["form_key"], condition=~Q(state="abandoned"), name="one_live_gift_per_form"
-            ),
+            models.UniqueConstraint(fields=["form_key"], name="one_gift_per_form"),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0) & Q(fee_minor__gte=0), name="gift_is_positive"),
             models.CheckConstraint(
-                condition=Q(amount_minor__gt=0) & Q(fee_minor__gte=0), name="gift_is_positive"
-            ),
-            models.CheckConstraint(
-                condition=Q(refunded_minor__gte=0)
-                & Q(refunded_minor__lte=F("amount_minor") + F("fee_minor")),
+                condition=Q(refunded_minor__gte=0) & Q(refunded_minor__lte=F("amount_minor") + F("fee_minor")),
                 name="gift_refunded_within_paid",
             ),
             models.CheckConstraint(
@@ -140,9 +134,7 @@ class Donation(models.Model):
         ]
         indexes = [
             models.Index(fields=["campaign", "paid_at"], condition=Q(state="paid"), name="gift_paid"),
-            models.Index(
-                fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"
-            ),
+            models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
             models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
         ]
         permissions = [
@@ -201,6 +193,32 @@ class Designation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount_minor} for {self.fund_id}"
+
+
+class Reversal(models.Model):
+    """Money that goes back: a refund, or a dispute. One row per object at Stripe; its status only moves forward.
+
+    What counts as refunded is the sum of refunds not failed and of disputes lost; see payments.refunded_total().
+    """
+
+    class Kind(models.TextChoices):
+        REFUND = "refund", "Refund"
+        DISPUTE = "dispute", "Dispute"
+
+    donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="reversals")
+    kind = models.CharField(max_length=7, choices=Kind)
+    stripe_id = models.CharField(max_length=64, unique=True)
+    amount_minor = models.BigIntegerField()
+    status = models.CharField(max_length=32, help_text="As Stripe words it.")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=Q(amount_minor__gt=0), name="reversal_is_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.stripe_id}"
 
 
 class GiftNote(models.Model):
@@ -293,9 +311,7 @@ class Receipt(models.Model):
     donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="receipts")
     number = models.CharField(max_length=20, unique=True, help_text="Such as 2026-000123.")
     version = models.PositiveSmallIntegerField(default=1)
-    replaces = models.OneToOneField(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
-    )
+    replaces = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by")
     receipt_date = models.DateField(help_text="The day of the gift in the campaign's time zone.")
     amount_minor = models.BigIntegerField(help_text="Paid and not refunded, fee included, in cents.")
     currency = models.CharField(max_length=3)

@@ -40,11 +40,13 @@ DESIGNATION = [
         operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
         when=pgtrigger.After,
         timing=pgtrigger.Deferred,
+        declare=[("gift", "BIGINT")],
         func="""
-            IF EXISTS (SELECT 1 FROM donations_donation d WHERE d.id = coalesce(NEW.donation_id, OLD.donation_id) AND d.amount_minor <>
+            gift := coalesce(NEW.donation_id, OLD.donation_id);
+            IF EXISTS (SELECT 1 FROM donations_donation d WHERE d.id = gift AND d.amount_minor <>
                        (SELECT coalesce(sum(amount_minor), 0) FROM donations_designation
                         WHERE donation_id = d.id)) THEN
-                RAISE EXCEPTION 'the designations of gift % do not add up to it', coalesce(NEW.donation_id, OLD.donation_id)
+                RAISE EXCEPTION 'the designations of gift % do not add up to it', gift
                     USING ERRCODE = 'check_violation';
             END IF;
             RETURN NULL;

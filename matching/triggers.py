@@ -27,13 +27,11 @@ _POST = """
             RAISE EXCEPTION 'ledger: % must move the whole allocation %', NEW.reason, allocation.id
                 USING ERRCODE = 'check_violation';
         END IF;
-        IF NEW.reason <> 'hold' AND NOT EXISTS (
-            SELECT 1 FROM matching_ledgerentry
-            WHERE allocation_id = NEW.allocation_id
-              AND reason = CASE WHEN NEW.reason IN ('reverse', 'restore') THEN 'commit' ELSE 'hold' END
-        ) THEN
-            RAISE EXCEPTION 'ledger: % of allocation % comes before its time', NEW.reason, allocation.id
-                USING ERRCODE = 'check_violation';
+        SELECT state INTO STRICT reservation_state FROM matching_reservation WHERE id = allocation.reservation_id;
+        IF reservation_state <> CASE NEW.reason WHEN 'hold' THEN 'held' WHEN 'release' THEN 'released'
+                                                WHEN 'expire' THEN 'expired' ELSE 'committed' END THEN
+            RAISE EXCEPTION 'ledger: % of allocation %, whose reservation is %',
+                NEW.reason, allocation.id, reservation_state USING ERRCODE = 'check_violation';
         END IF;
         IF NEW.reason = 'reverse' THEN
             UPDATE matching_allocation SET reversed_minor = reversed_minor + NEW.amount_minor WHERE id = allocation.id;
@@ -95,7 +93,11 @@ ENTRY = [
         name="post",
         operation=pgtrigger.Insert,
         when=pgtrigger.Before,
-        declare=[("pool", "matching_matchpool%ROWTYPE"), ("allocation", "matching_allocation%ROWTYPE")],
+        declare=[
+            ("pool", "matching_matchpool%ROWTYPE"),
+            ("allocation", "matching_allocation%ROWTYPE"),
+            ("reservation_state", "TEXT"),
+        ],
         func=_POST,
     ),
 ]

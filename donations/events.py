@@ -1,0 +1,129 @@
+"""Stripe's events: stored raw as they come, applied by a worker, in any order and any number of copies.
+
+An event only ever says that something happened to a payment, refund or dispute. What is applied is the state of that
+object: forward only for payments (payments.settle), as a sum over rows for refunds and disputes.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from donations import gateway, payments, work
+from donations.gateway import VerifiedEvent, charge_from, payment_from
+from donations.models import Donation, Reversal, StripeEvent
+
+
+class UnknownGift(Exception):
+    """The event names a payment of ours that no gift carries (yet): it is tried again, then a person looks."""
+
+
+def store(*, event: VerifiedEvent, now: datetime) -> int | None:
+    """Keep a verified event; its row's id, or None when it was here before. One statement."""
+    row = StripeEvent(
+        event_id=event.event_id,
+        type=event.type,
+        api_version=event.api_version,
+        livemode=event.livemode,
+        payload=event.payload,
+        created_at=event.created_at,
+        due_at=now,
+    )
+    StripeEvent.objects.bulk_create([row], ignore_conflicts=True)
+    return StripeEvent.objects.filter(event_id=event.event_id, attempts=0).values_list("pk", flat=True).first()
+
+
+def apply(*, row_id: int, now: datetime) -> int | None:
+    """Apply one stored event if it is due and nobody else has it; the gift's id, or None when none was touched.
+
+    A failure stays on the row and is tried again with growing pauses, then waits for a person; it is not raised.
+    """
+    row = work.claim(StripeEvent, pk=row_id, now=now)
+    if row is None:
+        return None
+    act = _ACTIONS.get(row.type)
+    donation_id = None
+    try:
+        donation_id = act(row.payload["data"]["object"], now) if act else None
+    except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
+        work.note_failure(row, error=error, permanent=isinstance(error, payments.PaymentMismatch))
+        return None
+    state = StripeEvent.State.APPLIED if donation_id else StripeEvent.State.IGNORED
+    StripeEvent.objects.filter(pk=row.pk).update(state=state, last_error="")
+    return donation_id
+
+
+def _payment_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
+    payment = payment_from(thing)
+    donation = _gift_of(payment.payment_intent, gift_key=payment.gift_key)
+    if donation is None:
+        return None
+    if _must_be_read_again(donation, payment):
+        payment = gateway.retrieve_payment(payment.payment_intent)
+    return payments.settle(donation_id=donation.pk, payment=payment, now=now).pk
+
+
+def _charge_succeeded(thing: Mapping[str, Any], now: datetime) -> int | None:
+    donation = _gift_of(thing.get("payment_intent") or "", gift_key=(thing.get("metadata") or {}).get("gift", ""))
+    if donation is None:
+        return None
+    if donation.charge != thing["id"]:
+        payments.keep_charge(donation_id=donation.pk, charge=charge_from(thing))
+    return donation.pk
+
+
+def _refund_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
+    return _reversal(thing, kind=Reversal.Kind.REFUND, now=now)
+
+
+def _dispute_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
+    return _reversal(thing, kind=Reversal.Kind.DISPUTE, now=now)
+
+
+def _reversal(thing: Mapping[str, Any], *, kind: str, now: datetime) -> int | None:
+    donation = _gift_of(thing.get("payment_intent") or "", gift_key="")
+    if donation is None:
+        return None
+    if thing["currency"].upper() != donation.currency:
+        raise payments.PaymentMismatch(f"{thing['id']} is in {thing['currency']}, {donation.reference} is not")
+    return payments.record_reversal(
+        donation_id=donation.pk,
+        kind=kind,
+        stripe_id=thing["id"],
+        amount_minor=thing["amount"],
+        status=thing.get("status") or "pending",
+        created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
+        now=now,
+    ).pk
+
+
+def _must_be_read_again(donation: Donation, payment: gateway.Payment) -> bool:
+    """A success needs the charge for its receipt; a bad end is confirmed, since it may be older than what followed."""
+    if payment.status == "succeeded":
+        return not donation.charge and donation.state != Donation.State.PAID
+    return donation.is_open and payment.status in ("canceled", "requires_payment_method")
+
+
+def _gift_of(payment_intent: str, *, gift_key: str) -> Donation | None:
+    """The gift that a payment is for: by its id, or by the key that we wrote on it. None: not ours, leave it."""
+    donation = Donation.objects.filter(payment_intent=payment_intent).first() if payment_intent else None
+    if donation is None and gift_key:
+        donation = Donation.objects.filter(match_key=gift_key).first()
+        if donation is None:
+            raise UnknownGift(f"{payment_intent} carries the gift key {gift_key}")
+    return donation
+
+
+_ACTIONS: dict[str, Callable[[Mapping[str, Any], datetime], int | None]] = {
+    "payment_intent.succeeded": _payment_moved,
+    "payment_intent.processing": _payment_moved,
+    "payment_intent.requires_action": _payment_moved,
+    "payment_intent.payment_failed": _payment_moved,
+    "payment_intent.canceled": _payment_moved,
+    "charge.succeeded": _charge_succeeded,
+    "refund.created": _refund_moved,
+    "refund.updated": _refund_moved,
+    "refund.failed": _refund_moved,
+    "charge.dispute.created": _dispute_moved,
+    "charge.dispute.updated": _dispute_moved,
+    "charge.dispute.closed": _dispute_moved,
+}

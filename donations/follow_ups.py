@@ -1,0 +1,58 @@
+"""Work owed for a gift: its receipt, and the e-mail that carries it."""
+
+from datetime import datetime
+
+from donations import mail, receipts, work
+from donations.models import Donation, FollowUp
+
+REFUNDED = "What was refunded of the gift has changed."
+
+
+def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
+    """Write down work for a gift; must run in the transaction that makes it due.
+
+    Owed once: a row that waits already is returned as it is. One that was done is due again, since its subject
+    has changed: doing it again is harmless when it has not.
+    """
+    row, is_new = FollowUp.objects.get_or_create(
+        donation=donation, kind=kind, subject_id=subject_id, defaults={"due_at": now}
+    )
+    if not is_new and row.state == FollowUp.State.DONE:
+        work.try_again(row, now=now)
+    return row
+
+
+def run(*, follow_up_id: int, now: datetime) -> bool:
+    """Do one piece of work if it is due and nobody else has it. Returns whether it is now done.
+
+    A failure stays on the row and is tried again later; it is not raised. Safe to repeat: receipts are issued
+    once, and an e-mail sent twice carries the same Message-ID.
+    """
+    row = work.claim(FollowUp, pk=follow_up_id, now=now)
+    if row is None:
+        return False
+    try:
+        if row.kind == FollowUp.Kind.RECEIPT:
+            _bring_receipt_up_to_date(row, now=now)
+        else:
+            mail.send_receipt(receipt_id=row.subject_id, now=now)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
+        work.note_failure(row, error=error, permanent=getattr(error, "permanent", False))
+        return False
+    FollowUp.objects.filter(pk=row.pk).update(state=FollowUp.State.DONE, last_error="")
+    return True
+
+
+def due_ids(*, donation_id: int) -> list[int]:
+    """Work of one gift that waits, the oldest first."""
+    rows = FollowUp.objects.filter(donation_id=donation_id, state=FollowUp.State.DUE)
+    return list(rows.values_list("pk", flat=True))
+
+
+def _bring_receipt_up_to_date(row: FollowUp, *, now: datetime) -> None:
+    """Issue the first receipt, or replace one that no longer says what was paid."""
+    donation = Donation.objects.get(pk=row.donation_id)
+    if donation.receipts.exists():
+        receipts.replace_receipt(donation_id=donation.pk, reason=REFUNDED, now=now)
+    elif donation.net_minor > 0:
+        receipts.issue_receipt(donation_id=donation.pk, now=now)

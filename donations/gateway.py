@@ -1,0 +1,211 @@
+"""Stripe, and nothing but Stripe: the only module that imports its library.
+
+Calls go out with a timeout, two retries of the library's own and an idempotency key made by the caller, so that an
+answer lost on the way never makes a second payment. No call is made inside a database transaction.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import stripe
+from django.conf import settings
+from django.db import connection
+
+MEANINGFUL_STATUSES = ("requires_payment_method", "requires_action", "processing", "succeeded", "canceled")
+
+
+class GatewayUnavailable(Exception):
+    """Stripe did not answer, or asks to come back later; what it did is not known. Safe to repeat."""
+
+
+class GatewayRefused(Exception):
+    """Stripe understood and said no: the request or the keys are wrong. Repeating does not help."""
+
+
+class PaymentUnderWay(Exception):
+    """The payment cannot be cancelled: it is being processed or has succeeded."""
+
+
+class BadSignature(Exception):
+    """The webhook was not signed with a secret of ours, or too long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeDetails:
+    """How a payment was made. method: `card`, `us_bank_account`, `wallet` or `other`; label: Visa, a bank's name."""
+
+    charge: str
+    method: str
+    label: str
+    last4: str
+    charged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A PaymentIntent as far as we care. gift_key: what we wrote on it when it was made, or empty."""
+
+    payment_intent: str
+    status: str
+    amount_minor: int
+    currency: str
+    gift_key: str
+    client_secret: str = ""
+    decline_code: str = ""
+    charge: ChargeDetails | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEvent:
+    event_id: str
+    type: str
+    api_version: str
+    livemode: bool
+    created_at: datetime
+    payload: dict[str, Any]
+
+
+def create_payment(
+    *, idempotency_key: str, gift_key: str, reference: str, amount_minor: int, currency: str, description: str
+) -> Payment:
+    """Make the PaymentIntent of one gift, or get the same one again for the same idempotency key.
+
+    Raises GatewayUnavailable, GatewayRefused. One call to Stripe.
+    """
+    with _plain_errors():
+        intent = _client().v1.payment_intents.create(
+            {
+                "amount": amount_minor,
+                "currency": currency.lower(),
+                "automatic_payment_methods": {"enabled": True},
+                "description": description,
+                "metadata": {"gift": gift_key, "reference": reference},
+            },
+            {"idempotency_key": idempotency_key},
+        )
+    return payment_from(intent.to_dict())
+
+
+def retrieve_payment(payment_intent: str) -> Payment:
+    """The payment as it stands, with its charge. Raises GatewayUnavailable, GatewayRefused. One call."""
+    with _plain_errors():
+        intent = _client().v1.payment_intents.retrieve(payment_intent, {"expand": ["latest_charge"]})
+    return payment_from(intent.to_dict())
+
+
+def cancel_payment(payment_intent: str) -> Payment:
+    """Cancel a payment that nobody has made yet; a cancelled one stays so.
+
+    Raises PaymentUnderWay when it is too late, GatewayUnavailable, GatewayRefused. One call, or two.
+    """
+    try:
+        with _plain_errors():
+            intent = _client().v1.payment_intents.cancel(payment_intent, {"cancellation_reason": "abandoned"})
+    except GatewayRefused as error:
+        payment = retrieve_payment(payment_intent)
+        if payment.status == "canceled":
+            return payment
+        raise PaymentUnderWay(payment.status) from error
+    return payment_from(intent.to_dict())
+
+
+def payments_since(moment: datetime, *, limit: int = 1000) -> Iterator[Payment]:
+    """Payments made since a moment, newest first, at most limit; a call for each hundred."""
+    with _plain_errors():
+        page = _client().v1.payment_intents.list({"created": {"gte": int(moment.timestamp())}, "limit": 100})
+        for number, intent in enumerate(page.auto_paging_iter()):
+            if number == limit:
+                return
+            yield payment_from(intent.to_dict())
+
+
+def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
+    """Read a webhook's raw body, proven to come from Stripe by any of our secrets (two while one is rotated).
+
+    Raises BadSignature for a forged, tampered, stale or unreadable body. Makes no network call.
+    """
+    for secret in settings.STRIPE_WEBHOOK_SECRETS:
+        try:
+            event = stripe.Webhook.construct_event(payload, signature, secret).to_dict()
+        except (ValueError, stripe.SignatureVerificationError):
+            continue
+        return VerifiedEvent(
+            event_id=event["id"],
+            type=event["type"],
+            api_version=event.get("api_version") or "",
+            livemode=bool(event.get("livemode")),
+            created_at=datetime.fromtimestamp(event["created"], tz=UTC),
+            payload=event,
+        )
+    raise BadSignature("no secret of ours made this signature")
+
+
+def payment_from(intent: Mapping[str, Any]) -> Payment:
+    """A PaymentIntent's JSON as Payment; `latest_charge` may be an id (then no details) or expanded."""
+    charge = intent.get("latest_charge")
+    error = intent.get("last_payment_error") or {}
+    return Payment(
+        payment_intent=intent["id"],
+        status=intent["status"],
+        amount_minor=intent["amount"],
+        currency=intent["currency"].upper(),
+        gift_key=(intent.get("metadata") or {}).get("gift", ""),
+        client_secret=intent.get("client_secret") or "",
+        decline_code=error.get("decline_code") or error.get("code") or "",
+        charge=charge_from(charge) if isinstance(charge, Mapping) else None,
+    )
+
+
+def charge_from(charge: Mapping[str, Any]) -> ChargeDetails:
+    """A Charge's JSON as ChargeDetails. Unknown ways to pay are `other` and keep Stripe's own name."""
+    details = charge.get("payment_method_details") or {}
+    kind = details.get("type") or "other"
+    way = details.get(kind) or {}
+    method, label = kind, ""
+    if kind == "card":
+        wallet = (way.get("wallet") or {}).get("type")
+        method, label = ("wallet" if wallet else "card"), (way.get("brand") or "card").replace("_", " ").title()
+        if wallet:
+            label = f"{wallet.replace('_', ' ').title()}, {label}"
+    elif kind == "us_bank_account":
+        label = (way.get("bank_name") or "Bank debit").title()
+    else:
+        method, label = "other", kind.replace("_", " ").title()
+    charged_at = datetime.fromtimestamp(charge["created"], tz=UTC)
+    return ChargeDetails(charge["id"], method, label[:40], (way.get("last4") or "")[:4], charged_at)
+
+
+@lru_cache(maxsize=1)
+def _client() -> stripe.StripeClient:
+    addresses: Any = {"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {}
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        stripe_version=settings.STRIPE_API_VERSION,
+        base_addresses=addresses,
+        max_network_retries=2,
+        http_client=stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS),
+    )
+
+
+class _plain_errors:  # noqa: N801 - reads as a statement
+    """Stripe's many errors as the two that callers can act on; refuses to run inside a transaction."""
+
+    def __enter__(self) -> None:
+        if connection.in_atomic_block and not getattr(connection, "is_in_test", False):
+            raise RuntimeError("Stripe must not be called inside a transaction: locks would wait for the network")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError)):
+            raise GatewayUnavailable(str(error)) from error
+        if isinstance(error, stripe.APIError) or (isinstance(error, stripe.StripeError) and _comes_later(error)):
+            raise GatewayUnavailable(str(error)) from error
+        if isinstance(error, stripe.StripeError):
+            raise GatewayRefused(f"{error.http_status} {error.code}: {error.user_message}") from error
+
+
+def _comes_later(error: stripe.StripeError) -> bool:
+    code = getattr(getattr(error, "error", None), "code", None)
+    return code == "lock_timeout" or (error.http_status or 0) in (409, 429) or (error.http_status or 0) >= 500

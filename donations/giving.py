@@ -1,0 +1,219 @@
+"""Starting a gift, and leaving it again: everything between the form and the card.
+
+One form makes one gift: its key was made before it was sent. The gift, its designations and the sponsors' money
+held for it are written in one transaction; Stripe is not involved until the donor presses Give.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from campaign.models import Campaign
+from donations import gateway
+from donations.models import Designation, Donation, Donor, GiftNote
+from matching import holds
+from matching.allocation import Part
+from matching.ledger import DONOR
+from matching.queries import GiftMatch, gift_match
+
+_TYPED = (
+    "fee_minor",
+    "donor_name",
+    "donor_email",
+    "address_line1",
+    "address_line2",
+    "city",
+    "region",
+    "postal_code",
+    "country",
+    "hides_name",
+    "hides_amount",
+)
+
+
+class GiftAlreadyPaid(Exception):
+    """The form's gift is paid (or failed for good): another gift needs another form."""
+
+    def __init__(self, donation: Donation) -> None:
+        super().__init__(donation.reference)
+        self.donation = donation
+
+
+class GiftInFlight(GiftAlreadyPaid):
+    """The form's gift is being paid this moment; it can be followed, not changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiftRequest:
+    """A valid form. parts: (fund id, amount in minor units), 1..n, distinct funds, each > 0; they are the gift.
+
+    fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
+    """
+
+    form_key: str
+    parts: tuple[tuple[int, int], ...]
+    fee_minor: int
+    donor_name: str
+    donor_email: str
+    address_line1: str = ""
+    address_line2: str = ""
+    city: str = ""
+    region: str = ""
+    postal_code: str = ""
+    country: str = "US"
+    hides_name: bool = False
+    hides_amount: bool = False
+    promised_match_minor: int = 0
+
+    @property
+    def amount_minor(self) -> int:
+        return sum(amount_minor for _, amount_minor in self.parts)
+
+
+def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Donation:
+    """Write down a gift and hold its match; a repeat of the same form returns the same gift.
+
+    The same key with other content replaces the gift that was not paid: its hold is released first.
+    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (nothing written: send again),
+    gateway.GatewayUnavailable when a payment to be replaced cannot be cancelled now.
+    One transaction for the gift, its designations and its reservation; Stripe is only asked to cancel.
+    """
+    earlier = _live_gift(request.form_key)
+    if earlier is not None:
+        if earlier.state in (Donation.State.PAID, Donation.State.FAILED):
+            raise GiftAlreadyPaid(earlier)
+        if _is_same(earlier, request):
+            return earlier
+        if not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
+            raise GiftInFlight(earlier)
+    try:
+        with transaction.atomic():
+            return _write_gift(campaign=campaign, request=request, now=now)
+    except IntegrityError:
+        twin = _live_gift(request.form_key)  # the other half of a double click was quicker
+        if twin is None or not _is_same(twin, request):
+            raise
+        return twin
+
+
+def match_is_lower(donation: Donation, match: GiftMatch | None) -> bool:
+    """Whether the donor must be asked first: less is held than the page promised, and they have not agreed."""
+    held = match.match_minor if match else 0
+    return held < donation.promised_match_minor and donation.accepted_lower_match_at is None
+
+
+def accept_lower_match(*, donation_id: int, now: datetime) -> None:
+    """The donor has seen the exact lower figure and goes on. A repeat changes nothing."""
+    gift = Donation.objects.filter(pk=donation_id, accepted_lower_match_at=None)
+    gift.update(accepted_lower_match_at=now)
+
+
+def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
+    """The donor goes back, or never came: release the hold, cancel the payment if there is one.
+
+    Returns True when the gift is abandoned now (or was before), False when its payment is under way or done.
+    Raises gateway.GatewayUnavailable: nothing was changed, ask again later. Calls Stripe outside the transaction.
+    """
+    donation = Donation.objects.get(pk=donation_id)
+    if donation.state == Donation.State.ABANDONED:
+        return True
+    if donation.payment_intent:
+        try:
+            gateway.cancel_payment(donation.payment_intent)
+        except gateway.PaymentUnderWay:
+            return False
+    with transaction.atomic():
+        donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+        if donation.state != Donation.State.STARTED:
+            return donation.state == Donation.State.ABANDONED
+        donation.state = Donation.State.ABANDONED
+        donation.closed_at = now
+        donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
+        donation.save(update_fields=["state", "closed_at", "form_key"])
+        GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
+        let_go(donation, now=now, actor=actor)
+    return True
+
+
+def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
+    """Hold match again for a gift whose hold lapsed before it was paid; judged as if it were sent now.
+
+    A hold that still stands is returned as it is. The donor must be shown the new figure. One transaction.
+    Raises GiftAlreadyPaid when there is nothing left to pay; ledger.PoolsBusy.
+    """
+    with transaction.atomic():
+        donation = Donation.objects.select_for_update(no_key=True, of=("self",)).get(pk=donation_id)
+        if donation.state != Donation.State.STARTED:
+            raise GiftAlreadyPaid(donation)
+        match = gift_match(key=donation.match_key)
+        if match is None or not match.is_held_at(now):
+            let_go(donation, now=now, actor=DONOR)
+            before = match.original_minor if match else 0
+            match = _hold(donation, now=now)
+            _promise(donation, before_minor=before)
+    return match
+
+
+def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
+    """Release a gift's hold if it still stands; the gift must be locked by the caller."""
+    try:
+        holds.release(key=donation.match_key, now=now, actor=actor)
+    except (holds.HoldResolved, holds.NoReservation):
+        return
+
+
+def _live_gift(form_key: str) -> Donation | None:
+    return Donation.objects.filter(form_key=form_key).first()
+
+
+def _is_same(donation: Donation, request: GiftRequest) -> bool:
+    parts = tuple(donation.designations.values_list("fund_id", "amount_minor"))
+    return parts == request.parts and all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
+
+
+def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Donation:
+    donation = Donation.objects.create(
+        campaign=campaign,
+        donor=_donor(request),
+        form_key=request.form_key,
+        amount_minor=request.amount_minor,
+        currency=campaign.currency,
+        promised_match_minor=request.promised_match_minor,
+        submitted_at=now,
+        **{name: getattr(request, name) for name in _TYPED},
+    )
+    Designation.objects.bulk_create(
+        Designation(donation=donation, fund_id=fund_id, amount_minor=amount_minor, position=position)
+        for position, (fund_id, amount_minor) in enumerate(request.parts)
+    )
+    GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
+    _hold(donation, now=now)
+    return donation
+
+
+def _hold(donation: Donation, *, now: datetime) -> GiftMatch | None:
+    parts = donation.designations.values_list("fund_id", "amount_minor")
+    gift = holds.Gift(
+        key=donation.match_key,
+        donor_key=str(donation.donor_id),
+        parts=tuple(Part(fund_id, amount_minor) for fund_id, amount_minor in parts),
+        submitted_at=now,
+    )
+    holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now)
+    return gift_match(key=donation.match_key)
+
+
+def _promise(donation: Donation, *, before_minor: int) -> None:
+    """After a hold was renewed, what the donor saw before is what the page promised; less must be agreed to."""
+    donation.promised_match_minor = before_minor
+    donation.accepted_lower_match_at = None
+    donation.save(update_fields=["promised_match_minor", "accepted_lower_match_at"])
+
+
+def _donor(request: GiftRequest) -> Donor:
+    email = request.donor_email.strip().lower()
+    donor, is_new = Donor.objects.get_or_create(email=email, defaults={"name": request.donor_name})
+    if not is_new and donor.name != request.donor_name:
+        Donor.objects.filter(pk=donor.pk).update(name=request.donor_name)
+    return donor

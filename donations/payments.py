@@ -1,0 +1,292 @@
+"""From Give to paid: opening the payment at Stripe, and moving the gift as Stripe says.
+
+    started -> processing -> paid      failed, abandoned: not charged
+    started -> paid
+
+Only forward, except that a payment which succeeds after all makes any gift paid: the money was taken. A declined
+card moves nothing: the donor tries another. settle() is the one place that reads what Stripe said; it may be called
+with any answer, any number of times, in any order.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q, Sum
+
+from campaign.money import format_amount
+from donations import follow_ups, gateway
+from donations.gateway import ChargeDetails, Payment
+from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go
+from donations.models import Donation, FollowUp, GiftNote, Reversal
+from matching import holds
+from matching.ledger import STRIPE
+from matching.queries import gift_match
+
+MOST_TRIES = 5
+WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
+WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
+ASK_AGAIN = timedelta(seconds=5)
+_GONE_REFUND = ("failed", "canceled")
+_CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
+
+
+class PaymentUnavailable(Exception):
+    """Stripe cannot be reached; nothing was charged by this attempt. The message is for the donor."""
+
+
+class TooManyTries(Exception):
+    """Give was pressed MOST_TRIES times for this gift."""
+
+
+class HoldLapsed(Exception):
+    """The match is no longer held: the donor must see the new figure before paying."""
+
+
+class PaymentMismatch(Exception):
+    """Stripe's payment is not the gift's: another amount, currency or gift. A person must look."""
+
+
+def open_payment(*, donation_id: int, now: datetime) -> str:
+    """Open the gift's payment at Stripe, once, and return the secret with which the browser confirms it.
+
+    The hold is extended while the payment is under way. The idempotency key comes from the gift, so pressing twice,
+    or an answer lost on the way, leads to the same payment. One call to Stripe, between two short transactions.
+    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, TooManyTries, PaymentUnavailable.
+    """
+    donation = _prepare(donation_id, now=now)
+    try:
+        payment = _payment_at_stripe(donation)
+    except gateway.GatewayUnavailable as error:
+        raise PaymentUnavailable(
+            "The card company cannot be reached at this moment, and nothing was charged. Please try again in a minute."
+        ) from error
+    if payment.status == "succeeded":
+        raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
+    if not _remember(donation, payment=payment):
+        gateway.cancel_payment(payment.payment_intent)
+        raise GiftAlreadyPaid(Donation.objects.get(pk=donation_id))
+    return payment.client_secret
+
+
+def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGAIN) -> Donation:
+    """Ask Stripe how a gift's payment stands and move the gift, for events that are late.
+
+    At most one question for each gift in `patience`, however many pages ask. Raises gateway.GatewayUnavailable.
+    """
+    mine = Donation.objects.filter(
+        Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=now - patience),
+        pk=donation_id,
+        payment_intent__isnull=False,
+        state__in=[Donation.State.STARTED, Donation.State.PROCESSING],
+    )
+    if mine.update(asked_stripe_at=now):
+        donation = Donation.objects.get(pk=donation_id)
+        settle(donation_id=donation_id, payment=gateway.retrieve_payment(donation.payment_intent or ""), now=now)
+    return Donation.objects.get(pk=donation_id)
+
+
+@transaction.atomic
+def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
+    """Move a gift to where its payment stands, forward only; safe to repeat and in any order.
+
+    Raises PaymentMismatch when amount, currency or gift differ: nothing is written then. PoolsBusy: try again.
+    One transaction; locks the gift, then its pools. The receipt is owed in the same transaction. No network.
+    """
+    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    _refuse_mismatch(donation, payment)
+    if payment.charge is not None:
+        _keep_charge(donation, payment.charge)
+    if payment.status == "succeeded":
+        _pay(donation, now=now)
+    elif payment.status == "processing":
+        _await_bank(donation, now=now)
+    elif payment.status == "requires_action" and donation.is_open:
+        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, now=now)
+    elif payment.status == "canceled" or (payment.decline_code and donation.state == Donation.State.PROCESSING):
+        _fail(donation, payment=payment, now=now)
+    elif payment.decline_code and donation.state == Donation.State.STARTED:
+        _note_once(donation, text="A card was declined; nothing was charged.", now=now)
+    return donation
+
+
+@transaction.atomic
+def keep_charge(*, donation_id: int, charge: ChargeDetails) -> None:
+    """Note how a gift was paid, as soon as the charge is known. Safe to repeat."""
+    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    _keep_charge(donation, charge)
+
+
+@transaction.atomic
+def record_reversal(
+    *, donation_id: int, kind: str, stripe_id: str, amount_minor: int, status: str, created_at: datetime, now: datetime
+) -> Donation:
+    """Note a refund or dispute as Stripe reports it, and make match and receipt agree with what is now refunded.
+
+    Any order and number of reports of the same objects end the same: the row's status only moves forward, and the
+    rest is computed from the sum of the rows. One transaction; locks the gift, then its pools. No network.
+    """
+    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    row, is_new = Reversal.objects.get_or_create(
+        stripe_id=stripe_id,
+        defaults={
+            "donation": donation,
+            "kind": kind,
+            "amount_minor": amount_minor,
+            "status": status,
+            "created_at": created_at,
+            "changed_at": now,
+        },
+    )
+    if not is_new and _rank(status) > _rank(row.status):
+        row.status, row.changed_at = status, now
+        row.save(update_fields=["status", "changed_at"])
+    elif not is_new:
+        return donation
+    shown = format_amount(amount_minor, currency=donation.currency)
+    _note(donation, text=f"{row.get_kind_display()} of {shown}: {status.replace('_', ' ')}.", now=now)
+    _apply_reversals(donation, now=now)
+    return donation
+
+
+def refunded_total(donation: Donation) -> int:
+    """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost; at most the total."""
+    counted = Q(kind=Reversal.Kind.REFUND) & ~Q(status__in=_GONE_REFUND) | Q(kind=Reversal.Kind.DISPUTE, status="lost")
+    total: int = donation.reversals.filter(counted).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    return min(total, donation.total_minor)
+
+
+def _prepare(donation_id: int, *, now: datetime) -> Donation:
+    with transaction.atomic():
+        donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+        if donation.state == Donation.State.PROCESSING:
+            raise GiftInFlight(donation)
+        if donation.state != Donation.State.STARTED:
+            raise GiftAlreadyPaid(donation)
+        if donation.tries >= MOST_TRIES:
+            raise TooManyTries(donation.reference)
+        match = gift_match(key=donation.match_key)
+        if match is not None and match.original_minor and not match.is_held_at(now):
+            raise HoldLapsed(donation.reference)
+        donation.tries = F("tries") + 1
+        donation.save(update_fields=["tries"])
+        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, now=now)
+    donation.refresh_from_db()
+    return donation
+
+
+def _payment_at_stripe(donation: Donation) -> Payment:
+    if donation.payment_intent:
+        return gateway.retrieve_payment(donation.payment_intent)
+    return gateway.create_payment(
+        idempotency_key=f"gift-{donation.match_key}",
+        gift_key=str(donation.match_key),
+        reference=donation.reference,
+        amount_minor=donation.total_minor,
+        currency=donation.currency,
+        description=f"Gift {donation.reference}, {donation.campaign.name}",
+    )
+
+
+def _remember(donation: Donation, *, payment: Payment) -> bool:
+    """Keep the payment's id; False when the gift was left meanwhile, in another tab."""
+    started = Donation.objects.filter(pk=donation.pk, state=Donation.State.STARTED)
+    return bool(started.update(payment_intent=payment.payment_intent))
+
+
+def _refuse_mismatch(donation: Donation, payment: Payment) -> None:
+    ours = (donation.total_minor, donation.currency, str(donation.match_key))
+    theirs = (payment.amount_minor, payment.currency, payment.gift_key)
+    if ours != theirs or donation.payment_intent not in (None, payment.payment_intent):
+        raise PaymentMismatch(f"{donation.reference} is {ours}, the payment {payment.payment_intent} is {theirs}")
+    if donation.payment_intent is None:
+        donation.payment_intent = payment.payment_intent
+        donation.save(update_fields=["payment_intent"])
+
+
+def _keep_charge(donation: Donation, charge: ChargeDetails) -> None:
+    if donation.charge and donation.state == Donation.State.PAID:
+        return
+    methods = Donation.Method.values
+    donation.charge = charge.charge
+    donation.method = charge.method if charge.method in methods else Donation.Method.OTHER
+    donation.method_label, donation.method_last4 = charge.label, charge.last4
+    donation.charged_at = charge.charged_at
+    donation.save(update_fields=["charge", "method", "method_label", "method_last4", "charged_at"])
+
+
+def _pay(donation: Donation, *, now: datetime) -> None:
+    if donation.state == Donation.State.PAID:
+        return
+    donation.state = Donation.State.PAID
+    donation.paid_at = donation.charged_at or now
+    donation.closed_at = None
+    donation.match_shortfall_minor = _match(donation, now=now)
+    donation.save(update_fields=["state", "paid_at", "closed_at", "match_shortfall_minor"])
+    _note(donation, text="Paid.", now=now)
+    follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+    _apply_reversals(donation, now=now)
+
+
+def _match(donation: Donation, *, now: datetime) -> int:
+    """Commit the hold, or match the late payment again; returns the shortfall in minor units."""
+    try:
+        holds.commit(key=donation.match_key, now=now)
+    except holds.HoldAlreadyCommitted:
+        return 0
+    except holds.NoReservation:
+        return 0
+    except holds.HoldResolved:
+        _, shortfall = holds.match_late(key=donation.match_key, now=now)
+        if shortfall:
+            less = format_amount(shortfall, currency=donation.currency)
+            _note(donation, text=f"Paid after the hold had ended: the match is {less} less than was held.", now=now)
+        return shortfall
+    return 0
+
+
+def _await_bank(donation: Donation, *, now: datetime) -> None:
+    if donation.state != Donation.State.STARTED:
+        return
+    donation.state = Donation.State.PROCESSING
+    donation.save(update_fields=["state"])
+    holds.extend(key=donation.match_key, until=now + WHILE_PROCESSING, now=now)
+    _note(donation, text="The payment is being processed; the match stays held.", now=now)
+
+
+def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
+    if not donation.is_open:
+        return
+    donation.state = Donation.State.FAILED
+    donation.closed_at = now
+    donation.save(update_fields=["state", "closed_at"])
+    why = "was cancelled" if payment.status == "canceled" else "failed"
+    _note(donation, text=f"The payment {why}; nothing was charged, and the match was released.", now=now)
+    let_go(donation, now=now, actor=STRIPE)
+
+
+def _apply_reversals(donation: Donation, *, now: datetime) -> None:
+    open_dispute = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).exclude(status__in=_CLOSED_DISPUTE).first()
+    donation.disputed_at = open_dispute.created_at if open_dispute else None
+    before, donation.refunded_minor = donation.refunded_minor, refunded_total(donation)
+    donation.save(update_fields=["disputed_at", "refunded_minor"])
+    if donation.state != Donation.State.PAID or donation.refunded_minor == before:
+        return
+    core_minor = min(donation.refunded_minor, donation.amount_minor)
+    with suppress(holds.NoReservation):
+        holds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
+    follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+
+
+def _rank(status: str) -> int:
+    """How far a refund or dispute has come: open, then settled, then settled otherwise."""
+    return 2 if status in (*_GONE_REFUND, *_CLOSED_DISPUTE) else int(status == "succeeded")
+
+
+def _note(donation: Donation, *, text: str, now: datetime) -> None:
+    GiftNote.objects.create(donation=donation, at=now, actor=STRIPE, text=text)
+
+
+def _note_once(donation: Donation, *, text: str, now: datetime) -> None:
+    if not donation.notes.filter(text=text).exists():
+        _note(donation, text=text, now=now)

@@ -1,0 +1,72 @@
+"""Asking Stripe, where no event told us: payments that are late, and payments that we never heard of."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from donations import gateway, payments
+from donations.giving import abandon_gift
+from donations.models import Donation
+from matching.ledger import SYSTEM
+
+logger = logging.getLogger(__name__)
+LATE = timedelta(minutes=2)
+ASK_AGAIN = timedelta(minutes=10)
+NEVER_PAID = timedelta(hours=24)
+
+
+def ask_about_late_payments(*, now: datetime, limit: int = 200) -> list[int]:
+    """Ask about gifts that should long have been decided, the oldest first; ids of those that moved.
+
+    Gifts with a payment are asked about, each at most once in ASK_AGAIN; those that nobody paid in NEVER_PAID are
+    abandoned. Stops at once when Stripe does not answer: the next round goes on. Calls Stripe once per gift.
+    """
+    moved = []
+    for donation in _late(now)[:limit]:
+        try:
+            if donation.submitted_at < now - NEVER_PAID and donation.state == Donation.State.STARTED:
+                changed = abandon_gift(donation_id=donation.pk, now=now, actor=SYSTEM)
+            else:
+                after = payments.ask_stripe(donation_id=donation.pk, now=now, patience=ASK_AGAIN)
+                changed = after.state != donation.state
+        except gateway.GatewayUnavailable:
+            logger.warning("Stripe does not answer; %s and later gifts wait for the next round", donation.reference)
+            break
+        except (gateway.GatewayRefused, payments.PaymentMismatch) as error:
+            logger.error("%s needs a person: %s", donation.reference, error)
+            continue
+        if changed:
+            moved.append(donation.pk)
+    return moved
+
+
+def adopt_unknown_payments(*, since: datetime, now: datetime) -> list[int]:
+    """Go through the payments that Stripe has and move every gift that is behind; ids of those that moved.
+
+    Finds payments whose events never came and whose creation we never heard back about. A payment is known by the
+    gift's key that we wrote on it. One call to Stripe per hundred payments, one more per gift that is behind.
+    """
+    moved = []
+    for payment in gateway.payments_since(since):
+        if payment.status not in ("succeeded", "processing") or not payment.gift_key:
+            continue
+        behind = Donation.objects.filter(match_key=payment.gift_key).exclude(state=Donation.State.PAID).first()
+        if behind is None or (payment.status, behind.state) == ("processing", Donation.State.PROCESSING):
+            continue
+        try:
+            whole = gateway.retrieve_payment(payment.payment_intent)
+            payments.settle(donation_id=behind.pk, payment=whole, now=now)
+        except payments.PaymentMismatch as error:
+            logger.error("%s needs a person: %s", behind.reference, error)
+            continue
+        moved.append(behind.pk)
+    return moved
+
+
+def _late(now: datetime) -> list[Donation]:
+    rested = Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=now - ASK_AGAIN)
+    paying = Q(payment_intent__isnull=False, submitted_at__lte=now - LATE) & rested
+    never = Q(state=Donation.State.STARTED, submitted_at__lte=now - NEVER_PAID)
+    open_gifts = Donation.objects.filter(state__in=[Donation.State.STARTED, Donation.State.PROCESSING])
+    return list(open_gifts.filter(paying | never).order_by("submitted_at")[:1000])

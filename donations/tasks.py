@@ -1,0 +1,60 @@
+"""Celery's part: wake-ups and timers. A message carries a row's id; losing every message loses nothing."""
+
+import logging
+from datetime import timedelta
+
+from celery import Task, shared_task
+from kombu.exceptions import OperationalError
+
+from campaign.clock import database_now
+from donations import events, follow_ups, reconciliation, work
+from donations.models import FollowUp, StripeEvent
+
+logger = logging.getLogger(__name__)
+_SWEPT_AT_ONCE = 200
+
+
+def wake(task: Task, row_id: int) -> None:
+    """Send a wake-up; a broker that is down costs some seconds, since the sweep finds the row."""
+    try:
+        task.delay(row_id)
+    except (OperationalError, OSError):
+        logger.warning("the broker is away; the sweep will find row %s of %s", row_id, task.name)
+
+
+def wake_follow_ups(donation_id: int | None) -> None:
+    for row_id in follow_ups.due_ids(donation_id=donation_id) if donation_id else []:
+        wake(run_follow_up, row_id)
+
+
+@shared_task
+def apply_event(row_id: int) -> None:
+    wake_follow_ups(events.apply(row_id=row_id, now=database_now()))
+
+
+@shared_task
+def run_follow_up(row_id: int) -> None:
+    if follow_ups.run(follow_up_id=row_id, now=database_now()):
+        wake_follow_ups(FollowUp.objects.get(pk=row_id).donation_id)
+
+
+@shared_task
+def wake_due_work() -> int:
+    """Wake rows that no message woke in time; waking one twice is harmless."""
+    now, woken = database_now(), 0
+    for model, task in ((StripeEvent, apply_event), (FollowUp, run_follow_up)):
+        for row_id in work.overdue(model, now=now, limit=_SWEPT_AT_ONCE):
+            wake(task, row_id)
+            woken += 1
+    return woken
+
+
+@shared_task
+def ask_about_late_payments() -> int:
+    """Late payments, then payments of the last hours that no event spoke of."""
+    now = database_now()
+    moved = reconciliation.ask_about_late_payments(now=now)
+    moved += reconciliation.adopt_unknown_payments(since=now - timedelta(hours=3), now=now)
+    for donation_id in moved:
+        wake_follow_ups(donation_id)
+    return len(moved)

@@ -1,0 +1,64 @@
+"""Rows that are work to do: events to apply, follow-ups to run. A message is only the wake-up; the row is the truth.
+
+claim() counts the attempt and moves `due_at` ahead before anything is tried, so a worker that dies leaves a row that
+comes due again, and of two workers with the same message one gets the row. After LAST_ATTEMPT the row waits for a
+person on the staff page.
+"""
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.conf import settings
+from django.db.models import F
+
+from donations.models import FollowUp, StripeEvent
+
+LAST_ATTEMPT = 12
+GRACE = timedelta(seconds=10)  # how long a message may take before the sweep wakes its row again
+
+Work = FollowUp | StripeEvent
+Row = TypeVar("Row", FollowUp, StripeEvent)
+
+
+def claim(model: type[Row], *, pk: int, now: datetime) -> Row | None:
+    """Take a due row for one attempt; None when it is done, not yet due, or someone else has it.
+
+    One conditional update; the lease grows with the attempts, from WORK_LEASE_SECONDS to an hour.
+    """
+    row = model.objects.filter(pk=pk, state=_waiting(model), due_at__lte=now).first()
+    if row is None:
+        return None
+    mine = model.objects.filter(pk=pk, state=row.state, due_at=row.due_at, attempts=row.attempts)
+    lease = timedelta(seconds=min(3600, settings.WORK_LEASE_SECONDS * 2 ** min(row.attempts, 10)))
+    if not mine.update(attempts=F("attempts") + 1, due_at=now + lease):
+        return None
+    row.attempts += 1
+    return row
+
+
+def note_failure(row: Work, *, error: Exception, permanent: bool = False) -> None:
+    """Keep the error on the row; it comes due again by itself unless that was the last attempt or is hopeless."""
+    row.last_error = f"{type(error).__name__}: {error}"[:2000]
+    fields = ["last_error"]
+    if permanent or row.attempts >= LAST_ATTEMPT:
+        row.state = "failed"
+        fields.append("state")
+    row.save(update_fields=fields)
+
+
+def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
+    """Ids of rows that no message woke in time, the oldest first: what the sweep wakes."""
+    rows = model.objects.filter(state=_waiting(model), due_at__lte=now - GRACE).order_by("due_at")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def try_again(row: Work, *, now: datetime) -> None:
+    """A person asks for another round: due now, with the attempts counted afresh."""
+    row.state = _waiting(type(row))
+    row.attempts = 0
+    row.due_at = now
+    row.save(update_fields=["state", "attempts", "due_at"])
+
+
+def _waiting(model: type[FollowUp] | type[StripeEvent]) -> str:
+    return str(FollowUp.State.DUE if model is FollowUp else StripeEvent.State.RECEIVED)
