@@ -28,8 +28,8 @@ _POST = """
                 USING ERRCODE = 'check_violation';
         END IF;
         SELECT state INTO STRICT reservation_state FROM matching_reservation WHERE id = allocation.reservation_id;
-        IF reservation_state <> CASE NEW.reason WHEN 'hold' THEN 'held' WHEN 'release' THEN 'released'
-                                                WHEN 'expire' THEN 'expired' ELSE 'committed' END THEN
+        IF reservation_state <> (CASE NEW.reason WHEN 'hold' THEN 'held' WHEN 'release' THEN 'released'
+                                                 WHEN 'expire' THEN 'expired' ELSE 'committed' END) THEN
             RAISE EXCEPTION 'ledger: % of allocation %, whose reservation is %',
                 NEW.reason, allocation.id, reservation_state USING ERRCODE = 'check_violation';
         END IF;
