@@ -138,7 +138,7 @@ class Account:
     def now(self) -> int:
         return int(time.time())
 
-    def later(self, delay_ms: int, act: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
+    def later(self, delay_ms: int, act: Callable[..., Any], *args: Any) -> None:
         """Call `act(*args)` after the delay, as something that happens by itself."""
 
         def run() -> None:

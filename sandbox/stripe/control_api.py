@@ -4,6 +4,7 @@ GET  state      what is queued, held, and how many objects there are
 GET  knobs      all knobs; POST {name: value, ...} turns some
 GET  faults     the rules; POST one rule or a list of them; DELETE takes all away
 GET  log        ?requests=N&events=N&deliveries=N: the last of each, oldest first
+GET  payments   the newest payments
 POST reset      forget everything, knobs as at the start
 POST resume     deliver what is held, and stop holding
 POST release    {"order": [id or type, ...]} or {"seed": 5} or {}: deliver held events now, one by one
@@ -28,6 +29,7 @@ from .posting import Target
 
 Given = dict[str, Any]
 SHOWN_BY_DEFAULT = 200
+PAYMENTS_SHOWN = 20
 
 
 def _state(api: Api) -> Given:
@@ -51,7 +53,7 @@ def _state(api: Api) -> Given:
     }
 
 
-def _log(api: Api, query: Any) -> Given:  # noqa: ANN401 - aiohttp's query multidict
+def _log(api: Api, query: Any) -> Given:
     limits = {name: int(query.get(name, SHOWN_BY_DEFAULT)) for name in ("requests", "events", "deliveries")}
     newest = [
         {
@@ -69,6 +71,23 @@ def _log(api: Api, query: Any) -> Given:  # noqa: ANN401 - aiohttp's query multi
         "events": newest[::-1],
         "deliveries": deliveries[-limits["deliveries"] :] if limits["deliveries"] else [],
     }
+
+
+def _payments(api: Api) -> list[Given]:
+    """The newest payments, newest first, as the sandbox's page lists them."""
+    account = api.account
+    newest = [intent for _, intent in zip(range(PAYMENTS_SHOWN), account.intents.newest_first(), strict=False)]
+    return [
+        {
+            **{name: intent[name] for name in ("id", "amount", "currency", "status", "created", "description")},
+            "amount_refunded": (charge := account.charges.rows.get(str(intent["latest_charge"]), {})).get(
+                "amount_refunded", 0
+            ),
+            "disputed": charge.get("disputed", False),
+            "method": charge.get("payment_method_details", {}).get("type"),
+        }
+        for intent in newest
+    ]
 
 
 def _reset(api: Api) -> Given:
@@ -90,7 +109,7 @@ def _turn(api: Api, given: Given) -> Given:
     return api.account.knobs.as_dict()
 
 
-def _add_faults(api: Api, given: Any) -> list[Given]:  # noqa: ANN401
+def _add_faults(api: Api, given: Any) -> list[Given]:
     rules = given if isinstance(given, list) else [given]
     api.account.faults.extend([Fault.from_dict(rule) for rule in rules])
     return [vars(fault) for fault in api.account.faults]
@@ -190,6 +209,7 @@ def routes(api: Api) -> list[web.RouteDef]:
             "knobs": api.account.knobs.as_dict,
             "faults": lambda: [vars(fault) for fault in api.account.faults],
             "log": lambda: _log(api, request.query),
+            "payments": lambda: _payments(api),
         }
         if what not in answers:
             return _json({"error": f"Nothing to look at: {what!r}. There is {', '.join(answers)}."}, 404)
@@ -239,7 +259,7 @@ def _guarded(handler: Handler) -> Handler:
     return guarded
 
 
-async def _given(request: web.Request) -> Any:  # noqa: ANN401
+async def _given(request: web.Request) -> Any:
     """The JSON body. Only JSON is taken: a page elsewhere cannot send that without being asked first."""
     if not request.can_read_body:
         return {}
@@ -248,5 +268,5 @@ async def _given(request: web.Request) -> Any:  # noqa: ANN401
     return json.loads(await request.text() or "{}")
 
 
-def _json(answer: Any, status: int = 200) -> web.Response:  # noqa: ANN401
+def _json(answer: Any, status: int = 200) -> web.Response:
     return web.json_response(answer, status=status)

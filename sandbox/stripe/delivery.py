@@ -58,7 +58,7 @@ class Deliveries:
         for _ in range(self.concurrency):
             self._run(self._work())
 
-    def _run(self, work: Any) -> None:  # noqa: ANN401 - any coroutine
+    def _run(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -114,7 +114,7 @@ class Deliveries:
             return True
         return self.account.chance.random() < knobs.drop_fraction
 
-    def _when(self, delay_ms: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _when(self, delay_ms: float, act: Callable[..., None], *args: Any) -> None:
         if delay_ms <= 0:
             act(*args)
             return

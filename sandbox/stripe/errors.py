@@ -24,7 +24,7 @@ class StripeError(Exception):
         param: str | None = None,
         remembered: bool = False,
         headers: dict[str, str] | None = None,
-        **fields: Any,  # noqa: ANN401 - the error object carries whatever Stripe puts there
+        **fields: Any,
     ) -> None:
         super().__init__(message)
         self.status = status

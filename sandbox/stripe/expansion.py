@@ -63,7 +63,7 @@ def _expanded(account: Account, thing: Object, steps: list[str], path: str) -> O
     return {**thing, field: inner}
 
 
-def _named(account: Account, kind: str, object_id: str) -> Any:  # noqa: ANN401
+def _named(account: Account, kind: str, object_id: str) -> Any:
     table = getattr(account, SOURCES[object_id.partition("_")[0]] if kind == "source" else kind)
     found = table.rows.get(object_id, object_id)
     if isinstance(found, dict):

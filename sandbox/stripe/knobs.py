@@ -54,7 +54,7 @@ class Knobs:
     # The browser
     wallet: bool = True  # whether the browser has a wallet (the Test Pay button)
 
-    def turn(self, **changes: Any) -> None:  # noqa: ANN401
+    def turn(self, **changes: Any) -> None:
         """Set knobs by name. All are checked before the first is set."""
         kinds = {one.name: type(getattr(self, one.name)) for one in fields(self)}
         checked = {}
@@ -69,7 +69,7 @@ class Knobs:
         return asdict(self)
 
 
-def _as_kind(name: str, value: Any, kind: type[Any]) -> Any:  # noqa: ANN401
+def _as_kind(name: str, value: Any, kind: type[Any]) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from pathlib import Path
 from string import Template
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -93,16 +94,18 @@ async def _challenge_answer(api: Api, request: web.Request) -> web.Response:
     delay_ms = api.account.knobs.three_d_secure_delay_ms
     if delay_ms:
         await asyncio.sleep(delay_ms / 1_000)
+    secret, passed = str(given.get("client_secret")), given.get("passed") is True
     try:
-        intent = payments.answer_challenge(
-            api.account,
-            request.match_info["intent"],
-            str(given.get("client_secret")),
-            passed=given.get("passed") is True,
-        )
+        back = payments.return_address(api.account, request.match_info["intent"])
+        intent = payments.answer_challenge(api.account, request.match_info["intent"], secret, passed=passed)
     except StripeError as error:
         return web.json_response(error.body(), status=error.status)
-    return web.Response(text=to_json(payments.client_view(intent)), content_type="application/json")
+    answer = payments.client_view(intent)
+    if back:
+        ended = "succeeded" if intent["status"] == "succeeded" else "failed"
+        query = {"payment_intent": intent["id"], "payment_intent_client_secret": secret, "redirect_status": ended}
+        answer["return_to"] = f"{back}{'&' if '?' in back else '?'}{urlencode(query)}"
+    return web.Response(text=to_json(answer), content_type="application/json")
 
 
 def index_page(api: Api) -> str:

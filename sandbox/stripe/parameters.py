@@ -88,7 +88,7 @@ def _unknown(unknown: list[str], known: list[str], prefix: str) -> StripeError:
     )
 
 
-def _checked(value: Any, spec: Spec, name: str) -> Any:  # noqa: ANN401
+def _checked(value: Any, spec: Spec, name: str) -> Any:
     if isinstance(spec, Clearable):
         return None if value == "" else _checked(value, spec.spec, name)
     if spec == "any":
@@ -102,14 +102,14 @@ def _checked(value: Any, spec: Spec, name: str) -> Any:  # noqa: ANN401
     return READERS[spec](value, name)
 
 
-def _one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:  # noqa: ANN401
+def _one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
     if value in allowed:
         return str(value)
     listed = ", ".join(allowed[:-1]) + (f", or {allowed[-1]}" if len(allowed) > 1 else allowed[0])
     raise StripeError(f"Invalid {name}: must be one of {listed}", param=name)
 
 
-def _text(value: Any, name: str) -> str:  # noqa: ANN401
+def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise StripeError(f"Invalid string: {value}", param=name)
     if value == "":
@@ -123,21 +123,21 @@ def _text(value: Any, name: str) -> str:  # noqa: ANN401
     return value
 
 
-def _integer(value: Any, name: str) -> int:  # noqa: ANN401
+def _integer(value: Any, name: str) -> int:
     text = _text(value, name)
     if not text.lstrip("-").isdecimal():
         raise StripeError(f"Invalid integer: {text}", code="parameter_invalid_integer", param=name)
     return int(text)
 
 
-def _boolean(value: Any, name: str) -> bool:  # noqa: ANN401
+def _boolean(value: Any, name: str) -> bool:
     text = _text(value, name)
     if text not in ("true", "false"):
         raise StripeError(f"Invalid boolean: {text}", param=name)
     return text == "true"
 
 
-def _strings(value: Any, name: str) -> list[str]:  # noqa: ANN401
+def _strings(value: Any, name: str) -> list[str]:
     if isinstance(value, dict):
         value = [value[key] for key in sorted(value, key=lambda key: (len(key), key))]
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -145,7 +145,7 @@ def _strings(value: Any, name: str) -> list[str]:  # noqa: ANN401
     return value
 
 
-def _metadata(value: Any, name: str) -> dict[str, str]:  # noqa: ANN401
+def _metadata(value: Any, name: str) -> dict[str, str]:
     """Stripe's limits: 50 keys of 40 characters, values of 500. An empty value removes its key; "" removes all."""
     if value == "":
         return {"": ""}
@@ -169,7 +169,7 @@ def _metadata(value: Any, name: str) -> dict[str, str]:  # noqa: ANN401
     return value
 
 
-def _range(value: Any, name: str) -> Values:  # noqa: ANN401
+def _range(value: Any, name: str) -> Values:
     """`created=5` or `created[gte]=5`: always as a dict of bounds."""
     if isinstance(value, str):
         moment = _integer(value, name)

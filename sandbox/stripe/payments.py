@@ -376,6 +376,13 @@ def _ask_for_challenge(account: Account, intent: Object, params: Object) -> None
     account.events.emit("payment_intent.requires_action", intent)
 
 
+def return_address(account: Account, intent_id: str) -> str | None:
+    """Where the donor goes after a challenge that was a redirect; None for one in a frame."""
+    action = account.intents.get(intent_id, "intent")["next_action"] or {}
+    found: str | None = action.get("redirect_to_url", {}).get("return_url")
+    return found
+
+
 def answer_challenge(account: Account, intent_id: str, client_secret: str, *, passed: bool) -> Object:
     """What the donor did on the 3-D Secure page. A second answer changes nothing."""
     intent = account.intents.get(intent_id, "intent")
