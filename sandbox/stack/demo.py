@@ -139,8 +139,7 @@ def start(run: Supervision, site: Site, ports: Mapping[str, int]) -> None:
     run.start(*servers)
     check_servers(site.environment)
     say("preparing the database, the sample campaign and the static files")
-    run.finish(site.manage("migrate", "--no-input"), site.manage("collectstatic", "--no-input", "--verbosity", "0"))
-    run.finish(site.manage("load_sample_campaign"))
+    run.finish(site.prepare())
     say("starting web, worker, beat")
     run.start(site.web(ports["WEB_PORT"]), site.worker(), site.beat())
 

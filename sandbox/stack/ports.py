@@ -3,6 +3,8 @@
 import os
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -42,13 +44,18 @@ def holder(port: int) -> str:
     tables = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
     sockets = {f"socket:[{inode}]" for table in tables for inode in _listening_inodes(table, port)}
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            links = {os.readlink(descriptor) for descriptor in (entry / "fd").iterdir()}
-            if links & sockets:
+        if sockets and sockets & set(_open_files(entry)):
+            with suppress(OSError):
                 return f"{(entry / 'comm').read_text().strip()}, process {entry.name}"
-        except OSError:  # gone meanwhile, or another user's
-            continue
     return ""
+
+
+def _open_files(entry: Path) -> Iterator[str]:
+    """What a process has open; nothing for one that is gone, or another user's."""
+    with suppress(OSError):
+        for name in os.listdir(entry / "fd"):
+            with suppress(OSError):
+                yield os.readlink(entry / "fd" / name)
 
 
 def _listening_inodes(table: Path, port: int) -> list[str]:

@@ -154,6 +154,11 @@ def remove_cluster(folder: Path) -> None:
         shutil.rmtree(folder / "postgres")
 
 
+def running_server(folder: Path) -> int | None:
+    """The process that serves the data belonging to `folder`, even one that outlived its runner."""
+    return _running_server(folder / "postgres") or _running_server((open_folder_of(folder) or folder) / "postgres")
+
+
 def _installed_programs() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     for location in (found.submodule_search_locations or []) if found else []:
@@ -299,19 +304,16 @@ def _check_cluster(place: Place) -> None:
 
 def _forget_dead_server(data: Path) -> None:
     """Remove a killed server's pid file: its number may be another program's now, and block the start."""
-    pid_file = data / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().split()[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return
-    if _is_server_of(pid, data):
+    pid = _running_server(data)
+    if pid:
         raise StackError(f"another PostgreSQL (process {pid}) uses {data}: stop it first, kill -INT {pid}")
-    pid_file.unlink(missing_ok=True)
+    (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _is_server_of(pid: int, data: Path) -> bool:
+def _running_server(data: Path) -> int | None:
     try:
+        pid = int((data / "postmaster.pid").read_text().split()[0])
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return os.fsencode(data) in arguments
+    except (OSError, IndexError, ValueError):
+        return None
+    return pid if os.fsencode(data) in arguments else None

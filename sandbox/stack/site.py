@@ -25,6 +25,10 @@ class Site:
     def log_path(self, name: str) -> Path:
         return self.folder / "log" / f"{name}.log"
 
+    def prepare(self) -> Process:
+        """Migrate, load the sample campaign, collect static files; to be run to its end."""
+        return self._python("prepare", ["-m", "sandbox.stack.prepare"])
+
     def manage(self, *arguments: str) -> Process:
         """A management command, to be run to its end."""
         name = arguments[0]

@@ -89,9 +89,14 @@ def end_leftovers(var: Path) -> int:
 
 
 def leftovers(var: Path) -> Sequence[int]:
-    """The processes of any run in this folder, by a mark in their environment (Linux; elsewhere none)."""
+    """The processes of any run in this folder, by a mark in their environment (Linux; elsewhere none).
+
+    A PostgreSQL that root runs as another user may hide its environment even from root; its pid file tells.
+    """
     mark = os.fsencode(f"{FOLDER_VARIABLE}={var}")
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if mark in _environment_of(entry)]
+    marked = {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if mark in _environment_of(entry)}
+    server = postgres.running_server(var)
+    return sorted(marked | {server} if server else marked)
 
 
 def _environment_of(entry: Path) -> list[bytes]:

@@ -11,6 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Who depends on whom: the first asks nothing of the last.
 STOP_ORDER = (("web",), ("worker", "beat"), ("sandbox", "inbox"), ("valkey",), ("postgres",))
 _WATCH_SECONDS = 0.2
+_STEP_SECONDS = 0.02
 
 
 class Interrupted(Exception):
@@ -42,21 +43,18 @@ class Supervision:
         for process in processes:
             process.wait_ready(check=self.check)
 
-    def finish(self, *steps: Process) -> None:
-        """Run steps together to their end. Raises StackError when one fails."""
-        for step in steps:
-            self.check()
-            step.start()
+    def finish(self, step: Process) -> None:
+        """Run a step to its end. Raises StackError when it fails."""
+        self.check()
+        step.start()
         try:
-            while any(step.is_running() for step in steps):
+            while step.is_running():
                 self.check()
-                time.sleep(0.02)
+                time.sleep(_STEP_SECONDS)
         finally:
-            for step in steps:
-                step.kill()
-        for step in steps:
-            if step.child is None or step.child.returncode != 0:
-                raise StackError(step.epitaph())
+            step.kill()
+        if step.child is None or step.child.returncode != 0:
+            raise StackError(step.epitaph())
 
     def watch(self) -> None:
         """Wait. Raises Interrupted when asked to stop, StackError when a process has ended by itself."""

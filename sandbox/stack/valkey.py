@@ -26,6 +26,7 @@ def valkey(*, port: int, folder: Path, log_path: Path) -> Process:
         "maxmemory-policy": "noeviction",
         "databases": "16",
         "daemonize": "no",
+        "set-proc-title": "no",  # a title would overwrite the environment, by which leftovers are found
     }
     argv = [str(_server())]
     for name, setting in options.items():
