@@ -5,6 +5,7 @@ answer lost on the way never makes a second payment. No call is made inside a da
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,9 +13,7 @@ from typing import Any
 
 import stripe
 from django.conf import settings
-from django.db import connection
-
-MEANINGFUL_STATUSES = ("requires_payment_method", "requires_action", "processing", "succeeded", "canceled")
+from django.db import transaction
 
 
 class GatewayUnavailable(Exception):
@@ -190,20 +189,22 @@ def _client() -> stripe.StripeClient:
     )
 
 
-class _plain_errors:  # noqa: N801 - reads as a statement
-    """Stripe's many errors as the two that callers can act on; refuses to run inside a transaction."""
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Stripe's many errors as the two that callers can act on.
 
-    def __enter__(self) -> None:
-        if connection.in_atomic_block and not getattr(connection, "is_in_test", False):
-            raise RuntimeError("Stripe must not be called inside a transaction: locks would wait for the network")
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError)):
+    Raises RuntimeError inside a transaction, where locks would wait for the network: that is what durable refuses.
+    """
+    with transaction.atomic(durable=True):
+        pass
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        raise GatewayUnavailable(str(error)) from error
+    except stripe.StripeError as error:
+        if _comes_later(error):
             raise GatewayUnavailable(str(error)) from error
-        if isinstance(error, stripe.APIError) or (isinstance(error, stripe.StripeError) and _comes_later(error)):
-            raise GatewayUnavailable(str(error)) from error
-        if isinstance(error, stripe.StripeError):
-            raise GatewayRefused(f"{error.http_status} {error.code}: {error.user_message}") from error
+        raise GatewayRefused(f"{error.http_status} {error.code}: {error.user_message}") from error
 
 
 def _comes_later(error: stripe.StripeError) -> bool:

@@ -270,12 +270,13 @@ def _apply_reversals(donation: Donation, *, now: datetime) -> None:
     donation.disputed_at = open_dispute.created_at if open_dispute else None
     before, donation.refunded_minor = donation.refunded_minor, refunded_total(donation)
     donation.save(update_fields=["disputed_at", "refunded_minor"])
-    if donation.state != Donation.State.PAID or donation.refunded_minor == before:
+    if donation.state != Donation.State.PAID or before == donation.refunded_minor == 0:
         return
     core_minor = min(donation.refunded_minor, donation.amount_minor)
     with suppress(holds.NoReservation):
         holds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
-    follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+    if donation.refunded_minor != before:
+        follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
 
 
 def _rank(status: str) -> int:
