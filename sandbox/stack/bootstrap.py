@@ -64,7 +64,7 @@ def _venv_made() -> bool:
 
 def _install_packages() -> None:
     """With uv, which takes seconds; with pip where uv cannot run."""
-    environment = dict(os.environ, UV_PYTHON_DOWNLOADS="never", VIRTUAL_ENV=str(VENV), UV_NO_PROGRESS="1")
+    environment = dict(os.environ, UV_PYTHON_DOWNLOADS="never", VIRTUAL_ENV=str(VENV), UV_SYSTEM_CERTS="1")
     requirements = ["requirements.txt", "requirements-uv.txt"]
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes"]
     print("twofold: installing the packages of requirements.txt", flush=True)

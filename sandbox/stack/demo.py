@@ -186,8 +186,9 @@ def say_where(environment: Mapping[str, str], ports: Mapping[str, int], *, secon
         rows.append(("Stripe test mode", f"stripe listen --forward-to {site_url}{WEBHOOK_PATH}"))
     rows += [("Test cards" if i == 0 else "", f"{number}  {what}") for i, (number, what) in enumerate(TEST_CARDS)]
     table = "\n".join(f"  {name:<17} {text}" for name, text in rows)
-    logs = state.folder() / "log"
-    say(f"ready after {seconds:.1f} s\n\n{table}\n\n  Logs are in {logs}. Ctrl-C stops everything.\n")
+    folder, elsewhere = state.folder(), postgres.open_folder_of(state.folder())
+    kept = f"\n  `nobody` cannot enter {folder}: PostgreSQL's data is in {elsewhere}." if elsewhere else ""
+    say(f"ready after {seconds:.1f} s\n\n{table}\n{kept}\n  Logs are in {folder / 'log'}. Ctrl-C stops everything.\n")
 
 
 def say(text: str) -> None:
