@@ -1,0 +1,93 @@
+"""/webhooks/stripe/: what is truly from Stripe is stored and answered 200, everything else is refused."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import stripe
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from donations import tasks
+from donations.models import StripeEvent
+
+pytestmark = pytest.mark.django_db
+URL = "/webhooks/stripe/"
+EVENT = {
+    "id": "evt_1",
+    "object": "event",
+    "type": "payment_intent.succeeded",
+    "api_version": "2026-08-26.dahlia",
+    "livemode": False,
+    "created": 1_796_137_200,
+    "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch, settings):
+    settings.STRIPE_WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]
+    ids = []
+    monkeypatch.setattr(tasks.apply_event, "delay", ids.append)
+    return ids
+
+
+def post(client, event=EVENT, *, secret="whsec_new", at=None, body=None, header=None):
+    payload = json.dumps(event)
+    signed = stripe.WebhookSignature.generate_signature_header(payload, secret, at)
+    return client.post(
+        URL,
+        data=body or payload,
+        content_type="application/json",
+        headers={"Stripe-Signature": signed if header is None else header},
+    )
+
+
+@pytest.mark.parametrize("secret", ["whsec_new", "whsec_old"])
+def test_it_stores_the_event_raw_and_wakes_a_worker(client, woken, secret):
+    answer = post(client, secret=secret)
+    row = StripeEvent.objects.get()
+    assert (answer.status_code, row.event_id, row.type, row.payload) == (200, "evt_1", EVENT["type"], EVENT)
+    assert (row.state, row.attempts, woken) == ("received", 0, [row.pk])
+
+
+def test_a_copy_is_answered_and_stored_once(client):
+    assert [post(client).status_code for _ in range(3)] == [200, 200, 200]
+    assert StripeEvent.objects.count() == 1
+
+
+def test_a_type_that_we_do_not_know_is_stored_and_answered(client):
+    assert post(client, {**EVENT, "type": "tax.settings.updated", "data": {"object": {}}}).status_code == 200
+    assert StripeEvent.objects.get().type == "tax.settings.updated"
+
+
+def test_a_broker_that_is_down_loses_nothing(client, monkeypatch):
+    def down(row_id):
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr(tasks.apply_event, "delay", down)
+    assert post(client).status_code == 200
+    assert StripeEvent.objects.get().state == "received"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"secret": "whsec_thief"},
+        {"header": ""},
+        {"header": "t=1,v1=00"},
+        {"body": json.dumps({**EVENT, "id": "evt_2"})},
+        {"at": int((timezone.now() - timedelta(minutes=6)).timestamp())},
+        {"body": b"\xff\xfe"},
+    ],
+    ids=["other secret", "no signature", "bad signature", "tampered", "stale", "no text"],
+)
+def test_what_is_not_from_stripe_is_refused_without_a_trace(client, woken, forged):
+    answer = post(client, **forged)
+    assert (answer.status_code, StripeEvent.objects.count(), woken) == (400, 0, [])
+    assert b"Traceback" not in answer.content
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_it_takes_posts_only(client, method):
+    assert getattr(client, method)(URL).status_code == 405

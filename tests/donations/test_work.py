@@ -1,0 +1,92 @@
+"""Rows that are work: claimed once, retried with growing pauses, then left for a person."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from donations import follow_ups, mail, work
+from donations.models import FollowUp, Receipt
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def row():
+    factories.organization()
+    now = timezone.now()
+    return follow_ups.owe(donation=factories.donation(), kind=FollowUp.Kind.RECEIPT, now=now)
+
+
+def test_of_two_workers_with_the_same_message_one_gets_the_row(row):
+    now = timezone.now()
+    assert [bool(work.claim(FollowUp, pk=row.pk, now=now)) for _ in range(2)] == [True, False]
+
+
+def test_an_attempt_is_counted_before_it_is_made(row):
+    work.claim(FollowUp, pk=row.pk, now=timezone.now())
+    row.refresh_from_db()
+    assert (row.attempts, row.state, row.due_at > timezone.now() + timedelta(seconds=30)) == (1, "due", True)
+
+
+def test_the_row_of_a_worker_that_died_comes_due_again_with_growing_pauses(row):
+    now, pauses = timezone.now(), []
+    for _ in range(4):
+        assert work.claim(FollowUp, pk=row.pk, now=now)
+        row.refresh_from_db()
+        pauses.append((row.due_at - now).total_seconds())
+        now = row.due_at
+    assert pauses == [60, 120, 240, 480]
+
+
+def test_after_the_last_attempt_it_waits_for_a_person_who_may_try_again(row, monkeypatch):
+    monkeypatch.setattr(follow_ups.receipts, "issue_receipt", lambda **_: 1 / 0)
+    now = timezone.now()
+    for _ in range(work.LAST_ATTEMPT):
+        assert not follow_ups.run(follow_up_id=row.pk, now=now)
+        now += timedelta(hours=2)
+    row.refresh_from_db()
+    assert (row.state, row.last_error) == ("failed", "ZeroDivisionError: division by zero")
+    assert not follow_ups.run(follow_up_id=row.pk, now=now)
+    monkeypatch.undo()
+    work.try_again(row, now=now)
+    assert follow_ups.run(follow_up_id=row.pk, now=now)
+
+
+def test_a_mailbox_that_refuses_for_good_waits_for_a_person_at_once(row, monkeypatch):
+    assert follow_ups.run(follow_up_id=row.pk, now=timezone.now())
+    email = FollowUp.objects.get(kind=FollowUp.Kind.EMAIL)
+
+    class Refused(Exception):
+        permanent = True
+
+    def refuse(**_):
+        raise Refused("550 no such mailbox")
+
+    monkeypatch.setattr(mail, "send_receipt", refuse)
+    follow_ups.run(follow_up_id=email.pk, now=timezone.now())
+    email.refresh_from_db()
+    assert (email.state, email.attempts, email.last_error) == ("failed", 1, "Refused: 550 no such mailbox")
+
+
+def test_only_what_no_message_woke_in_time_is_overdue(row):
+    now = timezone.now()
+    assert work.overdue(FollowUp, now=now, limit=10) == []
+    assert work.overdue(FollowUp, now=now + work.GRACE, limit=10) == [row.pk]
+
+
+def test_the_receipt_is_issued_and_mailed_once_however_often_it_runs(row, mailoutbox):
+    for _ in range(3):
+        follow_ups.run(follow_up_id=row.pk, now=timezone.now())
+    for _ in range(3):
+        for pk in follow_ups.due_ids(donation_id=row.donation_id):
+            follow_ups.run(follow_up_id=pk, now=timezone.now())
+    assert (Receipt.objects.count(), len(mailoutbox)) == (1, 1)
+    assert set(FollowUp.objects.values_list("kind", "state")) == {("receipt", "done"), ("email", "done")}
+
+
+def test_what_was_done_is_owed_again_when_its_subject_changed(row):
+    follow_ups.run(follow_up_id=row.pk, now=timezone.now())
+    again = follow_ups.owe(donation=row.donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
+    assert (again.pk, again.state, again.attempts) == (row.pk, "due", 0)
