@@ -1,29 +1,244 @@
-from django.http import HttpRequest, HttpResponse
+"""`/gifts/<token>/`: one gift's own pages, for whoever holds its token: pay, change, follow, receipt."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from campaign.clock import database_now
+from donations import form_keys, gateway, giving, payments
+from donations.content_policy import opens_for_stripe
+from donations.gift_page import GiftPage, PaymentPage
+from donations.models import Designation, Donation, Receipt
+from donations.receipt_pdf import render_receipt
+from matching.ledger import DONOR, PoolsBusy
+from matching.queries import gift_match
+
+log = logging.getLogger(__name__)
+
+_TOO_MANY = "Too many tries were made for this gift. Nothing was charged. Please call us, and we take it by phone."
+_BROKEN = "Paying is not possible here at this moment, and nothing was charged. Please call us."
+_CROWDED = "Very many gifts are arriving this second. Nothing was charged. Press Give once more."
+# What pay.js is answered when a payment cannot be opened: its code, the donor's sentence, the status.
+_REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
+    payments.HoldLapsed: ("hold_lapsed", "The hold on your match has ended. Nothing was charged.", 409),
+    giving.GiftAlreadyPaid: ("not_open", "This gift is already paid, or is being paid.", 409),
+    payments.TooManyTries: ("too_many_tries", _TOO_MANY, 429),
+    PoolsBusy: ("busy", _CROWDED, 503),
+    gateway.GatewayRefused: ("broken", _BROKEN, 502),
+    gateway.PaymentUnderWay: ("not_open", "This gift is already being paid.", 409),
+    gateway.GatewayUnavailable: ("unavailable", _CROWDED, 503),
+    payments.PaymentMismatch: ("broken", _BROKEN, 502),
+}
+_OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
 
-def gift(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+def _private(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Nobody but the holder of the token: no copy in caches or search engines, no address told to other sites."""
+
+    @wraps(view)
+    def private(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        patch_cache_control(response, private=True, no_store=True)
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
+        return response
+
+    return private
 
 
-def pay(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+def _gift_or_404(token: str) -> Donation:
+    designations = Prefetch("designations", Designation.objects.select_related("fund"))
+    gifts = Donation.objects.select_related("campaign").prefetch_related(designations)
+    gift = gifts.filter(token=token).first()
+    if gift is None:
+        raise Http404("no gift has this token")
+    return gift
 
 
-def go_on(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+def _to(name: str, gift: Donation) -> HttpResponse:
+    response = redirect(name, gift.token)
+    response.status_code = 303
+    return response
 
 
-def change(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@_private
+@require_safe
+def gift(request: HttpRequest, token: str) -> HttpResponse:
+    """What became of the gift, by our own records; the fragment in it follows on."""
+    found = _gift_or_404(token)
+    now = timezone.now()
+    has_answer = "look" in request.GET and _ask_stripe(found)
+    page = GiftPage(_gift_or_404(token), now=now, arrived_at=now, asked_after=now, has_answer=has_answer)
+    found = page.gift
+    return render(request, "donations/gift.html", {"page": page, "gift": found, "again": "again" in request.GET})
 
 
-def intent(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@_private
+@require_safe
+def status(request: HttpRequest, token: str) -> HttpResponse:
+    """The fragment that follows a payment: 204 while nothing is new, 286 when there is nothing left to wait for."""
+    is_answered = _ask_stripe(_gift_or_404(token))
+    now = timezone.now()
+    found = _gift_or_404(token)
+    arrived_at = _moment(request.GET.get("since", ""), now=now)
+    asked_after = _moment(request.GET.get("asked", ""), now=now) if is_answered else now
+    page = GiftPage(found, now=now, arrived_at=arrived_at, asked_after=asked_after)
+    if page.version == request.GET.get("seen") and page.is_followed and is_answered:
+        return HttpResponse(status=204)
+    response = render(request, "donations/_gift.html", {"page": page, "gift": found, "is_fragment": True})
+    response.status_code = 200 if page.is_followed else 286
+    return response
 
 
-def status(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+def _ask_stripe(gift: Donation) -> bool:
+    """Learn of a payment whose event is late; the question is asked once in a few seconds, however many look on.
+
+    False when there was no answer that counts: the page then goes on waiting instead of saying "not charged".
+    """
+    if gift.state not in _OPEN or not gift.payment_intent:
+        return True
+    try:
+        payments.ask_stripe(donation_id=gift.pk, now=database_now())
+    except (gateway.GatewayUnavailable, PoolsBusy):
+        return False
+    except (gateway.GatewayRefused, payments.PaymentMismatch):
+        log.exception("asking about %s", gift.reference)
+        return False
+    return True
 
 
-def receipt_pdf(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+def _moment(text: str, *, now: datetime) -> datetime:
+    """A moment that one of our pages wrote into its own question; nonsense counts as now."""
+    try:
+        return min(now, datetime.fromtimestamp(float(text), tz=now.tzinfo))
+    except (ValueError, OverflowError, OSError):
+        return now
+
+
+@_private
+@opens_for_stripe
+@require_http_methods(["GET", "HEAD", "POST"])
+def pay(request: HttpRequest, token: str) -> HttpResponse:
+    """GET: the payment step. POST: hold the match again after it lapsed."""
+    found = _gift_or_404(token)
+    if found.state != Donation.State.STARTED:
+        return _to("gift", found)
+    now = database_now()
+    if request.method == "POST":
+        return _renew_hold(request, found, now=now)
+    page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
+    return render(request, page.template, {"page": page, "gift": found, "campaign": found.campaign})
+
+
+def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpResponse:
+    """After it: the payment page from the start, or, asked for by pay.js, its match part alone.
+
+    Not alone when the match is lower than before: the donor has to choose first, on a page of its own.
+    """
+    try:
+        match = giving.renew_hold(donation_id=gift.pk, now=now)
+    except giving.GiftAlreadyPaid:
+        return _to("gift", gift)
+    except PoolsBusy:
+        return _try_again(request, gift, "Very many gifts are arriving this second.")
+    gift = _gift_or_404(gift.token)
+    page = PaymentPage(gift, match=match, now=now)
+    if "fragment" not in request.POST or page.needs_choice:
+        return _to("gift-pay", gift)
+    return render(request, "donations/_match_renewed.html", {"page": page, "gift": gift, "campaign": gift.campaign})
+
+
+def _try_again(request: HttpRequest, gift: Donation, reason: str) -> HttpResponse:
+    context = {"reason": reason, "back": reverse("gift-pay", args=[gift.token])}
+    response = render(request, "donations/try_again.html", context, status=503)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+@_private
+@require_POST
+def go_on(request: HttpRequest, token: str) -> HttpResponse:
+    """The donor accepts a match lower than the form showed."""
+    found = _gift_or_404(token)
+    if found.state == Donation.State.STARTED:
+        giving.accept_lower_match(donation_id=found.pk, now=database_now())
+    return _to("gift-pay", found)
+
+
+@_private
+@require_POST
+def change(request: HttpRequest, token: str) -> HttpResponse:
+    """Let the gift go, its match too, and show the form with everything that was typed."""
+    found = _gift_or_404(token)
+    if found.state == Donation.State.STARTED:
+        try:
+            giving.abandon_gift(donation_id=found.pk, now=database_now(), actor=DONOR)
+        except (gateway.GatewayUnavailable, PoolsBusy):
+            return _try_again(request, found, "The card company does not answer, so we cannot let this payment go yet.")
+        found.refresh_from_db(fields=["state"])
+    if found.state not in (Donation.State.ABANDONED, Donation.State.FAILED):
+        return _to("gift", found)
+    response = redirect("give")
+    response.status_code = 303
+    form_keys.keep_form_key(response, form_keys.new_form_key(gift_token=found.token))
+    return response
+
+
+@_private
+@require_POST
+def intent(request: HttpRequest, token: str) -> HttpResponse:
+    """Open the payment for pay.js: `{client_secret, return_url}`, or `{error, code}` with a sentence for the donor."""
+    found = _gift_or_404(token)
+    if found.state != Donation.State.STARTED:
+        return _refusal("not_open", "This gift is not waiting for a payment any more.", status=409)
+    now = database_now()
+    page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
+    if page.needs_choice and not page.has_lapsed:
+        return _refusal("match_is_lower", "The match is lower than the form showed. Please choose first.", status=409)
+    try:
+        client_secret = payments.open_payment(donation_id=found.pk, now=now)
+    except payments.PaymentUnavailable as error:
+        return _refusal("unavailable", str(error), status=503)
+    except tuple(_REFUSALS) as error:
+        return _refused(error, found)
+    page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
+    return JsonResponse({"client_secret": client_secret, "return_url": _address(request, found), "clock": page.clock})
+
+
+def _refused(error: Exception, gift: Donation) -> JsonResponse:
+    code, sentence, status = next(answer for kind, answer in _REFUSALS.items() if isinstance(error, kind))
+    if status == 502:
+        log.error("opening the payment of %s", gift.reference, exc_info=error)
+    return _refusal(code, sentence, status=status)
+
+
+def _address(request: HttpRequest, gift: Donation) -> str:
+    return request.build_absolute_uri(gift.get_absolute_url())
+
+
+def _refusal(code: str, sentence: str, *, status: int) -> JsonResponse:
+    return JsonResponse({"code": code, "error": sentence}, status=status)
+
+
+@_private
+@require_safe
+def receipt_pdf(request: HttpRequest, token: str) -> HttpResponse:
+    """The gift's valid receipt, or with ?number= an older one of the same gift, marked void."""
+    found = _gift_or_404(token)
+    receipts = Receipt.objects.filter(donation=found)
+    number = request.GET.get("number")
+    receipt = (receipts.filter(number=number) if number else receipts.filter(voided_at=None)).first()
+    if receipt is None:
+        return render(request, "donations/receipt_missing.html", {"gift": found}, status=404)
+    headers = {"Content-Disposition": f'inline; filename="receipt-{receipt.number}.pdf"'}
+    return HttpResponse(render_receipt(receipt), content_type="application/pdf", headers=headers)

@@ -1,9 +1,223 @@
+"""`/give/`: one page on which a donor says how much, for what, and who gives; and its line on the match."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods, require_safe
+
+from campaign.clock import database_now
+from campaign.models import Campaign, Organization
+from campaign.money import InvalidAmount, parse_amount, plain_amount
+from donations import form_keys, giving
+from donations.form_keys import FormKey
+from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
+from donations.gateway import GatewayUnavailable
+from donations.match_line import match_line as match_line_for
+from donations.models import Donation
+from matching.ledger import PoolsBusy
+from matching.queries import pool_figures
+
+_PREFILL_FOR = timedelta(hours=1)
+_GIFT_FIELDS = ("donor_name", "donor_email", *GiftForm.ADDRESS, "hides_name", "hides_amount")
+_KEY_PROBLEM = (
+    "Please press Continue once more. Your form came without the mark that keeps a gift from being made twice. "
+    "Nothing was charged, and everything you typed is still here."
+)
+_BUSY = (
+    "Very many gifts are arriving this second, so we could not hold your match yet. Nothing was charged, and "
+    "everything you typed is still here. Please press Continue once more."
+)
 
 
-def give(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+# Kept out of shared caches, but not "no-store": the back button must find what was typed.
+@cache_control(private=True, max_age=0, must_revalidate=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+def give(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    campaign = Campaign.objects.current()
+    if campaign is None or not _takes_gifts(campaign, now=now):
+        return render(request, "donations/give_closed.html", {"campaign": campaign})
+    if request.method == "POST":
+        return _start_gift(request, campaign)
+    form_key = _form_key(request)
+    if "new" in request.GET:
+        response = redirect("give")
+        form_keys.keep_form_key(response, form_keys.new_form_key())
+        return response
+    initial, notices = _initial(request, campaign=campaign, form_key=form_key)
+    form = GiftForm(campaign=campaign, initial=initial)
+    return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices)
 
 
-def match_line(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@cache_control(private=True, no_store=True)
+@require_safe
+def match_line(request: HttpRequest) -> HttpResponse:
+    """The fragment that follows the donor's typing: the match and the card cost of the gift as it now stands."""
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return HttpResponse(status=204)
+    form = GiftPartsForm(request.GET, campaign=campaign)
+    parts = form.parts if form.is_valid() else ()
+    return render(request, "donations/_quote.html", _quote(campaign, parts=parts, now=timezone.now()))
+
+
+def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    key = form_keys.unsealed(request.POST.get("form_key", ""))
+    form = GiftForm(request.POST, campaign=campaign, contact=_phone())
+    now = database_now()
+    if not form.is_valid() or key is None:
+        form_key = FormKey(key) if key else form_keys.new_form_key()
+        problem = "" if key else _KEY_PROBLEM
+        parts = form.parts
+        return _page(request, form=form, form_key=form_key, now=now, parts=parts, problem=problem)
+    try:
+        gift = giving.start_gift(campaign=campaign, request=form.gift_request(form_key=key), now=now)
+    except giving.GiftAlreadyPaid as error:
+        return _see(f"{error.donation.get_absolute_url()}?again=1")
+    except (PoolsBusy, GatewayUnavailable):
+        return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=_BUSY, status=503)
+    response = _see(reverse("gift-pay", args=[gift.token]))
+    form_keys.keep_form_key(response, FormKey(key, gift_token=gift.token))
+    return response
+
+
+def _see(address: str) -> HttpResponse:
+    """303: the browser gets the next page, and a reload there sends no form."""
+    return HttpResponse(status=303, headers={"Location": address})
+
+
+def _page(
+    request: HttpRequest,
+    *,
+    form: GiftForm,
+    form_key: FormKey,
+    now: datetime,
+    parts: tuple[tuple[int, int], ...],
+    notices: dict[str, str] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    campaign = form.campaign
+    context = _quote(campaign, parts=parts, now=now) | {
+        "form": form,
+        "form_key": form_key.sealed,
+        "notices": notices or {},
+        "problem": problem,
+        "presets": _presets(form),
+        "pools": pool_figures(campaign=campaign, now=now),
+        "phase": campaign.phase(now=now),
+    }
+    response = render(request, "donations/give.html", context, status=status)
+    form_keys.keep_form_key(response, form_key)
+    return response
+
+
+def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime) -> dict[str, Any]:
+    """What the page says of the gift as it stands: its match, and the exact card cost."""
+    amount_minor = sum(amount for _, amount in parts)
+    return {
+        "campaign": campaign,
+        "amount_minor": amount_minor,
+        "fee_minor": campaign.fee_to_cover_minor(amount_minor=amount_minor) if amount_minor else 0,
+        "fee_percent": f"{campaign.fee_basis_points / 100:g}",
+        "line": match_line_for(campaign=campaign, parts=parts, now=now),
+        "parts_key": parts_key(parts),
+    }
+
+
+def _takes_gifts(campaign: Campaign, *, now: datetime) -> bool:
+    if campaign.phase(now=now) == "before" and not campaign.takes_gifts_early:
+        return False
+    return funds_that_take_gifts(campaign).exists()
+
+
+def _form_key(request: HttpRequest) -> FormKey:
+    """The key this browser was given, until its gift is paid or has failed; then a new one."""
+    kept = form_keys.kept_form_key(request)
+    over = [Donation.State.PAID, Donation.State.FAILED]
+    if kept and not Donation.objects.filter(form_key=kept.key, state__in=over).exists():
+        return kept
+    return form_keys.new_form_key()
+
+
+def _initial(request: HttpRequest, *, campaign: Campaign, form_key: FormKey) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the form shows at first, and a notice for each part of the address that cannot be had.
+
+    In this order: what the address says (?fund=education&amount=100), the gift this browser started and did not
+    pay, the first fund and the second suggested gift.
+    """
+    notices = {}
+    presets = campaign.presets_minor
+    funds = funds_that_take_gifts(campaign)
+    default = presets[min(1, len(presets) - 1)] if presets else None
+    initial = _amount_initial(default, campaign=campaign) | {"fund": funds[0].slug, "country": "US"}
+    initial |= _gift_initial(form_key.gift_token, campaign=campaign)
+    if slug := request.GET.get("fund"):
+        problem = fund_problem(slug, campaign=campaign)
+        notices["fund"] = problem
+        initial |= _without_split(initial) if problem else _without_split(initial) | {"fund": slug}
+    amount_text = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
+    if amount_text:
+        try:
+            amount_minor = parse_amount(amount_text, currency=campaign.currency)
+            initial |= _without_split(initial) | _amount_initial(amount_minor, campaign=campaign)
+        except InvalidAmount as error:
+            notices["other_amount"] = str(error)
+    return initial, notices
+
+
+def _amount_initial(amount_minor: int | None, *, campaign: Campaign) -> dict[str, Any]:
+    if amount_minor is None:
+        return {}
+    text = plain_amount(amount_minor, currency=campaign.currency)
+    is_preset = amount_minor in campaign.presets_minor
+    return {"amount": text if is_preset else "", "other_amount": "" if is_preset else text}
+
+
+def _without_split(initial: dict[str, Any]) -> dict[str, Any]:
+    return {name: "" for name in initial if name.startswith("split-")}
+
+
+def _gift_initial(token: str, *, campaign: Campaign) -> dict[str, Any]:
+    """What was typed for the gift that this browser started and did not pay, for an hour."""
+    gift = Donation.objects.filter(token=token, campaign=campaign).first() if token else None
+    if gift is None or gift.state in (Donation.State.PAID, Donation.State.PROCESSING):
+        return {}
+    if timezone.now() - gift.submitted_at > _PREFILL_FOR:
+        return {}
+    initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
+    designations = list(gift.designations.select_related("fund"))
+    initial |= _amount_initial(gift.amount_minor, campaign=campaign) | {"fund": designations[0].fund.slug}
+    if len(designations) > 1:
+        for row in designations:
+            initial[f"split-{row.fund.slug}"] = plain_amount(row.amount_minor, currency=gift.currency)
+    return initial
+
+
+def _first_parts(form: GiftForm) -> tuple[tuple[int, int], ...]:
+    """The gift that the empty form stands at, judged as if it had been sent."""
+    names = ("amount", "other_amount", "fund", *(field.name for field in form.split_fields))
+    shown = {name: form.initial.get(name, "") for name in names}
+    parts = GiftPartsForm(shown, campaign=form.campaign)
+    return parts.parts if parts.is_valid() else ()
+
+
+def _presets(form: GiftForm) -> list[dict[str, Any]]:
+    """The suggested gifts, and which of them stands chosen."""
+    campaign = form.campaign
+    texts = [plain_amount(amount_minor, currency=campaign.currency) for amount_minor in campaign.presets_minor]
+    chosen = "" if form["other_amount"].value() else form["amount"].value()
+    return [
+        {"amount_minor": amount_minor, "text": text, "is_chosen": text == chosen}
+        for amount_minor, text in zip(campaign.presets_minor, texts, strict=True)
+    ]
+
+
+def _phone() -> str:
+    organization = Organization.objects.first()
+    return organization.phone if organization else ""

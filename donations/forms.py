@@ -1,0 +1,262 @@
+"""The giving form: what a donor typed becomes a gift in parts, or a sentence beside the field that says what to do.
+
+GiftPartsForm   how much and for which funds: also read while the donor still types, for the match line.
+GiftForm        that, and who gives.
+
+Forms read and judge; they write nothing and call nobody.
+"""
+
+import re
+from typing import Any
+
+from babel import Locale
+from django import forms
+from django.db.models import QuerySet
+
+from campaign.models import Campaign, Fund
+from campaign.money import LARGEST_MINOR, InvalidAmount, format_amount, format_amount_short, parse_amount
+from donations.giving import GiftRequest
+from matching.wording import listed
+
+Parts = tuple[tuple[int, int], ...]
+
+# Line breaks would break mail headers; marks that turn or hide text would let a name pretend to be another.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]")
+_NOTHING = re.compile(r"[\s$]*0*[.,]?0*\s*")
+_SPLIT = "split-"
+# Past the database's 64-bit integers a promise is nonsense; the largest gift matched a hundredfold is not.
+_LARGEST_PROMISE_MINOR = LARGEST_MINOR * 100
+
+
+def countries() -> list[tuple[str, str]]:
+    """(two-letter code, English name) of every country, the United States first."""
+    names = Locale("en").territories
+    found = [(code, name) for code, name in names.items() if re.fullmatch("[A-Z]{2}", code)]
+    found = [row for row in found if row[0] not in {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ", "US"}]
+    return [("US", names["US"]), *sorted(found, key=lambda row: row[1])]
+
+
+def funds_that_take_gifts(campaign: Campaign) -> QuerySet[Fund]:
+    return campaign.funds.filter(is_open=True)
+
+
+def parts_key(parts: Parts) -> str:
+    """The gift's parts as text, `3:6000,4:4000`: tells whether a match that was shown is for this very gift."""
+    return ",".join(f"{fund_id}:{amount_minor}" for fund_id, amount_minor in parts)
+
+
+class LineField(forms.CharField):
+    """One line of text: marks that no reader sees and runs of white space become one space."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return " ".join(_UNSEEN.sub(" ", text).split()) if isinstance(text, str) else text
+
+
+class AmountField(forms.CharField):
+    """An amount as people write it. Cleans to minor units, or None when empty."""
+
+    def __init__(self, *, currency: str, zero_is_empty: bool = False, **kwargs: Any) -> None:
+        widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 10})
+        super().__init__(required=False, widget=widget, **kwargs)
+        self.currency = currency
+        self.zero_is_empty = zero_is_empty
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text or (self.zero_is_empty and _NOTHING.fullmatch(text)):
+            return None
+        try:
+            return parse_amount(text, currency=self.currency)
+        except InvalidAmount as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class GiftPartsForm(forms.Form):
+    """How much, and for what. `amount` is a suggested gift; `other_amount`, when typed, counts instead of it.
+
+    Amounts typed under "split" count instead of both; the gift is their sum. After is_valid(): `parts`, in the
+    order of the funds, and `amount_minor`.
+    """
+
+    parts: Parts = ()
+
+    def __init__(self, *args: Any, campaign: Campaign, contact: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.campaign = campaign
+        self.contact = contact
+        self.funds = list(funds_that_take_gifts(campaign))
+        currency = campaign.currency
+        self.fields["amount"] = AmountField(currency=currency)
+        self.fields["other_amount"] = AmountField(currency=currency)
+        choices = [(fund.slug, fund.name) for fund in self.funds]
+        self.fields["fund"] = LineField(required=False, widget=forms.Select(choices=choices))
+        for fund in self.funds:
+            field = AmountField(currency=currency, zero_is_empty=True, label=fund.name)
+            field.widget.attrs["aria-label"] = f"Amount for {fund.name}"
+            self.fields[_SPLIT + fund.slug] = field
+
+    @property
+    def split_fields(self) -> list[forms.BoundField]:
+        return [self[_SPLIT + fund.slug] for fund in self.funds]
+
+    @property
+    def is_split(self) -> bool:
+        """Whether anything was typed under "split", right or wrong: the page then shows it opened."""
+        return any(field.errors or field.value() for field in self.split_fields)
+
+    @property
+    def amount_minor(self) -> int:
+        return sum(amount_minor for _, amount_minor in self.parts)
+
+    @property
+    def fund_names(self) -> str:
+        """`Education`, or `Education and Research`."""
+        chosen = {fund_id for fund_id, _ in self.parts}
+        return listed([fund.name for fund in self.funds if fund.pk in chosen])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if any(_SPLIT + fund.slug in self.errors for fund in self.funds):
+            return cleaned
+        split = [(fund, cleaned[_SPLIT + fund.slug]) for fund in self.funds if cleaned[_SPLIT + fund.slug]]
+        if split:
+            self._forget_errors_of_what_does_not_count()
+            parts = tuple((fund.pk, amount_minor) for fund, amount_minor in split)
+            self._set_parts(parts, beside=_SPLIT + split[0][0].slug)
+        else:
+            self._set_one_part(cleaned)
+        return cleaned
+
+    def _set_one_part(self, cleaned: dict[str, Any]) -> None:
+        fund = self._chosen_fund(str(cleaned.get("fund") or ""))
+        if "other_amount" in self.errors:
+            return
+        amount_minor = cleaned["other_amount"] or cleaned.get("amount")
+        self.errors.pop("amount", None)  # radio buttons that no longer say an amount: nothing was chosen
+        if not amount_minor:
+            self.add_error("other_amount", "Choose an amount, or write another one.")
+        elif fund:
+            self._set_parts(((fund.pk, amount_minor),), beside="other_amount")
+
+    def _chosen_fund(self, slug: str) -> Fund | None:
+        fund = next((fund for fund in self.funds if fund.slug == slug), None)
+        if fund is None and "fund" not in self.errors:
+            self.add_error("fund", fund_problem(slug, campaign=self.campaign))
+        return fund
+
+    def _set_parts(self, parts: Parts, *, beside: str) -> None:
+        """Take the parts if their sum is a gift that the campaign takes by card; else say so beside that field."""
+        currency = self.campaign.currency
+        amount_minor = sum(amount for _, amount in parts)
+        fee_minor = self.campaign.fee_to_cover_minor(amount_minor=amount_minor)
+        if amount_minor < self.campaign.min_gift_minor:
+            smallest = format_amount(self.campaign.min_gift_minor, currency=currency)
+            self.add_error(beside, f"The smallest gift we can take by card is {smallest}.")
+        elif amount_minor > self.campaign.max_gift_minor or amount_minor + fee_minor > LARGEST_MINOR:
+            self.add_error(beside, self._too_large())
+        else:
+            self.parts = parts
+
+    def _too_large(self) -> str:
+        largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
+        words = f"The largest gift we can take by card is {largest}."
+        return f"{words} For more, please call us on {self.contact}: we would love to help." if self.contact else words
+
+    def _forget_errors_of_what_does_not_count(self) -> None:
+        for name in ("amount", "other_amount", "fund"):
+            self.errors.pop(name, None)
+
+
+def fund_problem(slug: str, *, campaign: Campaign) -> str:
+    """Why a gift cannot be for the fund of that address, in a sentence for the donor."""
+    if not slug:
+        return "Choose what your gift is for."
+    fund = Fund.objects.filter(slug=slug[:50]).first()
+    if fund is None:
+        return f"We have no fund called “{slug[:50]}”. Choose one from the list."
+    if fund.is_open and campaign.funds.filter(pk=fund.pk).exists():
+        return ""
+    return f"{fund.name} is not taking gifts at the moment. Choose another fund."
+
+
+def _line(max_length: int, autocomplete: str, *, required: str = "", help_text: str = "") -> LineField:
+    return LineField(
+        required=bool(required),
+        max_length=max_length,
+        help_text=help_text,
+        widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
+        error_messages={
+            "required": required,
+            "max_length": f"Use at most {max_length} characters. You have %(show_value)d.",
+        },
+    )
+
+
+class GiftForm(GiftPartsForm):
+    """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
+
+    donor_name = _line(120, "name", required="Write your name, as your receipt should carry it.")
+    donor_email = forms.EmailField(
+        max_length=254,
+        help_text="Your receipt goes there.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
+        error_messages={
+            "required": "Write your e-mail address: your receipt goes there.",
+            "max_length": "An e-mail address has at most 254 characters. Please check it.",
+            "invalid": "That is not a whole e-mail address. Write it like name@example.org.",
+        },
+    )
+    country = forms.ChoiceField(
+        required=False,
+        choices=countries,
+        initial="US",
+        widget=forms.Select(attrs={"autocomplete": "country"}),
+        error_messages={"invalid_choice": "Choose a country from the list."},
+    )
+    address_line1 = _line(120, "address-line1")
+    address_line2 = _line(120, "address-line2")
+    city = _line(80, "address-level2")
+    region = _line(40, "address-level1")
+    postal_code = _line(16, "postal-code")
+    cover_fee = forms.BooleanField(required=False)
+    hides_name = forms.BooleanField(required=False)
+    hides_amount = forms.BooleanField(required=False)
+    promised_match_minor = forms.CharField(required=False)
+    promised_for = forms.CharField(required=False)
+
+    ADDRESS = ("country", "address_line1", "address_line2", "city", "region", "postal_code")
+
+    @property
+    def shows_address(self) -> bool:
+        """Whether the optional address has anything in it, right or wrong: the page then shows it opened."""
+        typed = any(self[name].value() for name in self.ADDRESS if name != "country")
+        return typed or any(self[name].errors for name in self.ADDRESS)
+
+    @property
+    def promised_minor(self) -> int:
+        """The match that the donor saw for this very gift; 0 when the page showed one for another amount."""
+        text = self.cleaned_data["promised_match_minor"]
+        if self.cleaned_data["promised_for"] != parts_key(self.parts) or not re.fullmatch("[0-9]{1,15}", text):
+            return 0
+        return min(int(text), _LARGEST_PROMISE_MINOR)
+
+    @property
+    def fee_minor(self) -> int:
+        """The card cost that the donor covers, by the same rule that the page showed it by."""
+        if not self.cleaned_data["cover_fee"]:
+            return 0
+        return self.campaign.fee_to_cover_minor(amount_minor=self.amount_minor)
+
+    def gift_request(self, *, form_key: str) -> GiftRequest:
+        """What the donor asks for, of a form that is valid."""
+        names = ("donor_name", "donor_email", *self.ADDRESS, "hides_name", "hides_amount")
+        fields = {name: self.cleaned_data[name] for name in names}
+        fields["country"] = fields["country"] or "US"
+        return GiftRequest(
+            form_key=form_key,
+            parts=self.parts,
+            fee_minor=self.fee_minor,
+            promised_match_minor=self.promised_minor,
+            **fields,
+        )

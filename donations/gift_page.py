@@ -1,0 +1,270 @@
+"""What a gift's own pages say: the payment step before, and the page that tells what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from campaign.money import format_amount
+from donations import giving
+from donations.match_line import MatchLine, match_line
+from donations.models import Donation, Receipt
+from matching.allocation import Bound
+from matching.queries import GiftMatch, gift_match
+from matching.wording import clock_text, listed
+
+FOLLOW_FOR = timedelta(minutes=5)
+RECEIPT_EXPECTED_WITHIN = timedelta(minutes=2)
+_NOT_FIRST_NAMES = {"the", "mr", "mrs", "ms", "mx", "miss", "dr", "prof", "rev", "sir", "sister", "father", "st"}
+
+
+def first_name(donor_name: str) -> str:
+    """How the page greets: `Marta` for “Marta Reyes”, the whole name for “The Smith Family” or “Pier Bank & Co.”."""
+    words = donor_name.split()
+    is_person = len(words) in (2, 3) and all(
+        word.replace("-", "").replace("’", "").replace("'", "").isalpha() for word in words
+    )
+    return words[0] if is_person and words[0].lower() not in _NOT_FIRST_NAMES else donor_name
+
+
+@dataclass(frozen=True, slots=True)
+class SponsorShare:
+    sponsor_name: str
+    amount_minor: int
+
+    @property
+    def label(self) -> str:
+        """The name at the start of a line."""
+        return f"{self.sponsor_name[:1].upper()}{self.sponsor_name[1:]}"
+
+
+def sponsor_shares(match: GiftMatch | None) -> list[SponsorShare]:
+    """Each sponsor's part of a match, in order, each sponsor once; nothing of a match that gives nothing."""
+    totals: dict[str, int] = {}
+    for line in match.lines if match and match.match_minor else []:
+        totals[line.sponsor_name] = totals.get(line.sponsor_name, 0) + line.amount_minor
+    return [SponsorShare(name, amount) for name, amount in totals.items() if amount]
+
+
+@dataclass(frozen=True)
+class PaymentPage:
+    """The payment step of a gift that is started, at the moment `now`. match: its newest reservation, or None."""
+
+    gift: Donation
+    match: GiftMatch | None
+    now: datetime
+
+    @property
+    def template(self) -> str:
+        if self.has_lapsed:
+            return "donations/pay_lapsed.html"
+        return "donations/pay_choice.html" if self.needs_choice else "donations/pay.html"
+
+    @property
+    def has_lapsed(self) -> bool:
+        """A match was held and is no more. Where nothing was held there is nothing to lose by waiting."""
+        match = self.match
+        return match is not None and match.original_minor > 0 and not match.is_held_at(self.now)
+
+    @property
+    def needs_choice(self) -> bool:
+        return giving.match_is_lower(self.gift, self.match)
+
+    @property
+    def choice_heading(self) -> str:
+        """Why there is less than the form showed, where the sponsors' money ran out; else only that there is."""
+        has_run_out = any(row[4] == Bound.RAN_OUT for row in (self.match.explanation if self.match else []))
+        if not self.match_minor:
+            return "The match has run out" if has_run_out else "There is no match for this gift"
+        left = format_amount(self.match_minor, currency=self.gift.currency)
+        return f"The match has {left} left" if has_run_out else f"The match for this gift is {left}"
+
+    @property
+    def match_minor(self) -> int:
+        return self.match.match_minor if self.match and self.match.is_held_at(self.now) else 0
+
+    @property
+    def is_partial(self) -> bool:
+        return 0 < self.match_minor < self.gift.amount_minor
+
+    @property
+    def shares(self) -> list[SponsorShare]:
+        return sponsor_shares(self.match) if self.match_minor else []
+
+    @property
+    def sponsors_text(self) -> str:
+        return listed([share.sponsor_name for share in self.shares])
+
+    @property
+    def work_minor(self) -> int:
+        """What goes to work: the gift and its match, without the card cost."""
+        return self.gift.amount_minor + self.match_minor
+
+    @property
+    def held_until_text(self) -> str:
+        """`2:47 PM`, in the campaign's time zone."""
+        return clock_text(self.match.held_until.astimezone(self.gift.campaign.tz)) if self.match else ""
+
+    @cached_property
+    def forecast(self) -> MatchLine:
+        """What the same gift would be matched with if it were held now."""
+        parts = tuple((row.fund_id, row.amount_minor) for row in self.gift.designations.all())
+        return match_line(campaign=self.gift.campaign, parts=parts, now=self.now)
+
+    @property
+    def clock(self) -> dict[str, int]:
+        """Moments in milliseconds for the timer in pay.js, which trusts the server's clock and not the visitor's."""
+        held_until = self.match.held_until if self.match and self.match_minor else None
+        return {
+            "now": int(self.now.timestamp() * 1000),
+            "until": int(held_until.timestamp() * 1000) if held_until else 0,
+        }
+
+    @property
+    def stripe_js_url(self) -> str:
+        return settings.STRIPE_JS_URL
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What pay.js needs to know. Nothing here is secret."""
+        gift = self.gift
+        return {
+            "key": settings.STRIPE_PUBLISHABLE_KEY,
+            "amount": gift.total_minor,
+            "currency": gift.currency.lower(),
+            "name": gift.donor_name,
+            "email": gift.donor_email,
+            "country": gift.country,
+            "postalCode": gift.postal_code,
+            "intentUrl": reverse("gift-intent", args=[gift.token]),
+            "giftUrl": gift.get_absolute_url(),
+        }
+
+
+@dataclass(frozen=True)
+class GiftPage:
+    """The donor's page. Both moments by the server's clock, at most `now`.
+
+    arrived_at: when the donor came. asked_after: what Stripe said after it counts, what it said before is too old.
+    has_answer: Stripe was asked for this very page and answered.
+    """
+
+    gift: Donation
+    now: datetime
+    arrived_at: datetime
+    asked_after: datetime
+    has_answer: bool = False
+
+    @cached_property
+    def match(self) -> GiftMatch | None:
+        return gift_match(key=self.gift.match_key)
+
+    @cached_property
+    def receipt(self) -> Receipt | None:
+        return Receipt.objects.filter(donation=self.gift, voided_at=None).select_related("replaces").first()
+
+    @property
+    def outcome(self) -> str:
+        """`received`, `processing`, `not_charged`, `left`, `checking`, `unknown` or `waiting` (for a payment)."""
+        state = Donation.State
+        ends = {
+            state.PAID: "received",
+            state.PROCESSING: "processing",
+            state.FAILED: "not_charged",
+            state.ABANDONED: "left",
+        }
+        if self.gift.state in ends:
+            return ends[state(self.gift.state)]
+        if not self.gift.payment_intent or self.has_answer or self._was_asked:
+            return "waiting"
+        return "checking" if self.now - self.arrived_at < FOLLOW_FOR else "unknown"
+
+    @property
+    def _was_asked(self) -> bool:
+        """Whether Stripe has said since the donor came that nothing is paid, nor under way."""
+        asked_at = self.gift.asked_stripe_at
+        return asked_at is not None and asked_at > self.asked_after
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anything can still change while the donor looks on."""
+        waited = self.now - self.arrived_at
+        if self.outcome == "received":
+            return self.receipt is None and not self.is_returned and waited < RECEIPT_EXPECTED_WITHIN
+        return self.outcome in ("checking", "processing") and waited < FOLLOW_FOR
+
+    @property
+    def version(self) -> str:
+        """Changes when what the page says changes."""
+        receipt = self.receipt.number if self.receipt else ""
+        return f"{self.outcome}-{receipt}-{self.gift.refunded_minor}-{self.match_minor}"
+
+    @property
+    def since(self) -> str:
+        return f"{self.arrived_at.timestamp():.3f}"
+
+    @property
+    def asked(self) -> str:
+        return f"{self.asked_after.timestamp():.3f}"
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader hears when the page changes by itself."""
+        words = {
+            "received": "Your gift is received.",
+            "processing": "Your payment is being processed.",
+            "not_charged": "Your payment did not go through. Nothing was charged.",
+            "waiting": "Your gift is not paid yet. Nothing was charged.",
+            "unknown": "We cannot say yet whether the payment went through.",
+        }
+        text = words.get(self.outcome, "")
+        return f"{text} Your receipt is ready." if self.receipt and self.outcome == "received" else text
+
+    @property
+    def first_name(self) -> str:
+        return first_name(self.gift.donor_name)
+
+    @property
+    def match_minor(self) -> int:
+        return self.match.match_minor if self.match else 0
+
+    @property
+    def reversed_minor(self) -> int:
+        """What went back to the sponsors because of refunds."""
+        return self.match.original_minor - self.match_minor if self.match and self.gift.refunded_minor else 0
+
+    @property
+    def shares(self) -> list[SponsorShare]:
+        return sponsor_shares(self.match)
+
+    @property
+    def sponsors_text(self) -> str:
+        return listed([share.sponsor_name for share in self.shares])
+
+    @property
+    def kept_minor(self) -> int:
+        """The gift itself, less what was returned of it: gift first, card cost last."""
+        return self.gift.amount_minor - min(self.gift.refunded_minor, self.gift.amount_minor)
+
+    @property
+    def work_minor(self) -> int:
+        return self.kept_minor + self.match_minor
+
+    @property
+    def is_returned(self) -> bool:
+        return self.gift.net_minor == 0
+
+    @property
+    def match_is_held(self) -> bool:
+        return self.match is not None and self.match_minor > 0 and self.match.is_held_at(self.now)
+
+    @property
+    def held_until_text(self) -> str:
+        return clock_text(self.match.held_until.astimezone(self.gift.campaign.tz)) if self.match else ""
+
+    @property
+    def funds_text(self) -> str:
+        return listed([row.fund.name for row in self.gift.designations.all()])

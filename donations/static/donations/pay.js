@@ -1,0 +1,295 @@
+// The payment step. Card fields and wallets are Stripe's; this file opens the payment when Give is pressed, keeps the
+// donor's match honest by the server's clock, and says in one sentence what happened. Nothing is created at Stripe
+// before Give is pressed, and pressing twice pays once.
+(() => {
+  "use strict";
+
+  const WARN_BEFORE = 2 * 60 * 1000;
+  const LOAD_PATIENCE = 20000;
+  const DECLINED = "Your card was declined. Nothing was charged. Try another card or another way to pay.";
+  const NOT_CONFIRMED = "Your bank could not confirm that it was you. Nothing was charged. Try again, or use another card.";
+  const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
+  const STALE = "This page has grown old. Nothing was charged. Load it again, then press Give.";
+
+  const $ = (id) => document.getElementById(id);
+  const config = JSON.parse($("pay-config").textContent);
+  const form = $("pay");
+  const again = $("hold-again");
+  const heading = document.querySelector("h1");
+  const give = { button: $("give-button"), label: $("give-button").textContent };
+  let stripe = null;
+  let elements = null;
+  let isBusy = false;
+  let hasLapsed = false;
+  let clock = null;
+
+  form.hidden = false;
+
+  // ---- What the donor reads and hears -------------------------------------------------------------------------
+
+  function say(text) {
+    $("pay-status").textContent = text;
+  }
+
+  function fail(text, { mayBeCharged = false } = {}) {
+    const place = $("pay-error");
+    place.textContent = text;
+    if (mayBeCharged) {
+      const link = document.createElement("a");
+      link.href = config.giftUrl;
+      link.textContent = "See your gift’s page";
+      place.append(" ", link);
+    }
+    say("");
+  }
+
+  function setBusy(busy) {
+    isBusy = busy;
+    give.button.setAttribute("aria-disabled", String(busy));
+    give.button.textContent = busy ? "One moment…" : give.label;
+    form.setAttribute("aria-busy", String(busy));
+  }
+
+  function breakDown() {
+    form.hidden = true;
+    $("pay-broken").hidden = false;
+  }
+
+  // ---- The hold, by the server's clock ------------------------------------------------------------------------
+
+  function readClock({ now, until }) {
+    clock = until ? { now, until, ticks: performance.now(), wall: Date.now() } : null;
+  }
+
+  function readPageClock() {
+    const { now, until } = $("match-held").dataset;
+    readClock({ now: Number(now), until: Number(until) });
+  }
+
+  // performance.now() may stop while the device sleeps; the visitor's clock may be set. The larger step is the safe one.
+  function millisecondsLeft() {
+    const passed = Math.max(performance.now() - clock.ticks, Date.now() - clock.wall);
+    return clock.until - clock.now - passed;
+  }
+
+  function watchHold() {
+    if (!clock || isBusy || hasLapsed) return;
+    const left = millisecondsLeft();
+    const warning = document.querySelector(".hold-warning");
+    if (left <= 0) showLapse();
+    else if (left < WARN_BEFORE && warning && !warning.textContent) {
+      warning.textContent = "Less than two minutes are left on this hold. When it ends you can ask for it again.";
+    }
+  }
+
+  function showLapse() {
+    hasLapsed = true;
+    setBusy(false);
+    heading.textContent = "The hold on your match has ended";
+    $("match-held").hidden = true;
+    form.hidden = true;
+    again.hidden = false;
+    again.querySelector("[role=alert]").textContent =
+      "Nothing was charged, and what you typed is kept. Hold the match again to see exactly what it is now.";
+    again.querySelector("button").focus();
+  }
+
+  async function holdAgain(event) {
+    event.preventDefault();
+    const body = new FormData(again);
+    body.append("fragment", "yes");
+    let answer;
+    try {
+      answer = await fetch(again.action, { method: "POST", body });
+    } catch {
+      again.querySelector("[role=alert]").textContent = "We could not reach our site. Check your connection and press again.";
+      return;
+    }
+    if (answer.redirected || !answer.ok) {
+      window.location.assign(answer.redirected ? answer.url : again.action);
+      return;
+    }
+    showNewHold(await answer.text());
+  }
+
+  function showNewHold(html) {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const id of ["match-held", "gift-sum"]) $(id).replaceWith(document.adoptNode(page.getElementById(id)));
+    readPageClock();
+    hasLapsed = false;
+    again.hidden = true;
+    form.hidden = false;
+    heading.textContent = clock ? "Your match is held" : "Your payment";
+    $("match-held").focus();
+  }
+
+  // ---- Paying -------------------------------------------------------------------------------------------------
+
+  async function openPayment() {
+    const csrf = form.querySelector("[name=csrfmiddlewaretoken]").value;
+    const answer = await fetch(config.intentUrl, { method: "POST", headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
+    const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
+    return isJson ? answer.json() : { code: "stale", error: STALE };
+  }
+
+  function refuse({ code, error }) {
+    if (code === "hold_lapsed") showLapse();
+    else if (code === "match_is_lower") window.location.reload();
+    else if (code === "not_open") window.location.assign(config.giftUrl);
+    else fail(error);
+  }
+
+  function explain(error) {
+    const status = error.payment_intent?.status;
+    if (status === "succeeded" || status === "processing") {
+      window.location.assign(config.giftUrl);
+      return;
+    }
+    if (error.code === "payment_intent_authentication_failure") fail(NOT_CONFIRMED);
+    else if (error.type === "card_error") fail(DECLINED);
+    else if (error.type === "validation_error") say("Please look at the card fields again.");
+    else if (status === "requires_payment_method") fail("The payment did not go through. Nothing was charged. Please try again.");
+    else fail("The connection to the card company broke. We cannot tell yet whether you were charged, so please do not pay again.", { mayBeCharged: true });
+  }
+
+  // Returns whether the donor is on the way to the gift's page.
+  async function pay() {
+    $("pay-error").textContent = "";
+    say("Checking what you typed.");
+    const checked = await elements.submit();
+    if (checked.error) {
+      say("Please look at the card fields again.");
+      return false;
+    }
+    say("Paying. This takes a few seconds.");
+    let opened;
+    try {
+      opened = await openPayment();
+    } catch {
+      fail(NOT_SENT);
+      return false;
+    }
+    if (!opened.client_secret) {
+      refuse(opened);
+      return false;
+    }
+    readClock(opened.clock);
+    return confirmPayment(opened);
+  }
+
+  async function confirmPayment({ client_secret: clientSecret, return_url: returnUrl }) {
+    let result;
+    try {
+      result = await stripe.confirmPayment({
+        elements,
+        clientSecret,
+        confirmParams: { return_url: returnUrl },
+        redirect: "if_required",
+      });
+    } catch {
+      explain({});
+      return false;
+    }
+    if (result.error) {
+      explain(result.error);
+      return false;
+    }
+    say("Done. Opening your gift’s page.");
+    window.location.assign(config.giftUrl);
+    return true;
+  }
+
+  async function payOnce() {
+    if (isBusy || hasLapsed || !elements) return false;
+    setBusy(true);
+    let isLeaving = false;
+    try {
+      isLeaving = await pay();
+    } catch {
+      explain({});
+    } finally {
+      if (!isLeaving) setBusy(false);
+    }
+    return isLeaving;
+  }
+
+  // ---- Stripe's fields ----------------------------------------------------------------------------------------
+
+  // Custom properties hold light-dark(...), which Stripe cannot read; the colours as painted it can.
+  function appearance() {
+    const panel = getComputedStyle(form.closest(".panel"));
+    const link = getComputedStyle(document.querySelector(".match-line"));
+    const root = getComputedStyle(document.documentElement);
+    return {
+      theme: "stripe",
+      variables: {
+        colorBackground: panel.backgroundColor,
+        colorText: panel.color,
+        colorPrimary: link.color,
+        fontFamily: "system-ui, sans-serif",
+        fontSizeBase: root.fontSize,
+        borderRadius: "12px",
+        spacingUnit: "5px",
+      },
+    };
+  }
+
+  function start() {
+    window.clearTimeout(patience);
+    if (stripe || !window.Stripe) return window.Stripe ? undefined : breakDown();
+    stripe = window.Stripe(config.key);
+    elements = stripe.elements({ mode: "payment", amount: config.amount, currency: config.currency, appearance: appearance() });
+    mountPayment();
+    mountWallets();
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      elements.update({ appearance: appearance() });
+    });
+    return undefined;
+  }
+
+  function mountPayment() {
+    const address = { country: config.country, postal_code: config.postalCode || undefined };
+    const element = elements.create("payment", {
+      layout: { type: "tabs" },
+      wallets: { applePay: "never", googlePay: "never" },
+      defaultValues: { billingDetails: { name: config.name, email: config.email, address } },
+    });
+    const place = $("payment-element");
+    element.on("ready", () => {
+      place.setAttribute("aria-busy", "false");
+      place.querySelector(".hint")?.remove();
+    });
+    element.on("loaderror", breakDown);
+    element.mount("#payment-element");
+  }
+
+  // Wallets come first, where the visitor has any.
+  function mountWallets() {
+    const element = elements.create("expressCheckout", { buttonHeight: 50 });
+    element.on("ready", ({ availablePaymentMethods }) => {
+      const isAny = Object.values(availablePaymentMethods || {}).some(Boolean);
+      $("express").classList.toggle("is-shown", isAny);
+      $("express-or").hidden = !isAny;
+    });
+    element.on("confirm", async (event) => {
+      if (!(await payOnce())) event.paymentFailed?.({ reason: "fail" });
+    });
+    element.mount("#express");
+  }
+
+  const patience = window.setTimeout(() => { if (!stripe) breakDown(); }, LOAD_PATIENCE);
+  const script = $("stripe-js");
+  script.addEventListener("load", start);
+  script.addEventListener("error", start);
+  if (window.Stripe) start();
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    payOnce();
+  });
+  again.addEventListener("submit", holdAgain);
+  readPageClock();
+  watchHold();
+  window.setInterval(watchHold, 500);
+  document.addEventListener("visibilitychange", watchHold);
+})();

@@ -1,0 +1,132 @@
+"""`/give/match/`: what the line says of the match while a donor types."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from matching import pools
+from tests import factories
+from tests.donations.give_form import hidden, open_campaign
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def campaign():
+    return open_campaign()
+
+
+def line(client, **typed: str) -> str:
+    """The line's words, without markup."""
+    answer = client.get("/give/match/", {"fund": "education", "amount": "100.00"} | typed)
+    assert answer.status_code == 200
+    words = answer.content.decode().split("<p>")[1].split("</p>")[0]
+    return " ".join(unescape(re.sub("<[^>]+>", "", words)).split())
+
+
+def test_a_whole_match(client, campaign):
+    factories.pool(campaign=campaign)
+    assert line(client) == "$100 becomes $200. The Harbor Family adds $100; we hold it for you while you pay."
+
+
+def test_a_double_match(client, campaign):
+    factories.pool(campaign=campaign, ratio_match=2)
+    assert line(client).startswith("$100 becomes $300. The Harbor Family adds $200;")
+
+
+def test_two_sponsors(client, campaign):
+    factories.pool(campaign=campaign, limit_minor=4_000)
+    factories.pool(campaign=campaign, sponsor=factories.sponsor("Pier Bank"), priority=200)
+    assert line(client).startswith("$100 becomes $200. The Harbor Family and Pier Bank add $100;")
+
+
+def test_an_anonymous_sponsor(client, campaign):
+    factories.pool(campaign=campaign, sponsor=factories.sponsor(is_anonymous=True))
+    assert line(client).startswith("$100 becomes $200. An anonymous sponsor adds $100;")
+
+
+def test_a_match_for_a_part_of_the_gift(client, campaign):
+    factories.pool(campaign=campaign, limit_minor=735)
+    assert line(client) == (
+        "$100 becomes $107.35. The Harbor Family adds $7.35, which is all the match there is for this gift; "
+        "we hold it for you while you pay."
+    )
+
+
+def test_other_amounts_and_splits(client, campaign):
+    factories.pool(campaign=campaign)
+    assert line(client, other_amount="1,000").startswith("$1,000 becomes $2,000.")
+    assert line(client, **{"split-education": "60", "split-nursing": "15.50"}).startswith("$75.50 becomes $151.")
+
+
+@pytest.mark.parametrize("typed", ["abc", "0", "-5", "1e9", "4", "99999999999", "<b>"])
+def test_an_amount_that_cannot_be_given_asks_for_one(client, campaign, typed):
+    factories.pool(campaign=campaign)
+    assert line(client, other_amount=typed) == "Choose an amount to see what the match adds to it."
+
+
+def test_a_pool_that_is_used_up(client, campaign):
+    pool = factories.pool(campaign=campaign, limit_minor=10_000)
+    gift = factories.donation(campaign=campaign, at=datetime.now(UTC))
+    factories.match(gift, at=datetime.now(UTC))
+    pool.refresh_from_db()
+    assert pool.free_minor == 0
+    assert line(client) == (
+        "The match is all taken. Every dollar of it is given, or held for donors who are paying now. "
+        "Your $100 goes to work all the same."
+    )
+
+
+def test_a_pool_that_is_paused(client, campaign):
+    pool = factories.pool(campaign=campaign)
+    pools.set_paused(pool_id=pool.pk, paused=True, actor="staff:1", now=datetime.now(UTC))
+    assert line(client).startswith("The match is paused. A gift sent now has no match.")
+
+
+def test_a_pool_that_opens_later(client, campaign):
+    factories.pool(campaign=campaign, opens_at=datetime(2100, 12, 1, 17, tzinfo=UTC))
+    assert line(client).startswith(
+        "The match is not open yet. It opens December 1, noon, Boston time; a gift sent now has no match."
+    )
+
+
+def test_a_pool_for_another_fund(client, campaign):
+    nursing = campaign.funds.get(slug="nursing")
+    factories.pool(campaign=campaign, fund_ids=(nursing.pk,))
+    assert line(client).startswith(
+        "$100 would not be matched. This is what is matched: Every dollar to Nursing research is doubled until $10,000"
+    )
+    assert line(client, fund="nursing").startswith("$100 becomes $200.")
+
+
+def test_a_campaign_that_ended(client):
+    now = datetime.now(UTC)
+    campaign = open_campaign(opens_at=now - timedelta(days=2), closes_at=now - timedelta(days=1))
+    factories.pool(campaign=campaign, opens_at=now - timedelta(days=2), closes_at=now - timedelta(days=1))
+    assert line(client) == (
+        "Giving Tuesday has ended. Gifts are no longer matched. Your $100 goes to work all the same."
+    )
+
+
+def test_no_pools_at_all(client, campaign):
+    assert line(client).startswith("This gift has no match.")
+
+
+def test_it_carries_the_promise_and_the_exact_fee(client, campaign):
+    factories.pool(campaign=campaign, limit_minor=735)
+    html = client.get("/give/match/", {"fund": "education", "other_amount": "50"}).content.decode()
+    education = campaign.funds.get(slug="education")
+    assert hidden(html, "promised_match_minor") == "735"
+    assert hidden(html, "promised_for") == f"{education.pk}:5000"
+    assert "Add $1.81 to a gift of $50, so that all of it reaches the fund" in html
+    assert 'id="fee-words" hx-swap-oob="true"' in html
+
+
+def test_it_is_not_kept_by_anyone(client, campaign):
+    assert client.get("/give/match/")["Cache-Control"] == "private, no-store"
+
+
+def test_without_a_campaign_it_says_nothing(client):
+    assert client.get("/give/match/").status_code == 204
