@@ -15,6 +15,7 @@ POST trigger    {"what": ..., ...}: refund, fail_refund, dispute, close_dispute,
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -49,6 +50,7 @@ def _state(api: Api) -> Given:
         **account.deliveries.counts(),
         "timers": len(account.timers),
         "requests": api.recorder.requests_seen,
+        "processor_seconds": time.process_time(),
         "objects": {name: len(table.rows) for name, table in tables.items()},
     }
 
@@ -90,8 +92,9 @@ def _payments(api: Api) -> list[Given]:
     ]
 
 
-def _reset(api: Api) -> Given:
-    api.account.deliveries.forget()
+async def _reset(api: Api) -> Given:
+    """Forget everything. Returns when no webhook is under way any more: nothing of this run reaches the next."""
+    await api.account.deliveries.forget()
     api.account.reset()
     api.account.events.forget()
     api.keys.forget()
@@ -222,17 +225,18 @@ def routes(api: Api) -> list[web.RouteDef]:
             return _json(await deliveries.release(given.get("order"), given.get("seed")))
         if what == "deliver":
             return _json(await deliveries.deliver(str(given.get("event")), int(given.get("copies", 1))))
+        if what == "reset":
+            return _json(await _reset(api))
         if what == "resume":
             deliveries.resume()
             return _json(deliveries.counts())
         acts: dict[str, Callable[[], Any]] = {
             "knobs": lambda: _turn(api, given),
             "faults": lambda: _add_faults(api, given),
-            "reset": lambda: _reset(api),
             "trigger": lambda: _trigger(api, given),
         }
         if what not in acts:
-            known = ", ".join([*acts, "release", "deliver", "resume"])
+            known = ", ".join([*acts, "reset", "release", "deliver", "resume"])
             return _json({"error": f"Nothing to do: {what!r}. There is {known}."}, 404)
         return _json(acts[what]())
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .account import Account
 
 LOG_LIMIT = 5_000
+FORGET_SECONDS = 2.0
 
 
 @dataclass
@@ -64,14 +65,26 @@ class Deliveries:
         task.add_done_callback(self.tasks.discard)
 
     async def stop(self) -> None:
-        self.forget()
+        self._throw_away()
+        await self._cancel()
+        await self.poster.close()
+
+    async def _cancel(self) -> None:
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.poster.close()
 
-    def forget(self) -> None:
-        """Throw away all that is not under way."""
+    async def forget(self) -> None:
+        """Throw away all that waits, and let what is under way end; what hangs is cut off."""
+        self._throw_away()
+        until = time.monotonic() + FORGET_SECONDS
+        while self.under_way and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        await self._cancel()
+        self._throw_away()
+        self.start()
+
+    def _throw_away(self) -> None:
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()

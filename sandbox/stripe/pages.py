@@ -129,6 +129,9 @@ def index_page(api: Api) -> str:
 
 
 def _grouped(number: str) -> str:
+    """As it is printed on the card: American Express in 4, 6 and 5 digits, the others in fours."""
+    if len(number) == 15:
+        return f"{number[:4]} {number[4:10]} {number[10:]}"
     return " ".join(number[index : index + 4] for index in range(0, len(number), 4))
 
 

@@ -43,6 +43,13 @@ function deeds(payment) {
   return payment.amount_refunded < payment.amount ? [button("Refund", trigger("refund")), button("Dispute", trigger("dispute"))] : ["–"];
 }
 
+function group(nodes) {
+  const made = document.createElement("div");
+  made.className = "acts";
+  made.append(...nodes);
+  return made;
+}
+
 function row(payment) {
   const made = document.createElement("tr");
   const name = document.createElement("code");
@@ -52,7 +59,7 @@ function row(payment) {
   const back = document.createElement("small");
   back.textContent = payment.amount_refunded ? `${money(payment.amount_refunded, payment.currency)} refunded` : "";
   made.append(cell([name, what]), cell([money(payment.amount, payment.currency), back], "amount"),
-    cell(payment.disputed ? `${payment.status}, disputed` : payment.status.replaceAll("_", " ")), cell(deeds(payment), "acts"));
+    cell(payment.disputed ? `${payment.status}, disputed` : payment.status.replaceAll("_", " ")), cell(group(deeds(payment))));
   return made;
 }
 
