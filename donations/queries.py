@@ -7,14 +7,34 @@ gift refunded in full is no longer counted as a gift. A refund lowers the figure
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import BigIntegerField, Case, Count, DecimalField, F, OuterRef, Q, Subquery, Sum, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    DateTimeField,
+    DecimalField,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Floor, Greatest
 
 from donations.models import Designation, Donation
+from matching.models import Allocation, Reservation
+from matching.queries import PoolFigures, gift_matches
 
+HOUR = timedelta(hours=1)
+RATE_WINDOW = timedelta(minutes=30)
+_FEWEST_FOR_A_RATE = 5
 _WIDE = DecimalField(max_digits=40, decimal_places=0)
 
 
@@ -143,11 +163,9 @@ def recent_public_gifts(*, campaign_id: int, fund_id: int | None = None, limit: 
 
 
 def _match_by_gift(gifts: Iterable[Donation], *, fund_id: int | None) -> dict[int, int]:
-    from matching.queries import gift_matches  # noqa: PLC0415
-
     by_key = {gift.match_key: gift.pk for gift in gifts if not gift.hides_amount}
     return {
-        by_key[key]: sum(line[2] for line in match.lines if fund_id in (None, line[1]))
+        by_key[key]: sum(line.amount_minor for line in match.lines if fund_id in (None, line.fund_id))
         for key, match in gift_matches(keys=by_key).items()
         if match.state == "committed"
     }
@@ -169,3 +187,74 @@ def _public_gift(gift: Donation, *, match_minor: int, fund_id: int | None) -> Pu
         fund_names=tuple(name for name, _ in shown),
         paid_at=gift.paid_at,
     )
+
+
+@dataclass(frozen=True)
+class HourFigures:
+    """One hour from starts_at. raised_minor: of gifts paid in it; matched_minor: committed in it and not reversed."""
+
+    starts_at: datetime
+    gift_count: int = 0
+    raised_minor: int = 0
+    matched_minor: int = 0
+
+
+def _hour_of(moment: str, *, start: datetime) -> Func:
+    return Func(Value(HOUR), F(moment), Value(start), function="date_bin", output_field=DateTimeField())
+
+
+def gifts_by_hour(*, campaign_id: int, start: datetime, end: datetime) -> list[HourFigures]:
+    """Every hour of `[start, end)` in order, empty ones too: two queries.
+
+    Hours are counted from start, so that a day on which the clocks change has the 23 or 25 hours it had.
+    """
+    paid = Donation.objects.filter(_paid(campaign_id=campaign_id, start=start, end=end)).order_by()
+    raised = {
+        at: (count, int(minor))
+        for at, count, minor in paid.annotate(hour=_hour_of("paid_at", start=start))
+        .values("hour")
+        .annotate(gifts=Count("pk", filter=Q(refunded_minor__lt=F("amount_minor"))), minor=Sum(gift_left_minor()))
+        .values_list("hour", "gifts", "minor")
+    }
+    matched = dict(
+        _committed(campaign_id=campaign_id)
+        .filter(reservation__resolved_at__gte=start, reservation__resolved_at__lt=end)
+        .order_by()
+        .annotate(hour=_hour_of("reservation__resolved_at", start=start))
+        .values("hour")
+        .annotate(minor=Sum(F("amount_minor") - F("reversed_minor")))
+        .values_list("hour", "minor")
+    )
+    hours = [start + HOUR * index for index in range(-((start - end) // HOUR))]
+    return [HourFigures(hour, *raised.get(hour, (0, 0)), int(matched.get(hour, 0))) for hour in hours]
+
+
+def _committed(*, campaign_id: int) -> QuerySet[Allocation]:
+    return Allocation.objects.filter(
+        reservation__campaign_id=campaign_id, reservation__state=Reservation.State.COMMITTED
+    )
+
+
+def donors_at_checkout(*, campaign_id: int, now: datetime) -> int:
+    """Donors whose hold stands at this moment. One query."""
+    found = Reservation.objects.filter(
+        campaign_id=campaign_id, state=Reservation.State.HELD, held_until__gt=now
+    ).aggregate(donors=Count("donor_key", distinct=True))
+    return int(found["donors"])
+
+
+def time_to_last(*, campaign_id: int, pools: Sequence[PoolFigures], now: datetime) -> timedelta | None:
+    """How long the free money of the open pools would last at the rate of the last half hour.
+
+    None when that cannot be said honestly: no open pool with free money, fewer than five gifts matched in the half
+    hour, or an answer beyond a day. One query.
+    """
+    free_minor = sum(pool.free_minor for pool in pools if pool.state == "open")
+    lately = _committed(campaign_id=campaign_id).filter(reservation__resolved_at__gt=now - RATE_WINDOW)
+    rate = lately.aggregate(
+        minor=Sum(F("amount_minor") - F("reversed_minor")), gifts=Count("reservation_id", distinct=True)
+    )
+    if not free_minor or not rate["minor"] or rate["gifts"] < _FEWEST_FOR_A_RATE:
+        return None
+    left = RATE_WINDOW * free_minor / int(rate["minor"])
+    return left if left <= timedelta(days=1) else None

@@ -1,6 +1,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
+from donations.sign_in import StaffLogInForm
 from donations.views import finance, gifts, give, staff, webhooks
 
 urlpatterns = [
@@ -18,15 +19,25 @@ urlpatterns = [
     path("staff/figures/", staff.figures, name="staff-figures"),
     path("staff/gifts/", staff.gifts, name="staff-gifts"),
     path("staff/gifts/<int:pk>/", staff.gift, name="staff-gift"),
+    path(
+        "staff/gifts/<int:pk>/follow-ups/<int:follow_up_pk>/again/",
+        staff.try_follow_up_again,
+        name="staff-follow-up-again",
+    ),
+    path("staff/gifts/<int:pk>/events/<int:event_pk>/again/", staff.try_event_again, name="staff-event-again"),
     path("staff/pools/", staff.pools, name="staff-pools"),
+    path("staff/pools/<int:pk>/pause/", staff.pause_pool, name="staff-pool-pause"),
     path("staff/receipts/", finance.receipts, name="staff-receipts"),
     path("staff/exports/", finance.exports, name="staff-exports"),
     path("staff/exports/gifts.<str:kind>", finance.export_gifts, name="staff-export-gifts"),
+    path("staff/exports/gift-parts.<str:kind>", finance.export_parts, name="staff-export-parts"),
     path("staff/exports/receipts.<str:kind>", finance.export_receipts, name="staff-export-receipts"),
     path(
         "staff/login/",
         auth_views.LoginView.as_view(
-            template_name="donations/staff_login.html", redirect_authenticated_user=True
+            template_name="donations/staff_login.html",
+            redirect_authenticated_user=True,
+            authentication_form=StaffLogInForm,
         ),
         name="staff-login",
     ),

@@ -1,21 +1,191 @@
-from django.http import HttpRequest, HttpResponse
+"""What development staff see: the day, gifts, one gift, match pools.
+
+Each view asks for its right with `needs`, loads what it shows through the campaign, and is rendered in the campaign's
+time zone.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from campaign.clock import database_now
+from campaign.models import Campaign
+from donations import attention, gift_file, queries
+from donations.charts import hour_chart
+from donations.gift_rows import gift_rows
+from donations.models import Donation, FollowUp
+from donations.paging import page_of
+from donations.roles import actor, needs
+from donations.search import find_gifts, midnight
+from donations.staff_forms import GiftSearch
+from matching import pools as match_pools
+from matching.ledger import PoolsBusy
+from matching.models import MatchPool
+from matching.queries import pool_figures
+
+NEWEST = 8
 
 
-def today(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_GET
+@needs("donations.view_dashboard")
+def today(request: HttpRequest) -> HttpResponseBase:
+    """The campaign's day: figures, hours, what needs a person, pools, newest gifts. `?live=0` stops the refreshing."""
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    context = _day(campaign, now=timezone.now(), day_text=request.GET.get("day", ""))
+    return page(request, "donations/staff_today.html", campaign, {**context, "is_live": request.GET.get("live") != "0"})
 
 
-def figures(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_GET
+@needs("donations.view_dashboard")
+def figures(request: HttpRequest) -> HttpResponseBase:
+    """The moving parts of the day's page, for htmx: the line with the time, and all others out of band."""
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return redirect("staff-today")
+    context = _day(campaign, now=timezone.now(), day_text=request.GET.get("day", ""))
+    return page(request, "donations/_staff_figures.html", campaign, {**context, "is_live": True, "is_update": True})
 
 
-def gifts(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_GET
+@needs("donations.view_donation")
+def gifts(request: HttpRequest) -> HttpResponseBase:
+    """Gifts, newest first, found by words and filters."""
+    form = GiftSearch(request.GET)
+    campaign = form.chosen
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    found = find_gifts(
+        campaign=campaign,
+        text=form.value("q") or "",
+        state=form.value("state") or "",
+        fund=form.value("fund"),
+        days=form.days,
+    )
+    shown = page_of(found, request=request)
+    return page(
+        request,
+        "donations/staff_gifts.html",
+        campaign,
+        {"form": form, "page": shown, "rows": gift_rows(shown.rows), "currency": campaign.currency},
+    )
 
 
-def gift(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_GET
+@needs("donations.view_donation")
+def gift(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """One gift with everything that happened to it."""
+    found = get_object_or_404(Donation.objects.select_related("campaign", "donor"), pk=pk)
+    context = {"file": gift_file.read(gift=found, now=timezone.now()), "gift": found, "currency": found.currency}
+    return page(request, "donations/staff_gift.html", found.campaign, context)
 
 
-def pools(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_POST
+@needs("donations.change_followup")
+def try_follow_up_again(request: HttpRequest, pk: int, follow_up_pk: int) -> HttpResponseBase:
+    follow_up = get_object_or_404(FollowUp, pk=follow_up_pk, donation_id=pk)
+    is_due = attention.try_follow_up_again(follow_up=follow_up, actor=actor(request), now=database_now())
+    _say_whether_due(request, is_due=is_due)
+    return redirect("staff-gift", pk)
+
+
+@require_POST
+@needs("donations.change_followup")
+def try_event_again(request: HttpRequest, pk: int, event_pk: int) -> HttpResponseBase:
+    donation = get_object_or_404(Donation, pk=pk)
+    event = get_object_or_404(gift_file.events_of(donation), pk=event_pk)
+    is_due = attention.try_event_again(event=event, now=database_now())
+    _say_whether_due(request, is_due=is_due)
+    return redirect("staff-gift", pk)
+
+
+@require_GET
+@needs("matching.view_matchpool")
+def pools(request: HttpRequest) -> HttpResponseBase:
+    """The current campaign's pools with their terms, and the switch that pauses them."""
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    now = timezone.now()
+    context = {"pools": pool_figures(campaign=campaign, now=now), "now": now, "currency": campaign.currency}
+    return page(request, "donations/staff_pools.html", campaign, context)
+
+
+@require_POST
+@needs("matching.change_matchpool")
+def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Pause or resume one pool: the form says which, so that two people pressing it do not undo each other."""
+    pool = get_object_or_404(MatchPool, pk=pk)
+    paused = request.POST.get("paused") == "1"
+    try:
+        match_pools.set_paused(pool_id=pool.pk, paused=paused, actor=actor(request), now=database_now())
+    except PoolsBusy:
+        messages.error(request, f"Many gifts are using {pool.name} right now, nothing was changed. Please try again.")
+    else:
+        word = "Paused" if paused else "Resumed"
+        said = f"{word} on the staff pages."
+        LogEntry.objects.log_actions(request.user.pk or 0, [pool], CHANGE, change_message=said)
+        tail = "It gives no new match; what is held and matched stays." if paused else "It matches new gifts again."
+        messages.success(request, f"{word} {pool.name}. {tail}")
+    return redirect("staff-pools")
+
+
+def page(request: HttpRequest, template: str, campaign: Campaign, context: dict[str, Any]) -> HttpResponse:
+    """A staff page with every moment in the campaign's time zone."""
+    with timezone.override(campaign.tz):
+        return render(request, template, {"campaign": campaign, **context})
+
+
+def _say_whether_due(request: HttpRequest, *, is_due: bool) -> None:
+    if is_due:
+        messages.success(request, "It is tried again within half a minute. Reload this page to see how it went.")
+    else:
+        messages.info(request, "Somebody else has asked for that already; nothing was changed.")
+
+
+def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
+    """Everything on the day's page: the same number of queries however much was given."""
+    day = _chosen_day(campaign, now=now, day_text=day_text)
+    start, end = midnight(day, campaign.tz), midnight(day + timedelta(days=1), campaign.tz)
+    is_today = start <= now < end
+    hours = queries.gifts_by_hour(campaign_id=campaign.pk, start=start, end=now if is_today else end)
+    pools = pool_figures(campaign=campaign, now=now)
+    newest = Donation.objects.filter(campaign=campaign).exclude(state=Donation.State.ABANDONED).order_by("-pk")
+    return {
+        "now": now,
+        "currency": campaign.currency,
+        "totals": queries.totals(campaign_id=campaign.pk),
+        "matched_minor": sum(pool.matched_minor for pool in pools),
+        "held_minor": sum(pool.held_minor for pool in pools),
+        "free_minor": sum(pool.free_minor for pool in pools if pool.state != "closed"),
+        "sponsor_count": len({pool.pool.sponsor_id for pool in pools if pool.matched_minor}),
+        "open_pool_count": sum(pool.state == "open" for pool in pools),
+        "checkout_count": queries.donors_at_checkout(campaign_id=campaign.pk, now=now),
+        "lasts": queries.time_to_last(campaign_id=campaign.pk, pools=pools, now=now),
+        "pools": pools,
+        "chart": hour_chart(hours=hours, zone=campaign.tz),
+        "hours": hours,
+        "day": day,
+        "day_before": day - timedelta(days=1),
+        "day_after": None if is_today or end > now else day + timedelta(days=1),
+        "concerns": attention.concerns(campaign=campaign, pools=pools),
+        "backlog": attention.backlog(now=now),
+        "newest": gift_rows(list(newest[:NEWEST])),
+    }
+
+
+def _chosen_day(campaign: Campaign, *, now: datetime, day_text: str) -> date:
+    """The day asked for; else today, or the campaign's last day once it has closed."""
+    latest = now.astimezone(campaign.tz).date()
+    try:
+        return min(date.fromisoformat(day_text), latest)
+    except ValueError:
+        closing = (campaign.closes_at - timedelta(microseconds=1)).astimezone(campaign.tz).date()
+        return min(latest, closing)

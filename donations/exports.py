@@ -1,0 +1,343 @@
+"""Gifts and receipts for finance, by days of the campaign's time zone; docs/exports.md explains every column.
+
+A gift belongs to the day on which it was paid, a receipt to the day of its gift: so the valid receipts of some days
+add up to what stays of the gifts of those days. Refunds lower the figures of the gift's own day.
+Match money is sponsors' money: it has a column of its own and is in no sum of gifts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db import connection, transaction
+from django.db.models import BigIntegerField, Count, F, Model, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from campaign.models import Campaign, Fund
+from campaign.money import plain_amount
+from donations.gift_rows import payment_pill
+from donations.models import Designation, Donation, Receipt
+from donations.queries import gift_left_minor, split_left
+from donations.search import Days
+from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
+from matching.models import Allocation, Reservation
+from matching.queries import GiftMatch, gift_matches
+
+BATCH = 1_000
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True)
+class GiftTotals:
+    """Of the gifts paid in some days. raised_minor is what the day's page counts: gifts less refunds of them.
+
+    paid = gift + fee; net = paid - refunded. count has every paid gift; refunded_count those refunded wholly.
+    """
+
+    count: int
+    refunded_count: int
+    gift_minor: int
+    fee_minor: int
+    paid_minor: int
+    refunded_minor: int
+    net_minor: int
+    raised_minor: int
+    matched_minor: int
+
+
+@dataclass(frozen=True)
+class ReceiptTotals:
+    """Of the receipts of gifts paid in some days. waiting_count: gifts of those days without a valid receipt."""
+
+    valid_count: int
+    voided_count: int
+    valid_minor: int
+    waiting_count: int
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One moment of the database for everything read within: gifts that come in meanwhile are not in the file.
+
+    A read-only REPEATABLE READ transaction. Inside somebody's transaction, that one's rules stay.
+    """
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def paid_gifts(*, campaign: Campaign, days: Days) -> QuerySet[Donation]:
+    start, end = days.moments(campaign.tz)
+    found = Donation.objects.filter(campaign=campaign, state=Donation.State.PAID)
+    found = found.filter(paid_at__gte=start) if start else found
+    return found.filter(paid_at__lt=end) if end else found
+
+
+def receipts_of(*, campaign: Campaign, days: Days) -> QuerySet[Receipt]:
+    found = Receipt.objects.filter(donation__campaign=campaign)
+    found = found.filter(receipt_date__gte=days.first) if days.first else found
+    return found.filter(receipt_date__lte=days.last) if days.last else found
+
+
+def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
+    """Two queries; the same figures as the last line of the gifts file."""
+    gifts = paid_gifts(campaign=campaign, days=days)
+    row = gifts.aggregate(
+        count=Count("pk"),
+        refunded_count=Count("pk", filter=Q(refunded_minor__gte=F("amount_minor") + F("fee_minor"))),
+        gift_minor=_sum("amount_minor"),
+        fee_minor=_sum("fee_minor"),
+        refunded_minor=_sum("refunded_minor"),
+        raised_minor=_sum(gift_left_minor()),
+    )
+    figures = {name: int(value) for name, value in row.items()}
+    paid_minor = figures["gift_minor"] + figures["fee_minor"]
+    matched = Allocation.objects.filter(
+        reservation__state=Reservation.State.COMMITTED, reservation__key__in=gifts.values("match_key")
+    ).aggregate(minor=_sum(F("amount_minor") - F("reversed_minor")))
+    return GiftTotals(
+        **figures,
+        paid_minor=paid_minor,
+        net_minor=paid_minor - figures["refunded_minor"],
+        matched_minor=int(matched["minor"]),
+    )
+
+
+def receipt_totals(*, campaign: Campaign, days: Days) -> ReceiptTotals:
+    """Two queries; valid_minor is the sum on the last line of the receipts file."""
+    row = receipts_of(campaign=campaign, days=days).aggregate(
+        valid_count=Count("pk", filter=Q(voided_at=None)),
+        voided_count=Count("pk", filter=Q(voided_at__isnull=False)),
+        valid_minor=Coalesce(Sum("amount_minor", filter=Q(voided_at=None)), 0, output_field=BigIntegerField()),
+    )
+    owed = paid_gifts(campaign=campaign, days=days).filter(refunded_minor__lt=F("amount_minor") + F("fee_minor"))
+    waiting = owed.exclude(pk__in=Receipt.objects.filter(voided_at=None).values("donation_id")).count()
+    return ReceiptTotals(**{name: int(value) for name, value in row.items()}, waiting_count=waiting)
+
+
+def gifts_table(*, campaign: Campaign, days: Days) -> Table:
+    """One row a gift, in the order in which they were paid. Read its rows within snapshot()."""
+    zone = campaign.time_zone
+    columns = [
+        Column("Gift", width=18),
+        Column(f"Paid on ({zone})", DAY),
+        Column(f"Paid at ({zone})", MOMENT, width=21),
+        Column("State"),
+        Column("Disputed", width=10),
+        Column("Donor name", width=26),
+        Column("Donor e-mail", width=30),
+        Column("Address", width=28),
+        Column("City", width=16),
+        Column("State or region", width=12),
+        Column("ZIP", width=10),
+        Column("Country", width=9),
+        Column("Anonymous in public", width=12),
+        Column("Funds", width=34),
+        Column("Gift amount", MONEY, is_summed=True),
+        Column("Covered fee", MONEY, is_summed=True),
+        Column("Total paid", MONEY, is_summed=True),
+        Column("Refunded", MONEY, is_summed=True),
+        Column("Net paid", MONEY, is_summed=True),
+        Column("Raised", MONEY, is_summed=True),
+        Column("Currency", width=9),
+        Column("Method", width=16),
+        Column("Last four", width=9),
+        Column("Receipt", width=15),
+        Column("Stripe PaymentIntent", width=30),
+        Column("Stripe charge", width=30),
+        Column("Match reference", width=16),
+        Column("Match (sponsors' money)", MONEY, is_summed=True, width=16),
+        Column("Campaign", width=20),
+    ]
+    return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
+
+
+def parts_table(*, campaign: Campaign, days: Days) -> Table:
+    """One row for each fund of each gift: what the general ledger needs. Read its rows within snapshot()."""
+    columns = [
+        Column("Gift", width=18),
+        Column(f"Paid on ({campaign.time_zone})", DAY),
+        Column("Fund", width=26),
+        Column("GL code", width=14),
+        Column("Part of the gift", MONEY, is_summed=True),
+        Column("Raised", MONEY, is_summed=True),
+        Column("Currency", width=9),
+        Column("Donor name", width=26),
+        Column("Match for this fund (sponsors' money)", MONEY, is_summed=True, width=18),
+    ]
+    return Table("By fund", "part", columns, _part_rows(campaign, days), campaign.currency)
+
+
+def receipts_table(*, campaign: Campaign, days: Days) -> Table:
+    """One row a receipt, voided ones too, in the order of issue. Read its rows within snapshot()."""
+    zone = campaign.time_zone
+    columns = [
+        Column("Receipt", width=24),
+        Column("Version", COUNT, width=8),
+        Column("Gift date", DAY),
+        Column(f"Issued at ({zone})", MOMENT, width=21),
+        Column("State", width=9),
+        Column(f"Voided at ({zone})", MOMENT, width=21),
+        Column("Void reason", width=30),
+        Column("Replaces", width=15),
+        Column("Replaced by", width=15),
+        Column("Gift", width=12),
+        Column("Donor name", width=26),
+        Column("Donor e-mail", width=30),
+        Column("Amount on receipt", MONEY),
+        Column("Amount if valid", MONEY, is_summed=True),
+        Column("Gift amount", MONEY),
+        Column("Covered fee", MONEY),
+        Column("Refunded", MONEY),
+        Column("Funds", width=34),
+        Column("Currency", width=9),
+        Column("Method", width=24),
+        Column("Stripe PaymentIntent", width=30),
+        Column("Stripe charge", width=30),
+        Column("Match reference", width=16),
+        Column("Match (sponsors' money, information)", MONEY, width=18),
+    ]
+    return Table("Receipts", "receipt", columns, _receipt_rows(campaign, days), campaign.currency)
+
+
+def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
+    funds = Fund.objects.in_bulk()
+    for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
+        parts = _parts_by_gift(batch)
+        matches = gift_matches(keys=[gift.match_key for gift in batch])
+        ids = [gift.pk for gift in batch]
+        numbers = dict(Receipt.objects.filter(donation__in=ids, voided_at=None).values_list("donation_id", "number"))
+        for gift in batch:
+            split = [(funds[part.fund_id].name, part.amount_minor) for part in parts[gift.pk]]
+            match = _committed(matches.get(gift.match_key))
+            yield (
+                gift.reference,
+                _local(gift.paid_at, campaign).date(),
+                _local(gift.paid_at, campaign),
+                payment_pill(gift).text,
+                "yes" if gift.disputed_at else "no",
+                gift.donor_name,
+                gift.donor_email,
+                ", ".join(filter(None, [gift.address_line1, gift.address_line2])),
+                gift.city,
+                gift.region,
+                gift.postal_code,
+                gift.country,
+                "yes" if gift.hides_name else "no",
+                _split_text(split, currency=gift.currency),
+                gift.amount_minor,
+                gift.fee_minor,
+                gift.total_minor,
+                gift.refunded_minor,
+                gift.net_minor,
+                max(gift.amount_minor - gift.refunded_minor, 0),
+                gift.currency,
+                gift.method_label or gift.get_method_display(),
+                gift.method_last4,
+                numbers.get(gift.pk, ""),
+                gift.payment_intent or "",
+                gift.charge,
+                match.reference if match else "",
+                match.match_minor if match else 0,
+                campaign.name,
+            )
+
+
+def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
+    funds = Fund.objects.in_bulk()
+    for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
+        parts = _parts_by_gift(batch)
+        matches = gift_matches(keys=[gift.match_key for gift in batch])
+        for gift in batch:
+            own = parts[gift.pk]
+            left = split_left(parts_minor=[part.amount_minor for part in own], refunded_minor=gift.refunded_minor)
+            match = _committed(matches.get(gift.match_key))
+            for part, left_minor in zip(own, left, strict=True):
+                fund = funds[part.fund_id]
+                yield (
+                    gift.reference,
+                    _local(gift.paid_at, campaign).date(),
+                    fund.name,
+                    fund.gl_code,
+                    part.amount_minor,
+                    left_minor,
+                    gift.currency,
+                    gift.donor_name,
+                    sum(line.amount_minor for line in match.lines if line.fund_id == fund.pk) if match else 0,
+                )
+
+
+def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
+    """What the paper says comes from the receipt's own content, so a row never says other than the receipt."""
+    found = receipts_of(campaign=campaign, days=days).select_related("donation", "replaces", "replaced_by")
+    for batch in _batches(found.order_by("pk")):
+        for receipt in batch:
+            said, gift, is_valid = receipt.content, receipt.donation, receipt.voided_at is None
+            split = [(part["fund"], part["amount_minor"]) for part in said.get("designations", [])]
+            match = said.get("match") or {}
+            yield (
+                receipt.number,
+                receipt.version,
+                receipt.receipt_date,
+                _local(receipt.issued_at, campaign),
+                "valid" if is_valid else "voided",
+                None if is_valid else _local(receipt.voided_at, campaign),
+                receipt.void_reason,
+                receipt.replaces.number if receipt.replaces else "",
+                getattr(getattr(receipt, "replaced_by", None), "number", ""),
+                gift.reference,
+                said.get("donor", {}).get("name", gift.donor_name),
+                said.get("donor", {}).get("email", gift.donor_email),
+                receipt.amount_minor,
+                receipt.amount_minor if is_valid else 0,
+                said.get("gift_minor"),
+                said.get("fee_minor"),
+                said.get("refunded_minor"),
+                _split_text(split, currency=receipt.currency),
+                receipt.currency,
+                said.get("method", ""),
+                gift.payment_intent or "",
+                gift.charge,
+                match.get("reference", ""),
+                match.get("match_minor"),
+            )
+
+
+def _batches(found: QuerySet[Row]) -> Iterator[list[Row]]:
+    """Rows through a server-side cursor, BATCH at a time: memory does not grow with the file."""
+    rows = found.iterator(chunk_size=BATCH)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _parts_by_gift(gifts: list[Donation]) -> dict[int, list[Designation]]:
+    parts = defaultdict(list)
+    found = Designation.objects.filter(donation__in=[gift.pk for gift in gifts]).order_by("position", "pk")
+    for part in found:
+        parts[part.donation_id].append(part)
+    return parts
+
+
+def _committed(match: GiftMatch | None) -> GiftMatch | None:
+    return match if match and match.state == Reservation.State.COMMITTED else None
+
+
+def _local(moment: datetime | None, campaign: Campaign) -> datetime:
+    """Callers ask only for moments that are there: a paid gift has one by constraint."""
+    assert moment is not None  # noqa: S101
+    return moment.astimezone(campaign.tz)
+
+
+def _split_text(split: list[tuple[str, int]], *, currency: str) -> str:
+    return "; ".join(f"{name}: {plain_amount(minor, currency=currency)}" for name, minor in split)
+
+
+def _sum(what: Any) -> Coalesce:
+    return Coalesce(Sum(what), 0, output_field=BigIntegerField())

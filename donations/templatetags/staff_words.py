@@ -1,0 +1,50 @@
+"""Figures in words for the staff pages."""
+
+from datetime import timedelta
+
+from django import template
+
+from campaign.money import format_amount_compact
+
+register = template.Library()
+
+
+@register.filter
+def commas(count: int) -> str:
+    """`3184` -> `3,184`."""
+    return f"{count:,}"
+
+
+@register.filter
+def roughly(span: timedelta) -> str:
+    """`about 1 h 40 min`, to ten minutes above an hour and five below; never more exact than a guess is."""
+    minutes = span // timedelta(minutes=1)
+    if minutes < 5:
+        return "less than 5 min"
+    minutes = round(minutes / 10) * 10 if minutes >= 60 else round(minutes / 5) * 5
+    hours, minutes = divmod(minutes, 60)
+    return "about " + " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
+
+
+@register.filter
+def money_compact(amount_minor: int, currency: str) -> str:
+    """`9000000` -> `$90K`: for the scale of a chart."""
+    return format_amount_compact(amount_minor, currency=currency)
+
+
+@register.filter
+def px(length: float) -> str:
+    """A length in a drawing: a point for decimals whatever the locale, and no more digits than can be seen."""
+    return f"{length:.2f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def share_of(part_minor: int, whole_minor: int) -> float:
+    """Percent of the whole, 0 of nothing."""
+    return 100 * part_minor / whole_minor if whole_minor else 0.0
+
+
+@register.filter
+def percent(share: float) -> str:
+    """`76%`; a share that is there but below one reads `under 1%`."""
+    return "under 1%" if 0 < share < 1 else f"{int(share)}%"
