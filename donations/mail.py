@@ -20,8 +20,8 @@ from donations.models import Receipt, ReceiptSend
 from donations.receipt_content import plain_line
 from donations.receipt_pdf import render_receipt
 
-# What RFC 3463 says of the address itself: no such mailbox or domain, mailbox disabled. Others may be about us.
-_ADDRESS_IS_BAD = re.compile(r"\b5\.(1\.[0-9]{1,3}|2\.1)\b")
+# What RFC 3463 and 7505 say of the donor's address: no such mailbox or domain, moved away, disabled.
+_ADDRESS_IS_BAD = re.compile(r"\b5\.(1\.(1|2|3|6|10)|2\.1)\b")
 _HAS_ENHANCED_STATUS = re.compile(r"\b[45]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 
 
@@ -101,7 +101,7 @@ def message_id(receipt: Receipt) -> str:
     first = receipt.sends.values_list("message_id", flat=True).first()
     if first:
         return first
-    digest = salted_hmac("donations.mail.message_id", receipt.number, algorithm="sha256").hexdigest()[:20]
+    digest = salted_hmac("donations.mail.message_id", receipt.number, algorithm="sha256").hexdigest()[:12]
     host = f"[IPv6:{settings.SITE_HOST}]" if ":" in settings.SITE_HOST else settings.SITE_HOST
     return f"<receipt-{receipt.number}.{digest}@{host}>"
 
@@ -123,7 +123,7 @@ def _failure(error: OSError) -> MailNotSent:
         return _refusal(code, answer, at_recipient=True)
     if isinstance(error, smtplib.SMTPResponseException):
         return _refusal(error.smtp_code, error.smtp_error, at_recipient=False)
-    return MailServerUnreachable(f"the mail server did not answer: {error or type(error).__name__}")
+    return MailServerUnreachable(f"the mail server did not answer: {str(error) or type(error).__name__}")
 
 
 def _refusal(code: int, answer: bytes | str, *, at_recipient: bool) -> MailRefused:

@@ -22,6 +22,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | None"
 FOLDER = Path(settings.BASE_DIR) / "templates" / "receipts"
 FONT_PATHS = sorted((FOLDER / "fonts").glob("*.ttf"))
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+_BARRED_BY_PDF_UA = frozenset("\x00\ufeff\ufffe")  # ISO 14289-1, 7.21.7
 _MISSING_GLYPH = "could not be displayed with font"
 
 # typst's compiler keeps what it learnt of the page between receipts, so there is one, and one thread uses it at a time.
@@ -104,4 +105,4 @@ def _has_glyph(character: str, *, only_simple: bool) -> bool:
 
 @cache
 def _covered() -> frozenset[str]:
-    return frozenset().union(*(covered_characters(path) for path in FONT_PATHS))
+    return frozenset().union(*(covered_characters(path) for path in FONT_PATHS)) - _BARRED_BY_PDF_UA

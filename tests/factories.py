@@ -13,7 +13,9 @@ from django.db import transaction
 
 from campaign.models import Campaign, Fund, Organization
 from donations.models import Designation, Donation, Donor
-from matching.models import MatchPool, Sponsor
+from matching import holds, pools
+from matching.allocation import Part
+from matching.models import MatchPool, Reservation, Sponsor
 
 OPENS_AT = datetime(2026, 12, 1, 5, tzinfo=UTC)  # midnight in Boston
 CLOSES_AT = datetime(2026, 12, 2, 5, tzinfo=UTC)
@@ -85,8 +87,6 @@ def pool(
     **terms: Any,
 ) -> MatchPool:
     """An open pool with its pledge in the ledger. terms: fields of matching.pools.Terms."""
-    from matching import pools
-
     chosen = sponsor or globals()["sponsor"]()
     return pools.open_pool(
         campaign=campaign,
@@ -150,6 +150,18 @@ def donation(
             for position, (to, amount) in enumerate(chosen_parts)
         )
     return made
+
+
+def match(donation: Donation, *, at: datetime = GIFT_AT, is_paid: bool = True) -> Reservation:
+    """Hold what the pools give for a gift, and commit it when the gift is paid."""
+    gift = holds.Gift(
+        key=donation.match_key,
+        donor_key=str(donation.donor_id),
+        parts=tuple(Part(row.fund_id, row.amount_minor) for row in donation.designations.all()),
+        submitted_at=donation.submitted_at,
+    )
+    held = holds.hold(campaign_id=donation.campaign_id, gift=gift, now=at)
+    return holds.commit(key=donation.match_key, now=at, actor="system") if is_paid else held
 
 
 def organization_is_there() -> Organization:
