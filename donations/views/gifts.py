@@ -10,7 +10,6 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -75,9 +74,8 @@ def _to(name: str, gift: Donation) -> HttpResponse:
 @require_safe
 def gift(request: HttpRequest, token: str) -> HttpResponse:
     """What became of the gift, by our own records; the fragment in it follows on."""
-    found = _gift_or_404(token)
-    now = timezone.now()
-    has_answer = "look" in request.GET and _ask_stripe(found)
+    has_answer = "look" in request.GET and _ask_stripe(_gift_or_404(token))
+    now = database_now()
     page = GiftPage(_gift_or_404(token), now=now, arrived_at=now, asked_after=now, has_answer=has_answer)
     found = page.gift
     return render(request, "donations/gift.html", {"page": page, "gift": found, "again": "again" in request.GET})
@@ -88,7 +86,7 @@ def gift(request: HttpRequest, token: str) -> HttpResponse:
 def status(request: HttpRequest, token: str) -> HttpResponse:
     """The fragment that follows a payment: 204 while nothing is new, 286 when there is nothing left to wait for."""
     is_answered = _ask_stripe(_gift_or_404(token))
-    now = timezone.now()
+    now = database_now()
     found = _gift_or_404(token)
     arrived_at = _moment(request.GET.get("since", ""), now=now)
     asked_after = _moment(request.GET.get("asked", ""), now=now) if is_answered else now

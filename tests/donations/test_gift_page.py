@@ -1,0 +1,313 @@
+"""`/gifts/<token>/`: what became of a gift, how the page follows it, and its receipt."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from donations import gateway, payments
+from donations.gift_page import first_name
+from donations.models import Donation, Receipt
+from donations.receipts import issue_receipt, replace_receipt
+from matching import holds
+from matching.queries import gift_match
+from tests import factories
+from tests.donations.give_form import give, open_campaign
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 12, 1, 16, tzinfo=UTC)
+
+
+@pytest.fixture
+def campaign():
+    return open_campaign()
+
+
+@pytest.fixture
+def pool(campaign):
+    return factories.pool(campaign=campaign)
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub("<[^>]+>", " ", html)).split())
+
+
+def page(client: Client, gift: Donation, query: str = "") -> str:
+    answer = client.get(f"/gifts/{gift.token}/{query}")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def paid(campaign, **changes) -> Donation:
+    gift = factories.donation(campaign=campaign, at=datetime.now(UTC), **changes)
+    factories.match(gift, at=datetime.now(UTC))
+    return gift
+
+
+def following(html: str) -> str:
+    """The address that the page asks again and again, or empty when it follows nothing."""
+    found = re.search(r'hx-get="([^"]*/status/[^"]*)"', html)
+    return unescape(found[1]) if found else ""
+
+
+@pytest.fixture
+def stripe_says(monkeypatch):
+    """What the next question to Stripe does to the gift: a state, or an error."""
+
+    def says(answer):
+        def ask(*, donation_id, now, **_):
+            Donation.objects.filter(pk=donation_id).update(asked_stripe_at=now)
+            if isinstance(answer, Exception):
+                raise answer
+            if answer:
+                Donation.objects.filter(pk=donation_id).update(state=answer, paid_at=now if answer == "paid" else None)
+            return Donation.objects.get(pk=donation_id)
+
+        monkeypatch.setattr(payments, "ask_stripe", ask)
+
+    return says
+
+
+# ---- What became of it ----
+
+
+def test_a_paid_gift_thanks_by_first_name_and_says_the_match(client, campaign, pool):
+    gift = paid(campaign, donor_name="Marta Reyes", fee_minor=330)
+    text = words(page(client, gift))
+    assert "Thank you, Marta" in text
+    assert "Your $100.00 for Education is received, and The Harbor Family matched it with $100.00." in text
+    assert "$200.00 goes to work at Harborview Hospital" in text
+    assert "Training for every member of our care teams." in text
+    assert "You paid $103.30 The Harbor Family added $100.00" in text
+    assert "Paid with Visa ending in 4242" in text
+    assert f"Your receipt is being made; it comes by e-mail to {gift.donor_email}." in text
+    assert f'href="/match/?reference={gift_match(key=gift.match_key).reference}"' in page(client, gift)
+
+
+def test_a_gift_without_a_match_says_nothing_of_one(client, campaign):
+    text = words(page(client, paid(campaign)))
+    assert "Your $100.00 for Education is received." in text
+    assert "match" not in text.lower()
+
+
+def test_a_shortfall_is_said_plainly(client, campaign, pool):
+    text = words(page(client, paid(campaign, match_shortfall_minor=9_265)))
+    assert "Your match is $92.65 lower than the one we held." in text
+
+
+def test_a_part_returned_is_said_with_its_match(client, campaign, pool):
+    gift = paid(campaign, refunded_minor=4_000)
+    holds.settle_refund(key=gift.match_key, refunded_minor=4_000, now=datetime.now(UTC))
+    text = words(page(client, gift))
+    assert "$40.00 was returned to you. With it $40.00 of the match went back to the sponsor." in text
+    assert "$120.00 goes to work" in text
+
+
+def test_a_gift_returned_whole_is_not_thanked_for(client, campaign, pool):
+    text = words(page(client, paid(campaign, refunded_minor=10_000)))
+    assert "Your gift was returned to you" in text
+    assert "Thank you" not in text
+
+
+def test_a_disputed_payment_is_said(client, campaign):
+    assert "Your bank is asking about this payment." in words(
+        page(client, paid(campaign, disputed_at=datetime.now(UTC)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("processing", "Your payment is on its way"),
+        ("failed", "Your payment did not go through Nothing was charged"),
+        ("abandoned", "This gift was not completed It was changed or left before it was paid. Nothing was charged."),
+        ("started", "Your gift is not paid yet Nothing was charged."),
+    ],
+)
+def test_every_state_is_said(client, campaign, state, said):
+    assert said in words(page(client, factories.donation(campaign=campaign, state=state)))
+
+
+def test_a_bank_debit_says_how_long(client, campaign):
+    gift = factories.donation(campaign=campaign, state="processing", method="us_bank_account")
+    assert "Bank payments take up to four business days." in words(page(client, gift))
+
+
+def test_a_started_gift_leads_back_to_the_payment_while_its_match_is_held(client, campaign, pool):
+    gift = give(client)
+    html = page(client, gift)
+    assert "Your match of $100.00 from The Harbor Family is still yours until" in words(html)
+    assert f'href="/gifts/{gift.token}/pay/"' in html
+
+
+def test_a_started_gift_whose_hold_ended_says_so(client, campaign, pool, settings):
+    settings.HOLD_SECONDS = 0
+    assert "The hold on your match has ended; you can ask for it again." in words(page(client, give(client)))
+
+
+def test_hidden_names_are_hidden_in_public_and_not_here(client, campaign):
+    text = words(page(client, paid(campaign, hides_name=True, hides_amount=True, donor_name="Marta Reyes")))
+    assert "On public pages Anonymous, amount hidden" in text
+    assert "Thank you, Marta" in text
+
+
+def test_a_name_cannot_break_out_of_the_page(client, campaign):
+    html = page(client, paid(campaign, donor_name="<img src=x onerror=alert(1)>"))
+    assert "<img src=x" not in html
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "greeting"),
+    [
+        ("Marta Reyes", "Marta"),
+        ("Anne-Marie van Dyke", "Anne-Marie"),
+        ("Zoë O’Neill", "Zoë"),
+        ("Cher", "Cher"),
+        ("The Smith Family", "The Smith Family"),
+        ("Dr. Ana Ruiz", "Dr. Ana Ruiz"),
+        ("Dr Ruiz", "Dr Ruiz"),
+        ("Pier Bank & Co.", "Pier Bank & Co."),
+        ("Ana and Tom Ruiz", "Ana and Tom Ruiz"),
+    ],
+)
+def test_it_greets_people_by_first_name_and_others_whole(name, greeting):
+    assert first_name(name) == greeting
+
+
+# ---- Following ----
+
+
+def in_flight(campaign) -> Donation:
+    return factories.donation(campaign=campaign, state="started", payment_intent="pi_1", at=datetime.now(UTC))
+
+
+def test_a_payment_just_made_is_followed_to_its_end(client, campaign, stripe_says):
+    gift = in_flight(campaign)
+    html = page(client, gift)
+    assert "One moment: confirming your payment" in words(html)
+    stripe_says("paid")
+    answer = client.get(following(html))
+    assert answer.status_code == 200  # the receipt is still to come
+    assert "is received" in words(answer.content.decode())
+    assert "Your gift is received." in answer.content.decode().split('id="gift-announce"')[1].split("</p>")[0]
+
+
+def test_nothing_new_changes_nothing(client, campaign, stripe_says):
+    gift = factories.donation(campaign=campaign, state="processing", payment_intent="pi_1")
+    stripe_says(None)
+    answer = client.get(following(page(client, gift)))
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_it_stops_when_the_receipt_is_there(client, campaign):
+    gift = paid(campaign)
+    address = following(page(client, gift))
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    answer = client.get(address)
+    html = answer.content.decode()
+    assert answer.status_code == 286
+    assert following(html) == ""
+    assert f"Your receipt {receipt.number} is on its way" in words(html)
+    assert f'href="/gifts/{gift.token}/receipt.pdf"' in html
+
+
+def test_stripe_says_that_nothing_was_paid(client, campaign, stripe_says):
+    gift = in_flight(campaign)
+    address = following(page(client, gift))
+    stripe_says(None)
+    answer = client.get(address)
+    assert answer.status_code == 286
+    assert "Your gift is not paid yet Nothing was charged." in words(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    "error", [gateway.GatewayUnavailable("x"), gateway.GatewayRefused("x"), payments.PaymentMismatch("x")]
+)
+def test_no_answer_from_stripe_is_not_taken_for_no(client, campaign, stripe_says, error):
+    gift = in_flight(campaign)
+    html = page(client, gift)
+    stripe_says(error)
+    for _ in range(2):
+        answer = client.get(following(html))
+        html = answer.content.decode()
+        assert answer.status_code == 200
+        assert "One moment: confirming your payment" in words(html)
+
+
+def test_after_five_minutes_without_an_answer_it_says_so(client, campaign, stripe_says):
+    gift = in_flight(campaign)
+    stripe_says(gateway.GatewayUnavailable("x"))
+    since = (datetime.now(UTC) - timedelta(minutes=6)).timestamp()
+    answer = client.get(f"/gifts/{gift.token}/status/?since={since}&asked={since}&seen=")
+    assert answer.status_code == 286
+    assert "We cannot say yet whether you paid Please do not pay again" in words(
+        answer.content.decode().replace("The card company has not answered us. ", "")
+    )
+
+
+def test_looking_again_asks_at_once(client, campaign, stripe_says):
+    gift = in_flight(campaign)
+    stripe_says("paid")
+    assert "is received" in words(page(client, gift, "?look=1"))
+
+
+def test_looking_again_without_an_answer_waits_on(client, campaign, stripe_says):
+    gift = in_flight(campaign)
+    stripe_says(gateway.GatewayUnavailable("x"))
+    assert "One moment" in words(page(client, gift, "?look=1"))
+
+
+@pytest.mark.parametrize("since", ["", "abc", "1e400", "-1e30", "nan", "9" * 40])
+def test_nonsense_in_the_question_is_taken_for_now(client, campaign, stripe_says, since):
+    stripe_says(None)
+    gift = in_flight(campaign)
+    assert client.get(f"/gifts/{gift.token}/status/?since={since}&asked={since}").status_code in (200, 204, 286)
+
+
+@pytest.mark.parametrize("state", ["failed", "abandoned"])
+def test_an_end_is_not_followed(client, campaign, state):
+    assert following(page(client, factories.donation(campaign=campaign, state=state))) == ""
+
+
+# ---- The receipt ----
+
+
+def test_the_receipt_opens_in_the_browser(client, campaign):
+    gift = paid(campaign)
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    answer = client.get(f"/gifts/{gift.token}/receipt.pdf")
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer["Content-Disposition"] == f'inline; filename="receipt-{receipt.number}.pdf"'
+    assert answer["Cache-Control"] == "private, no-store"
+    assert answer.content.startswith(b"%PDF-")
+
+
+def test_an_older_receipt_of_the_same_gift_can_be_had(client, campaign):
+    gift = paid(campaign)
+    first = issue_receipt(donation_id=gift.pk, now=NOW)
+    Donation.objects.update(refunded_minor=4_000)
+    second = replace_receipt(donation_id=gift.pk, reason="Refunded $40.00.", now=NOW)
+    html = page(client, gift)
+    assert f"Receipt {second.number} replaces {first.number}" in words(html)
+    for number, query in ((second.number, ""), (first.number, f"?number={first.number}")):
+        answer = client.get(f"/gifts/{gift.token}/receipt.pdf{query}")
+        assert number in answer["Content-Disposition"]
+
+
+def test_another_gifts_receipt_cannot_be_had(client, campaign):
+    mine, other = paid(campaign), paid(campaign)
+    receipt = issue_receipt(donation_id=other.pk, now=NOW)
+    issue_receipt(donation_id=mine.pk, now=NOW)
+    assert client.get(f"/gifts/{mine.token}/receipt.pdf?number={receipt.number}").status_code == 404
+
+
+def test_a_receipt_that_is_not_there_yet_has_a_page_of_its_own(client, campaign):
+    gift = paid(campaign)
+    answer = client.get(f"/gifts/{gift.token}/receipt.pdf")
+    assert answer.status_code == 404
+    assert "its receipt is being made" in words(answer.content.decode())
+    assert not Receipt.objects.exists()

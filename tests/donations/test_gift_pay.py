@@ -1,0 +1,406 @@
+"""`/gifts/<token>/pay/` and what it posts to: the hold, the choice, the way back, the payment's opening."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from donations import gateway, giving, payments
+from donations.content_policy import payment_sources
+from donations.models import Donation
+from matching.ledger import PoolsBusy
+from matching.models import MatchPool
+from matching.queries import gift_match
+from tests import factories
+from tests.donations.give_form import filled, give, hidden, open_campaign
+
+pytestmark = pytest.mark.django_db
+PAGES = ["pay/", "go-on/", "change/", "intent/"]
+
+
+@pytest.fixture
+def campaign():
+    return open_campaign()
+
+
+@pytest.fixture
+def pool(campaign):
+    return factories.pool(campaign=campaign)
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub("<[^>]+>", " ", html.rsplit("<main", maxsplit=1)[-1])).split())
+
+
+def page(client: Client, gift: Donation, name: str = "pay/") -> str:
+    answer = client.get(f"/gifts/{gift.token}/{name}")
+    assert answer.status_code == 200, answer
+    return answer.content.decode()
+
+
+def post(client: Client, gift: Donation, name: str, **sent: str):
+    return client.post(f"/gifts/{gift.token}/{name}", sent)
+
+
+def lower_match(client: Client, campaign, left_minor: int = 735) -> Donation:
+    """A gift of $100 whose form showed a whole match, while another donor left less."""
+    pool = factories.pool(campaign=campaign, limit_minor=10_000)
+    form = filled(client)
+    other = factories.donation(campaign=campaign, amount_minor=10_000 - left_minor, at=datetime.now(UTC))
+    factories.match(other, at=datetime.now(UTC))
+    pool.refresh_from_db()
+    assert pool.free_minor == left_minor
+    client.post("/give/", form)
+    return Donation.objects.get(state="started")
+
+
+def policy(response) -> dict[str, set[str]]:
+    rules = (rule.split() for rule in response["Content-Security-Policy"].split(";"))
+    return {rule[0]: set(rule[1:]) for rule in rules}
+
+
+# ---- Who may come here ----
+
+
+@pytest.mark.parametrize("name", ["", "status/", "receipt.pdf", *PAGES])
+def test_a_stranger_finds_nothing(client, campaign, name):
+    give(client)
+    method = client.post if name in ("go-on/", "change/", "intent/") else client.get
+    assert method(f"/gifts/not-the-token/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["", "status/", "receipt.pdf", *PAGES])
+def test_it_refuses_other_methods(client, campaign, name):
+    gift = give(client)
+    method = client.get if name in ("go-on/", "change/", "intent/") else client.put
+    assert method(f"/gifts/{gift.token}/{name}").status_code == 405
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_another_site_cannot_press_for_the_donor(campaign, name):
+    client = Client(enforce_csrf_checks=True)
+    gift = factories.donation(campaign=campaign, state="started")
+    assert post(client, gift, name).status_code == 403
+    assert Donation.objects.get().state == "started"
+
+
+@pytest.mark.parametrize("name", ["", "pay/", "status/"])
+def test_no_copy_is_kept_and_no_address_told(client, campaign, name):
+    response = client.get(f"/gifts/{give(client).token}/{name}")
+    assert response["Cache-Control"] == "private, no-store"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["X-Robots-Tag"] == "noindex, nofollow"
+
+
+# ---- The policy ----
+
+CLOSED = {
+    "default-src": {"'none'"},
+    "style-src": {"'self'"},
+    "img-src": {"'self'", "data:"},
+    "font-src": {"'self'"},
+    "form-action": {"'self'"},
+    "base-uri": {"'none'"},
+    "frame-ancestors": {"'none'"},
+    "manifest-src": {"'self'"},
+}
+
+
+def test_the_payment_page_opens_stripes_hosts_alone(client, campaign, settings):
+    settings.STRIPE_JS_URL, settings.STRIPE_API_BASE = "https://js.stripe.com/endive/stripe.js", ""
+    assert policy(client.get(f"/gifts/{give(client).token}/pay/")) == CLOSED | {
+        "script-src": {"'self'", "https://js.stripe.com", "https://*.js.stripe.com"},
+        "frame-src": {"https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"},
+        "connect-src": {"'self'", "https://api.stripe.com"},
+    }
+
+
+def test_a_stand_in_opens_its_own_origin_alone(client, campaign, settings):
+    settings.STRIPE_JS_URL, settings.STRIPE_API_BASE = "http://127.0.0.1:8010/stripe.js", "http://127.0.0.1:8011"
+    response = client.get(f"/gifts/{give(client).token}/pay/")
+    assert policy(response) == CLOSED | {
+        "script-src": {"'self'", "http://127.0.0.1:8010"},
+        "frame-src": {"http://127.0.0.1:8010"},
+        "connect-src": {"'self'", "http://127.0.0.1:8010", "http://127.0.0.1:8011"},
+    }
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin-allow-popups"
+
+
+def test_one_stand_in_is_named_once(settings):
+    settings.STRIPE_JS_URL, settings.STRIPE_API_BASE = "http://127.0.0.1:8010/stripe.js", "http://127.0.0.1:8010"
+    assert payment_sources()["connect-src"] == ["http://127.0.0.1:8010"]
+
+
+@pytest.mark.parametrize("name", ["", "status/"])
+def test_the_other_pages_open_nothing(client, campaign, name):
+    response = client.get(f"/gifts/{give(client).token}/{name}")
+    assert policy(response) == CLOSED | {"script-src": {"'self'"}, "connect-src": {"'self'"}}
+
+
+# ---- The payment page ----
+
+
+def test_it_says_whose_match_is_held_until_when(client, campaign, pool):
+    gift = give(client, cover_fee="on")
+    until = gift_match(key=gift.match_key).held_until.astimezone(campaign.tz)
+    html = page(client, gift)
+    assert "<h1>Your match is held</h1>" in html
+    clock = f"{until.hour % 12 or 12}:{until:%M} {until:%p}"
+    if (until.hour, until.minute) not in ((0, 0), (12, 0)):
+        assert f"$100.00 from The Harbor Family is yours until {clock} (Boston time)." in words(html)
+    assert "You pay $103.30 The Harbor Family adds $100.00" in words(html)
+    assert "$200.00 goes to work at Harborview Hospital" in words(html)
+    assert "Give $103.30" in words(html)
+
+
+def test_it_says_when_there_is_no_match(client, campaign):
+    html = page(client, give(client))
+    assert "<h1>Your payment</h1>" in html
+    assert "There is no match for this gift. All of your $100.00 goes to work all the same." in words(html)
+    assert 'data-until="0"' in html
+
+
+def test_it_tells_the_script_what_it_needs_and_no_secret(client, campaign, settings):
+    settings.STRIPE_SECRET_KEY = "sk_test_twofold_secret"
+    settings.STRIPE_PUBLISHABLE_KEY = "pk_test_twofold_public"
+    gift = give(client, donor_name="</script><script>alert(1)</script>")
+    html = page(client, gift)
+    assert "sk_test" not in html
+    assert "<script>alert" not in html
+    config = json.loads(html.split('<script id="pay-config" type="application/json">')[1].split("</script>")[0])
+    assert config == {
+        "key": "pk_test_twofold_public",
+        "amount": 10_000,
+        "currency": "usd",
+        "name": "</script><script>alert(1)</script>",
+        "email": "marta@example.org",
+        "country": "US",
+        "postalCode": "",
+        "intentUrl": f"/gifts/{gift.token}/intent/",
+        "giftUrl": f"/gifts/{gift.token}/",
+    }
+
+
+def test_without_javascript_it_says_how_to_give(client, campaign, pool):
+    html = page(client, give(client)).split("<noscript>")[1].split("</noscript>")[0]
+    assert "The card field needs JavaScript" in words(html)
+    assert "Your match is held all the same until" in words(html)
+    assert "617-555-0142" in html
+    assert "100 Wharf Street" in html
+
+
+@pytest.mark.parametrize("state", ["paid", "processing", "failed", "abandoned"])
+def test_a_gift_that_waits_for_no_payment_shows_its_own_page(client, campaign, state):
+    gift = factories.donation(campaign=campaign, state=state)
+    for answer in (client.get(f"/gifts/{gift.token}/pay/"), post(client, gift, "pay/")):
+        assert (answer.status_code, answer["Location"]) == (303, f"/gifts/{gift.token}/")
+
+
+# ---- A hold that lapsed ----
+
+
+def lapsed(client: Client, settings) -> Donation:
+    settings.HOLD_SECONDS = 0
+    gift = give(client)
+    settings.HOLD_SECONDS = 900
+    return gift
+
+
+def test_a_lapsed_hold_is_said_before_anything_is_paid(client, campaign, pool, settings):
+    text = words(page(client, lapsed(client, settings)))
+    assert "The hold on your match has ended" in text
+    assert "If you hold it again now: $100 becomes $200." in text
+    assert "Hold the match again" in text
+    assert "Give $100" not in text
+
+
+def test_holding_again_gives_the_whole_match_back(client, campaign, pool, settings):
+    gift = lapsed(client, settings)
+    answer = post(client, gift, "pay/")
+    assert (answer.status_code, answer["Location"]) == (303, f"/gifts/{gift.token}/pay/")
+    assert "Your match is held" in words(page(client, gift))
+    assert gift_match(key=gift.match_key).match_minor == 10_000
+
+
+def test_holding_again_can_answer_with_the_part_that_changed(client, campaign, pool, settings):
+    gift = lapsed(client, settings)
+    answer = post(client, gift, "pay/", fragment="yes")
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert 'id="match-held"' in html
+    assert 'id="gift-sum"' in html
+    assert "<html" not in html
+    assert "$100.00 from The Harbor Family is yours until" in words(html)
+
+
+def test_less_after_holding_again_must_be_chosen_first(client, campaign, pool, settings):
+    gift = lapsed(client, settings)
+    other = factories.donation(campaign=campaign, amount_minor=999_265, at=datetime.now(UTC))
+    factories.match(other, at=datetime.now(UTC))
+    answer = post(client, gift, "pay/", fragment="yes")
+    assert (answer.status_code, answer["Location"]) == (303, f"/gifts/{gift.token}/pay/")
+    assert "will be matched with $7.35, not $100.00" in words(page(client, gift))
+
+
+def test_pressing_hold_again_twice_holds_once(client, campaign, pool, settings):
+    gift = lapsed(client, settings)
+    for _ in range(2):
+        post(client, gift, "pay/")
+    pool.refresh_from_db()
+    assert (pool.held_minor, pool.free_minor) == (10_000, 990_000)
+
+
+def test_pools_too_busy_to_hold_again_say_so(client, campaign, pool, settings, monkeypatch):
+    def busy(**_):
+        raise PoolsBusy
+
+    gift = lapsed(client, settings)
+    monkeypatch.setattr(giving, "renew_hold", busy)
+    answer = post(client, gift, "pay/")
+    assert answer.status_code == 503
+    assert "Nothing was changed and nothing was charged." in words(answer.content.decode())
+
+
+# ---- Less than the form showed ----
+
+
+def test_a_lower_match_asks_first(client, campaign):
+    text = words(page(client, lower_match(client, campaign)))
+    assert "The match has $7.35 left" in text
+    assert "Your $100.00 will be matched with $7.35, not $100.00." in text
+    assert "Give $100.00, matched with $7.35" in text
+    assert "Go back" in text
+    assert "Card number" not in text
+
+
+def test_no_match_left_asks_first_too(client, campaign):
+    text = words(page(client, lower_match(client, campaign, left_minor=0)))
+    assert "The match has run out" in text
+    assert "Give $100.00 without a match" in text
+
+
+def test_a_cap_is_not_called_running_out(client, campaign):
+    factories.pool(campaign=campaign, cap_per_donor_minor=12_000)
+    give(client)
+    Donation.objects.update(state="paid", paid_at=datetime.now(UTC))
+    gift = give(client)
+    assert "The match for this gift is $20.00" in words(page(client, gift))
+
+
+def test_going_on_leads_to_the_payment(client, campaign):
+    gift = lower_match(client, campaign)
+    answer = post(client, gift, "go-on/")
+    assert (answer.status_code, answer["Location"]) == (303, f"/gifts/{gift.token}/pay/")
+    text = words(page(client, gift))
+    assert "$7.35 from The Harbor Family is yours until" in text
+    assert "That is the whole match for this gift of $100.00." in text
+    assert "$107.35 goes to work" in text
+
+
+def test_going_back_frees_the_match_and_keeps_what_was_typed(client, campaign):
+    gift = lower_match(client, campaign)
+    answer = post(client, gift, "change/")
+    assert (answer.status_code, answer["Location"]) == (303, "/give/")
+    gift.refresh_from_db()
+    pool = MatchPool.objects.get()
+    assert (gift.state, pool.held_minor, pool.free_minor) == ("abandoned", 0, 735)
+    assert 'value="Marta Reyes"' in client.get("/give/").content.decode()
+
+
+def test_the_card_cannot_be_reached_before_the_choice(client, campaign):
+    answer = post(client, lower_match(client, campaign), "intent/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "match_is_lower")
+
+
+# ---- Change gift ----
+
+
+def test_changing_a_gift_starts_another_form(client, campaign, pool):
+    before = hidden(client.get("/give/").content.decode(), "form_key")
+    gift = give(client)
+    assert post(client, gift, "change/").status_code == 303
+    html = client.get("/give/").content.decode()
+    assert hidden(html, "form_key") != before
+    assert 'value="marta@example.org"' in html
+    assert post(client, gift, "change/")["Location"] == "/give/"
+
+
+@pytest.mark.parametrize("state", ["paid", "processing"])
+def test_a_gift_that_is_paid_cannot_be_changed(client, campaign, state):
+    gift = factories.donation(campaign=campaign, state=state)
+    assert post(client, gift, "change/")["Location"] == f"/gifts/{gift.token}/"
+    assert Donation.objects.get().state == state
+
+
+def test_a_payment_that_cannot_be_let_go_yet_says_so(client, campaign, monkeypatch):
+    def silent(_):
+        raise gateway.GatewayUnavailable("no answer")
+
+    gift = factories.donation(campaign=campaign, state="started", payment_intent="pi_1")
+    monkeypatch.setattr(gateway, "cancel_payment", silent)
+    answer = post(client, gift, "change/")
+    assert answer.status_code == 503
+    assert "The card company does not answer" in words(answer.content.decode())
+
+
+# ---- Opening the payment ----
+
+
+def test_it_hands_the_secret_to_the_page_and_says_where_to_return(client, campaign, pool, monkeypatch):
+    gift = give(client)
+    monkeypatch.setattr(payments, "open_payment", lambda **_: "pi_1_secret_2")
+    answer = post(client, gift, "intent/")
+    match = gift_match(key=gift.match_key)
+    sent = answer.json()
+    assert answer.status_code == 200
+    assert sent.pop("clock")["until"] == int(match.held_until.timestamp() * 1000)
+    assert sent == {"client_secret": "pi_1_secret_2", "return_url": f"http://testserver/gifts/{gift.token}/"}
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (payments.PaymentUnavailable("The card company cannot be reached."), (503, "unavailable")),
+        (payments.HoldLapsed("G-1"), (409, "hold_lapsed")),
+        (payments.TooManyTries("G-1"), (429, "too_many_tries")),
+        (giving.GiftAlreadyPaid(Donation()), (409, "not_open")),
+        (giving.GiftInFlight(Donation()), (409, "not_open")),
+        (gateway.PaymentUnderWay("succeeded"), (409, "not_open")),
+        (PoolsBusy(), (503, "busy")),
+        (gateway.GatewayUnavailable("no answer"), (503, "unavailable")),
+        (gateway.GatewayRefused("401 bad key sk_test_secret"), (502, "broken")),
+        (payments.PaymentMismatch("amount"), (502, "broken")),
+    ],
+)
+def test_what_stops_a_payment_is_one_sentence(client, campaign, monkeypatch, error, refusal):
+    def stopped(**_):
+        raise error
+
+    gift = give(client)
+    monkeypatch.setattr(payments, "open_payment", stopped)
+    answer = post(client, gift, "intent/")
+    assert (answer.status_code, answer.json()["code"]) == refusal
+    assert answer.json()["error"].endswith(".")
+    assert "sk_test" not in answer.json()["error"]
+
+
+def test_a_lapsed_hold_stops_the_payment(client, campaign, pool, settings):
+    answer = post(client, lapsed(client, settings), "intent/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "hold_lapsed")
+
+
+@pytest.mark.parametrize("state", ["paid", "processing", "failed", "abandoned"])
+def test_only_a_started_gift_can_be_paid(client, campaign, state):
+    answer = post(client, factories.donation(campaign=campaign, state=state), "intent/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_open")
+
+
+def test_a_hold_of_nothing_never_lapses(client, campaign, settings, monkeypatch):
+    gift = lapsed(client, settings)
+    Donation.objects.update(submitted_at=datetime.now(UTC) - timedelta(hours=1))
+    monkeypatch.setattr(payments, "open_payment", lambda **_: "pi_1_secret_2")
+    assert "Your payment" in words(page(client, gift))
+    assert post(client, gift, "intent/").status_code == 200
