@@ -106,13 +106,21 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+# Rows are the truth: the sweep wakes those that no message woke within the grace (donations/work.py).
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
+WORK_GRACE_SECONDS = env.float("WORK_GRACE_SECONDS", default=10.0)
+WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=60)
 CELERY_BEAT_SCHEDULE = {
     "expire-lapsed-holds": {
         "task": "matching.tasks.expire_lapsed_holds",
-        "schedule": 5.0,
-        "options": {"expires": 5},
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
     },
-    "wake-due-work": {"task": "donations.tasks.wake_due_work", "schedule": 5.0, "options": {"expires": 5}},
+    "wake-due-work": {
+        "task": "donations.tasks.wake_due_work",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "ask-about-late-payments": {
         "task": "donations.tasks.ask_about_late_payments",
         "schedule": env.float("RECONCILE_SECONDS", default=60.0),
@@ -211,4 +219,3 @@ LOGGING = {
 # A short name of this installation's secret, for keys in shared caches.
 CACHES["default"]["KEY_PREFIX"] = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
 
-WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=60)

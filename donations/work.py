@@ -14,7 +14,6 @@ from django.db.models import F
 from donations.models import FollowUp, StripeEvent
 
 LAST_ATTEMPT = 12
-GRACE = timedelta(seconds=10)  # how long a message may take before the sweep wakes its row again
 
 Work = FollowUp | StripeEvent
 Row = TypeVar("Row", FollowUp, StripeEvent)
@@ -47,8 +46,9 @@ def note_failure(row: Work, *, error: Exception, permanent: bool = False) -> Non
 
 
 def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
-    """Ids of rows that no message woke in time, the oldest first: what the sweep wakes."""
-    rows = model.objects.filter(state=_waiting(model), due_at__lte=now - GRACE).order_by("due_at")
+    """Ids of rows that no message woke in WORK_GRACE_SECONDS, the oldest first: what the sweep wakes."""
+    grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)
+    rows = model.objects.filter(state=_waiting(model), due_at__lte=now - grace).order_by("due_at")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
