@@ -10,7 +10,7 @@ from . import charges, disputes
 from .account import Account, Object, listed
 from .cards import Decline, TestBankAccount, TestCard
 from .errors import StripeError, missing_reference, unexpected_state, wrong_client_secret
-from .methods import card_error, from_token
+from .methods import NO_ADDRESS, card_error, from_token
 from .methods import create as create_method
 from .parameters import merged_metadata
 
@@ -93,7 +93,6 @@ def _method_choice(params: Object) -> tuple[Object | None, list[str]]:
     if given_types and automatic:
         raise StripeError(
             "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
-            code="parameter_invalid_string_blank",
         )
     if given_types:
         unknown = [kind for kind in given_types if kind not in METHOD_TYPES]
@@ -157,13 +156,20 @@ def _new(account: Account, params: Object, currency: str, automatic: Object | No
         "receipt_email": params.get("receipt_email"),
         "review": None,
         "setup_future_usage": params.get("setup_future_usage"),
-        "shipping": params.get("shipping"),
+        "shipping": _shipping(params.get("shipping")),
         "statement_descriptor": params.get("statement_descriptor"),
         "statement_descriptor_suffix": params.get("statement_descriptor_suffix"),
         "status": "requires_payment_method",
         "transfer_data": None,
         "transfer_group": params.get("transfer_group"),
     }
+
+
+def _shipping(given: Object | None) -> Object | None:
+    if given is None:
+        return None
+    blank = dict.fromkeys(("carrier", "phone", "tracking_number"))
+    return {**blank, **given, "address": {**NO_ADDRESS, **given["address"]}}
 
 
 def _chosen_method(account: Account, intent: Object, params: Object) -> Object:
@@ -219,7 +225,7 @@ def update(account: Account, params: Object, intent_id: str) -> Object:
         intent["status"] = "requires_confirmation"
     for name in UPDATABLE:
         if name in params:
-            intent[name] = params[name]
+            intent[name] = _shipping(params[name]) if name == "shipping" else params[name]
     intent["metadata"] = merged_metadata(intent["metadata"], params.get("metadata"))
     return intent
 
@@ -248,7 +254,7 @@ def confirm(account: Account, params: Object, intent_id: str) -> Object:
     _check_return_url(intent, params)
     for name in ("receipt_email", "shipping", "setup_future_usage"):
         if name in params:
-            intent[name] = params[name]
+            intent[name] = _shipping(params[name]) if name == "shipping" else params[name]
     intent.update(payment_method=method["id"], last_payment_error=None, next_action=None)
     backing = account.backing[method["id"]]
     if isinstance(backing, TestBankAccount):
