@@ -92,9 +92,20 @@ def _install_from_npm() -> str | None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> bool:
-    """Run a step of an installation, with its output on standard error."""
+    """Run a step of an installation, in silence unless it fails."""
     cwd = _NPM_FOLDER if _NPM_FOLDER.is_dir() else None
-    return subprocess.run(command, env=environment, cwd=cwd, stdout=sys.stderr, check=False).returncode == 0
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode != 0:
+        print(f"twofold: {' '.join(command)} failed:\n{done.stdout.decode(errors='replace')}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def _give_up() -> str:

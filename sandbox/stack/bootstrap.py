@@ -48,7 +48,8 @@ def _make_environment() -> None:
         print("twofold: this Python has no ensurepip; installing Debian's python3-venv", flush=True)
         environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
         for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "python3-venv"]):
-            subprocess.run(["apt-get", "--quiet", "--quiet", *arguments], env=environment, check=False)
+            command = ["apt-get", "--quiet", "--quiet", *arguments]
+            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
         if _venv_made():
             return
     sys.exit(
