@@ -50,9 +50,7 @@ class Organization(models.Model):
         help_text="Printed on every receipt (26 USC 170(f)(8)).",
     )
     state_disclosures = models.TextField(blank=True, help_text="Printed at the foot of receipts.")
-    receipt_thanks = models.TextField(
-        default="Thank you for your gift.", help_text="First words of the receipt."
-    )
+    receipt_thanks = models.TextField(default="Thank you for your gift.", help_text="First words of the receipt.")
     signatory_name = models.CharField(max_length=120, blank=True)
     signatory_title = models.CharField(max_length=120, blank=True)
 
@@ -128,9 +126,7 @@ class Campaign(models.Model):
         verbose_name="suggested gifts, in cents",
     )
     fee_basis_points = models.PositiveSmallIntegerField(default=290, help_text="Card cost: 290 is 2.9 %.")
-    fee_fixed_minor = models.PositiveSmallIntegerField(
-        default=30, help_text="Card cost per payment, in cents."
-    )
+    fee_fixed_minor = models.PositiveSmallIntegerField(default=30, help_text="Card cost per payment, in cents.")
     takes_gifts_early = models.BooleanField(default=True, help_text="Before the opening moment.")
     offers_freed_match = models.BooleanField(
         default=True, help_text="Match money that comes free is offered to earlier gifts that got less."
@@ -184,9 +180,7 @@ class Story(models.Model):
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=160)
     summary = models.TextField(help_text="One or two sentences, for cards.")
-    body = models.TextField(
-        help_text="Leave an empty line between paragraphs. Start a line with ## for a heading."
-    )
+    body = models.TextField(help_text="Leave an empty line between paragraphs. Start a line with ## for a heading.")
     picture = models.ImageField(upload_to="stories/", blank=True, validators=[validate_image_file_extension])
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)

@@ -1,37 +1,209 @@
-from django.http import HttpRequest, HttpResponse
+"""The public pages. Anybody may keep them for a second: they set no cookie and carry no token."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+from campaign import figures
+from campaign.countdown import clock_text, countdown, end_text, start_text
+from campaign.models import Campaign, Fund, Story
+from campaign.money import InvalidAmount, parse_amount
+
+_WALL = 8
+_STOP_POLLING = 286
+shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
 
 
-def home(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def home(request: HttpRequest) -> HttpResponse:
+    campaign, now = Campaign.objects.current(), timezone.now()
+    if campaign is None:
+        return render(request, "campaign/no_campaign.html", {"funds": Fund.objects.filter(is_open=True)})
+    context = _banner(campaign, now=now) | {
+        "funds": campaign.funds.all(),
+        "featured": Story.objects.filter(is_published=True).first(),
+        "gifts": figures.recent_gifts(campaign=campaign, fund=None, limit=_WALL, now=now),
+    }
+    return render(request, "campaign/home.html", context)
 
 
-def funds(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def funds(request: HttpRequest) -> HttpResponse:
+    campaign, now = Campaign.objects.current(), timezone.now()
+    found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
+    return render(request, "campaign/funds.html", _figures(campaign, now=now) | {"funds": found})
 
 
-def fund(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def fund(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Fund, slug=slug)
+    sections = found.sections.select_related("story").prefetch_related("items")
+    context: dict[str, Any] = {"fund": found, "sections": sections, "takes_gifts": False}
+    campaign, now = Campaign.objects.current(), timezone.now()
+    if campaign is not None:
+        is_in = campaign.funds.filter(pk=found.pk).exists()
+        context |= _banner(campaign, now=now, is_slim=True)
+        context |= {
+            "takes_gifts": is_in and found.is_open and _takes_gifts(campaign, now=now),
+            "gifts": figures.recent_gifts(campaign=campaign, fund=found, limit=_WALL, now=now),
+            "fund_totals": context["figures"].by_fund.get(found.pk),
+            **_give_box(campaign, fund=found, now=now),
+        }
+    return render(request, "campaign/fund.html", context)
 
 
-def stories(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def stories(request: HttpRequest) -> HttpResponse:
+    return render(request, "campaign/stories.html", {"stories": Story.objects.filter(is_published=True)})
 
 
-def story(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def story(request: HttpRequest, slug: str) -> HttpResponse:
+    told = get_object_or_404(Story.objects.select_related("fund"), slug=slug, is_published=True)
+    others = Story.objects.filter(is_published=True).exclude(pk=told.pk)[:3]
+    return render(request, "campaign/story.html", {"story": told, "others": others})
 
 
-def match(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def match(request: HttpRequest) -> HttpResponse:
+    return render(request, "campaign/match.html", _figures(Campaign.objects.current(), now=timezone.now()))
 
 
-def progress(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@shared_for_a_second
+def progress(request: HttpRequest) -> HttpResponseBase:
+    """The parts that pages fetch again: the figures, the whole banner, or the match line of one gift.
+
+    After the end the figures come with 286, at which htmx stops asking. `X-Now-Ms` is the server's clock, by which
+    countdowns run. The same content again is a 304.
+    """
+    campaign, now = Campaign.objects.current(), timezone.now()
+    if campaign is None:
+        raise Http404("There is no campaign.")
+    part = request.GET.get("part", "figures")
+    context = _banner(campaign, now=now, is_slim="slim" in request.GET)
+    if part == "line":
+        context |= _line_of(request, campaign=campaign, now=now)
+    elif part not in _PARTS:
+        raise Http404("There is no such part.")
+    response = render(request, _PARTS[part], context)
+    if part == "figures" and context["count"].phase == "closed":
+        response.status_code = _STOP_POLLING
+    response.headers["X-Now-Ms"] = str(context["now_ms"])
+    if part == "band":
+        return response
+    etag = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
+    response.headers["ETag"] = etag
+    return get_conditional_response(request, etag=etag, response=response) or response
 
 
-def healthz(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+_PARTS = {
+    "figures": "campaign/_progress.html",
+    "band": "campaign/_band.html",
+    "line": "campaign/_line.html",
+}
 
 
-def readyz(request: HttpRequest, **kwargs: object) -> HttpResponse:
-    return HttpResponse("not yet")
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers. Touches nothing else: a database that is away must not have it restarted."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Whether this server can take requests: the database, its tables up to date, the cache. 200 or 503."""
+    found = {"database": _database_state(), "migrations": "unknown", "cache": _cache_state()}
+    if found["database"] == "ok":
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        found["migrations"] = f"{len(missing)} not applied" if missing else "ok"
+    is_ready = all(state == "ok" for state in found.values())
+    return JsonResponse({"ready": is_ready, **found}, status=200 if is_ready else 503)
+
+
+def _database_state() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "unreachable"
+    return "ok"
+
+
+def _cache_state() -> str:
+    try:
+        cache.set("readyz", 1, 5)
+    except (RedisError, OSError):
+        return "unreachable"
+    return "ok"
+
+
+def _figures(campaign: Campaign | None, *, now: datetime) -> dict[str, Any]:
+    if campaign is None:
+        return {"campaign": None}
+    found = figures.figures(campaign=campaign, now=now)
+    return {
+        "campaign": campaign,
+        "figures": found,
+        "figures_at": clock_text(found.made_at, campaign=campaign, seconds=True),
+    }
+
+
+def _banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict[str, Any]:
+    """What the band needs: the countdown with its moment in words, and the figures."""
+    return _figures(campaign, now=now) | {
+        "count": countdown(campaign=campaign, now=now),
+        "now_ms": int(now.timestamp() * 1000),
+        "now_text": clock_text(now, campaign=campaign, seconds=True),
+        "opens_text": start_text(campaign.opens_at, campaign=campaign),
+        "closes_text": end_text(campaign.closes_at, campaign=campaign),
+        "band_takes_gifts": _takes_gifts(campaign, now=now),
+        "is_slim": is_slim,
+    }
+
+
+def _takes_gifts(campaign: Campaign, *, now: datetime) -> bool:
+    return campaign.takes_gifts_early or campaign.phase(now=now) != "before"
+
+
+def _give_box(campaign: Campaign, *, fund: Fund, now: datetime) -> dict[str, Any]:
+    """The box beside a fund: the suggested gifts, the second one chosen, and what the match adds to it."""
+    presets = campaign.presets_minor
+    chosen_minor = presets[min(1, len(presets) - 1)] if presets else 0
+    return {
+        "chosen_minor": chosen_minor,
+        "line": figures.match_line(campaign=campaign, fund=fund, amount_minor=chosen_minor, now=now),
+    }
+
+
+def _line_of(request: HttpRequest, *, campaign: Campaign, now: datetime) -> dict[str, Any]:
+    """The match line of ?fund=education&amount=100 (other_amount counts before amount)."""
+    fund = get_object_or_404(campaign.funds, slug=request.GET.get("fund", ""))
+    typed = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
+    try:
+        amount_minor = parse_amount(typed, currency=campaign.currency)
+    except InvalidAmount as error:
+        return {"fund": fund, "problem": str(error)}
+    return {"fund": fund, "line": figures.match_line(campaign=campaign, fund=fund, amount_minor=amount_minor, now=now)}

@@ -1,0 +1,58 @@
+"""How long until the campaign opens or closes, and how pages word those moments."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from campaign.models import Campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """phase: `before`, `open` or `closed`. until: the moment counted down to; None when closed.
+
+    days to seconds: what is left, whole seconds rounded up, so that a page never says 0 before the moment has come.
+    """
+
+    phase: str
+    until: datetime | None
+    days: int = 0
+    hours: int = 0
+    minutes: int = 0
+    seconds: int = 0
+
+
+def countdown(*, campaign: Campaign, now: datetime) -> Countdown:
+    """What is left of the present phase at `now` (aware). The window is half-open: at closes_at it is closed."""
+    phase = campaign.phase(now=now)
+    if phase == "closed":
+        return Countdown(phase, None)
+    until = campaign.opens_at if phase == "before" else campaign.closes_at
+    left = -((now - until) // timedelta(seconds=1))
+    minutes, seconds = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return Countdown(phase, until, days, hours, minutes, seconds)
+
+
+def start_text(moment: datetime, *, campaign: Campaign) -> str:
+    """`Tuesday, December 1, at 9:00 AM, Boston time`; a midnight says which day it begins."""
+    local = moment.astimezone(campaign.tz)
+    day = f"{local:%A, %B} {local.day}"
+    if (local.hour, local.minute) == (0, 0):
+        return f"at midnight as {day}, begins, {campaign.time_zone_label}"
+    return f"{day}, at {clock_text(moment, campaign=campaign)}, {campaign.time_zone_label}"
+
+
+def end_text(moment: datetime, *, campaign: Campaign) -> str:
+    """As start_text(), for a closing moment: midnight belongs to the day that ends with it."""
+    local = moment.astimezone(campaign.tz)
+    if (local.hour, local.minute) == (0, 0):
+        eve = local - timedelta(days=1)
+        return f"at midnight as {eve:%A, %B} {eve.day}, ends, {campaign.time_zone_label}"
+    return start_text(moment, campaign=campaign)
+
+
+def clock_text(moment: datetime, *, campaign: Campaign, seconds: bool = False) -> str:
+    """`2:18 PM` or `2:18:33 PM` in the campaign's time zone."""
+    local = moment.astimezone(campaign.tz)
+    return f"{local.hour % 12 or 12}:{local:%M:%S} {local:%p}" if seconds else f"{local.hour % 12 or 12}:{local:%M %p}"

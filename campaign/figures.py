@@ -1,0 +1,152 @@
+"""The campaign's figures as every public page shows them, from a copy that is rebuilt about once a second.
+
+The copy lives in the cache with the moment it was made, and pages print that moment. One reader rebuilds it while the
+others keep showing the last one; with the cache down each page reads the database itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.core.cache import cache
+from redis.exceptions import RedisError
+
+from campaign.models import Campaign, Fund
+from donations import queries as gift_queries
+from donations.match_line import MatchLine
+from donations.match_line import match_line as match_line_for
+from donations.queries import PublicGift, Totals
+from matching.models import MatchPool
+from matching.queries import PoolFigures, pool_figures
+
+FRESH_FOR = timedelta(seconds=1)
+_KEPT_SECONDS = 60
+_REBUILD_SECONDS = 5
+Copy = TypeVar("Copy")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPool:
+    """One sponsor's pool as the public sees it. Money in minor units; fund_ids: empty means every fund."""
+
+    sponsor_name: str
+    sentence: str
+    leftover_sentence: str
+    is_conditional: bool
+    state: str
+    state_text: str
+    is_bonus: bool
+    limit_minor: int
+    matched_minor: int
+    held_minor: int
+    free_minor: int
+    fund_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """made_at: the moment of all the figures. free_minor: of pools that are open now; later_minor: of pools to come."""
+
+    made_at: datetime
+    totals: Totals
+    by_fund: dict[int, Totals]
+    pools: tuple[PublicPool, ...]
+
+    @property
+    def matched_minor(self) -> int:
+        return sum(pool.matched_minor for pool in self.pools)
+
+    @property
+    def held_minor(self) -> int:
+        return sum(pool.held_minor for pool in self.pools)
+
+    @property
+    def free_minor(self) -> int:
+        return sum(pool.free_minor for pool in self.pools if pool.state == "open")
+
+    @property
+    def later_minor(self) -> int:
+        return sum(pool.free_minor for pool in self.pools if pool.state == "not_yet_open")
+
+    @property
+    def limit_minor(self) -> int:
+        return self.matched_minor + self.held_minor + self.free_minor
+
+
+def figures(*, campaign: Campaign, now: datetime) -> Figures:
+    """All figures of a campaign, at most about FRESH_FOR old while the cache is up."""
+    return _fresh(f"figures:{campaign.pk}", now=now, make=lambda: _count(campaign=campaign, now=now))[1]
+
+
+def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: datetime) -> list[PublicGift]:
+    """The newest gifts as their donors let the public see them; of one fund when given."""
+    fund_id = fund.pk if fund else None
+    return _fresh(
+        f"recent:{campaign.pk}:{fund_id}:{limit}",
+        now=now,
+        make=lambda: gift_queries.recent_public_gifts(campaign_id=campaign.pk, fund_id=fund_id, limit=limit),
+    )[1]
+
+
+def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: datetime) -> MatchLine:
+    """What the match would add to a gift of this amount to this fund, sent now."""
+    parts = ((fund.pk, amount_minor),) if amount_minor else ()
+    return _fresh(
+        f"line:{campaign.pk}:{fund.pk}:{amount_minor}",
+        now=now,
+        make=lambda: match_line_for(campaign=campaign, parts=parts, now=now),
+    )[1]
+
+
+def _count(*, campaign: Campaign, now: datetime) -> Figures:
+    return Figures(
+        made_at=now,
+        totals=gift_queries.totals(campaign_id=campaign.pk),
+        by_fund=gift_queries.fund_totals(campaign_id=campaign.pk),
+        pools=tuple(_public(row) for row in pool_figures(campaign=campaign, now=now)),
+    )
+
+
+def _public(row: PoolFigures) -> PublicPool:
+    return PublicPool(
+        sponsor_name=row.sponsor_name,
+        sentence=row.sentence,
+        leftover_sentence=row.leftover_sentence,
+        is_conditional=row.pool.leftover == MatchPool.Leftover.KEPT,
+        state=row.state,
+        state_text=row.state_text,
+        is_bonus=row.terms.layer == "bonus",
+        limit_minor=row.limit_minor,
+        matched_minor=row.matched_minor,
+        held_minor=row.held_minor,
+        free_minor=row.free_minor,
+        fund_ids=tuple(row.terms.fund_ids),
+    )
+
+
+def _fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetime, Copy]:
+    """The copy under this key with the moment it was made; made again when it is older than FRESH_FOR.
+
+    now: by the clock of the server that asks. Of several askers at once one makes the copy, the others take the old
+    one, for at most _REBUILD_SECONDS. The cache is only a help: when it does not answer, the copy is made here.
+    """
+    try:
+        kept: tuple[datetime, Copy] | None = cache.get(key)
+        if kept and abs(now - kept[0]) < FRESH_FOR:
+            return kept
+        if (
+            kept
+            and abs(now - kept[0]).total_seconds() < _KEPT_SECONDS
+            and not cache.add(f"{key}:lock", 1, _REBUILD_SECONDS)
+        ):
+            return kept
+    except (RedisError, OSError):
+        return now, make()
+    copy = now, make()
+    try:
+        cache.set(key, copy, _KEPT_SECONDS)
+        cache.delete(f"{key}:lock")
+    except (RedisError, OSError):
+        pass
+    return copy

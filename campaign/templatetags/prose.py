@@ -1,0 +1,60 @@
+"""What staff type, as paragraphs; shares of a whole for the meter; small words for moments."""
+
+import re
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from campaign.models import Fund
+
+register = template.Library()
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """Paragraphs parted by empty lines; `## ` starts a heading, lines with `- ` make a list. Everything is escaped."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n")) if block.strip()]
+    return format_html_join("\n", "{}", ((_block(block),) for block in blocks))
+
+
+def _block(block: str) -> SafeString:
+    parts = [_part(kind, list(lines)) for kind, lines in groupby(block.split("\n"), key=_kind)]
+    return format_html_join("\n", "{}", ((part,) for part in parts))
+
+
+def _kind(line: str) -> str:
+    return "heading" if line.startswith("## ") else "list" if line.startswith(("- ", "• ")) else "text"
+
+
+def _part(kind: str, lines: list[str]) -> SafeString:
+    if kind == "heading":
+        return format_html_join("\n", "<h2>{}</h2>", ((line[3:].strip(),) for line in lines))
+    if kind == "list":
+        items = format_html_join("", "<li>{}</li>", ((line[2:].strip(),) for line in lines))
+        return format_html("<ul>{}</ul>", items)
+    return format_html("<p>{}</p>", format_html_join("", "{} ", ((line.strip(),) for line in lines)))
+
+
+@register.filter
+def share(part_minor: int, whole_minor: int) -> str:
+    """`{{ pool.matched_minor|share:pool.limit_minor }}` -> `61.8`: per cent, for the width of a bar."""
+    return f"{100 * part_minor / whole_minor:.2f}" if whole_minor > 0 else "0"
+
+
+@register.filter
+def fund_raised(by_fund: object, fund: Fund) -> int:
+    """`{{ figures.by_fund|fund_raised:fund }}`: what donors gave to this fund, in minor units; 0 when nothing."""
+    found = by_fund.get(fund.pk) if isinstance(by_fund, dict) else None
+    return found.raised_minor if found else 0
+
+
+@register.filter
+def ago(moment: datetime, now: datetime) -> str:
+    """`just now`, `4 minutes ago`, `2 hours ago`: one unit is enough on a wall of gifts."""
+    if now - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, now, depth=1)} ago".replace("\xa0", " ")
