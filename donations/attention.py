@@ -72,15 +72,20 @@ def _halted(pool: PoolFigures) -> Concern:
 
 
 def _failed_events() -> list[Concern]:
-    failed = StripeEvent.objects.filter(state=StripeEvent.State.FAILED).aggregate(count=Count("pk"), newest=Max("pk"))
-    if not failed["count"]:
+    """All of them as one line: a fault of ours or of the settings tends to fail many at once."""
+    failed = StripeEvent.objects.filter(state=StripeEvent.State.FAILED).order_by("-pk")
+    newest = failed.values_list("type", "last_error").first()
+    if newest is None:
         return []
+    count, (kind, error) = failed.count(), newest
     return [
         Concern(
             key="events",
-            title="Stripe events that could not be applied",
-            detail=f"{failed['count']} waiting, the newest is number {failed['newest']}",
-            count=failed["count"],
+            title="A Stripe event could not be applied"
+            if count == 1
+            else f"{count} Stripe events could not be applied",
+            detail=f"{kind}: {error[:120]}",
+            count=count,
             url=reverse("admin:donations_stripeevent_changelist") + "?state__exact=failed",
         )
     ]

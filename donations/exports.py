@@ -91,21 +91,22 @@ def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
     gifts = paid_gifts(campaign=campaign, days=days)
     row = gifts.aggregate(
         count=Count("pk"),
+        given_back=_sum("refunded_minor"),  # not under its field's name, which the filters below mean
         refunded_count=Count("pk", filter=Q(refunded_minor__gte=F("amount_minor") + F("fee_minor"))),
         gift_minor=_sum("amount_minor"),
         fee_minor=_sum("fee_minor"),
-        refunded_minor=_sum("refunded_minor"),
         raised_minor=_sum(gift_left_minor()),
     )
     figures = {name: int(value) for name, value in row.items()}
-    paid_minor = figures["gift_minor"] + figures["fee_minor"]
+    paid_minor, refunded_minor = figures["gift_minor"] + figures["fee_minor"], figures.pop("given_back")
     matched = Allocation.objects.filter(
         reservation__state=Reservation.State.COMMITTED, reservation__key__in=gifts.values("match_key")
     ).aggregate(minor=_sum(F("amount_minor") - F("reversed_minor")))
     return GiftTotals(
         **figures,
         paid_minor=paid_minor,
-        net_minor=paid_minor - figures["refunded_minor"],
+        refunded_minor=refunded_minor,
+        net_minor=paid_minor - refunded_minor,
         matched_minor=int(matched["minor"]),
     )
 

@@ -206,7 +206,7 @@ def _hour_of(moment: str, *, start: datetime) -> Func:
 def gifts_by_hour(*, campaign_id: int, start: datetime, end: datetime) -> list[HourFigures]:
     """Every hour of `[start, end)` in order, empty ones too: two queries.
 
-    Hours are counted from start, so that a day on which the clocks change has the 23 or 25 hours it had.
+    start and end in UTC. Hours are counted from start, so that a day on which the clocks change has the 23 or 25 hours it had.
     """
     paid = Donation.objects.filter(_paid(campaign_id=campaign_id, start=start, end=end)).order_by()
     raised = {

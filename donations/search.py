@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -46,8 +46,11 @@ class Days:
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """When a day begins there. Where the clocks skip midnight, the first moment after the gap."""
-    return datetime.combine(day, time(), tzinfo=zone)
+    """When a day begins there, in UTC. Where the clocks skip midnight, the first moment after the gap.
+
+    In UTC because Python counts within a zone by the clock on the wall, where some days have 23 or 25 hours.
+    """
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def matching_words(text: str, *, currency: str) -> Q:
