@@ -10,7 +10,8 @@ The parts, from the inside out:
   function takes checked parameters and answers the object as Stripe's API version 2026-08-26.dahlia shapes it.
 - `events`: what happened, as events; `delivery` posts them to the site, signed and retried.
 - `operations`: which call goes to which function, and which parameters it takes; `parameters` reads and checks them.
-- `server`: HTTP: keys, idempotency, faults, rate limits, recording, the browser's pages.
+- `server`: HTTP: the API (`api`: keys, idempotency, faults, rate limits, recording) and the browser's pages (`pages`).
+- `keeping`: the state on disk between runs of the demo.
 - `control_api` answers /_sandbox/; `control.SandboxControl` is its client for tests.
 - `contract` holds recorded traffic against Stripe's published OpenAPI description.
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 from .knobs import KnobRefused, Knobs
 from .posting import Target
@@ -23,6 +24,7 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--webhook-secret", default="whsec_twofold_demo", help="several, for rotation: a,b")
     parser.add_argument("--secret-key", default="sk_test_twofold_demo")
     parser.add_argument("--publishable-key", default="pk_test_twofold_demo")
+    parser.add_argument("--state", type=Path, help="keep the account here between runs (default: nowhere)")
     parser.add_argument("--seed", type=int, help="the same run again: identifiers and chance (default: at random)")
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="e.g. bank_delay_ms=2000")
     parser.add_argument("--webhook-concurrency", type=int, default=8, help="webhooks under way at once (default: 8)")
@@ -40,6 +42,7 @@ def read_settings(arguments: list[str]) -> Settings:
         publishable_key=given.publishable_key,
         knobs=knobs,
         seed=given.seed,
+        state=given.state,
         record=os.environ.get("SANDBOX_RECORD") or None,
         concurrency=given.webhook_concurrency,
     )

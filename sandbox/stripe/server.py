@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
-from . import control_api, pages
+from . import control_api, keeping, pages
 from .account import Account
 from .api import Api, ApiKeys
 from .delivery import Deliveries
@@ -26,6 +28,7 @@ class Settings:
     knobs: Knobs
     seed: int | None = None
     record: str | None = None
+    state: Path | None = None  # where the account's state is kept between runs; None: nowhere
     concurrency: int = 8
 
 
@@ -40,6 +43,7 @@ class Server:
         self.account.deliveries = Deliveries(self.account, concurrency=settings.concurrency)
         self.api = Api(self.account, ApiKeys(settings.secret_key, settings.publishable_key), self.recorder)
         self.port = settings.port
+        self.keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; port 0 takes a free one, `self.port` then says which."""
@@ -54,10 +58,17 @@ class Server:
         self.port = self.runner.addresses[0][1]
         self.account.public_url = f"http://{HOST}:{self.port}"
         self.account.deliveries.start()
+        if self.settings.state:
+            keeping.load(self.account, self.settings.state)
+            keeping.take_up(self.account)
+            self.keeping = asyncio.get_running_loop().create_task(keeping.keep(self.account, self.settings.state))
 
     async def stop(self) -> None:
         for timer in self.account.timers:
             timer.cancel()
+        if self.keeping and self.settings.state:
+            self.keeping.cancel()
+            keeping.save(self.account, self.settings.state)
         await self.account.deliveries.stop()
         await self.runner.cleanup()
         self.recorder.close()

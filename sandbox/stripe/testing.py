@@ -84,9 +84,13 @@ def running_sandbox(*arguments: str, record: Path | None = None, port: int = 0) 
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()
-        if "ready on " not in line:
-            raise RuntimeError(f"The sandbox did not start: {line or 'it said nothing'}")
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "ready on " in line:
+                break
+        else:
+            raise RuntimeError(f"The sandbox did not start: {said or 'it said nothing'}")
         yield SandboxControl(line.split("ready on ")[1].split()[0])
     finally:
         process.terminate()

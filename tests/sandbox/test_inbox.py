@@ -61,11 +61,19 @@ def mail(subject="Receipt R-1", to="Ann Lee <ann@example.com>", **more) -> Email
     return message
 
 
-@pytest.fixture
-def inbox(tmp_path):
-    running = Inbox(tmp_path / "mail")
+@pytest.fixture(scope="module")
+def _inbox(tmp_path_factory):
+    running = Inbox(tmp_path_factory.mktemp("mail"))
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture
+def inbox(_inbox):
+    """A running inbox, empty and without faults."""
+    _inbox.ask("DELETE", "/api/messages")
+    _inbox.ask("DELETE", "/api/faults")
+    return _inbox
 
 
 def test_it_keeps_a_message_whole(inbox):

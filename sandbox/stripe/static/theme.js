@@ -42,6 +42,22 @@ function wear(look) {
   if (input.border || input.borderColor) root.style.setProperty("--border", String(input.border || `1px solid ${input.borderColor}`));
   if (input.boxShadow) root.style.setProperty("--input-shadow", String(input.boxShadow));
   if (input.padding) root.style.setProperty("--input-padding", String(input.padding));
+  inkOnPrimary();
+}
+
+/* Text on the page's own colour: black or white, whichever is easier to read there. */
+function inkOnPrimary() {
+  const root = document.documentElement;
+  const probe = document.createElement("i");
+  probe.style.color = "var(--primary)";
+  root.append(probe);
+  const [red, green, blue] = (getComputedStyle(probe).color.match(/[\d.]+/g) || [0, 0, 0]).slice(0, 3).map((part) => {
+    const share = Number(part) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  probe.remove();
+  const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  root.style.setProperty("--on-primary", light > 0.179 ? "#0b1526" : "#ffffff");
 }
 
 /* The page gives the frame as much height as it needs. */
