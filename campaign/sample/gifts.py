@@ -1,0 +1,79 @@
+"""The sample's gifts: written as real ones are, from form to receipt, with only Stripe's answer made up.
+
+So totals, match ledger, receipts and exports are true of each other. No e-mail is sent: the donors do not exist.
+"""
+
+from datetime import datetime, timedelta
+
+from campaign.models import Campaign, Fund
+from campaign.sample import content
+from donations import giving, payments, receipts
+from donations.gateway import ChargeDetails, Payment
+from donations.models import Donation, FollowUp
+
+_PAYING = timedelta(seconds=50)  # from the form to the charge
+_RECEIPT = timedelta(seconds=4)
+
+
+def write_gifts(*, campaign: Campaign, now: datetime) -> int:
+    """Write the gifts of the thirty hours before now, the oldest first, each paid and with its receipt."""
+    funds = {fund.slug: fund.pk for fund in Fund.objects.all()}
+    rows = content.gifts()
+    for number, row in enumerate(rows, start=1):
+        submitted_at = now - timedelta(minutes=int(row["minutes_ago"]))
+        request = _request(row, number, campaign=campaign, funds=funds)
+        donation = giving.start_gift(campaign=campaign, request=request, now=submitted_at)
+        paid_at = submitted_at + _PAYING
+        payment = _payment(donation, row["paid_with"], number=number, charged_at=paid_at)
+        payments.settle(donation_id=donation.pk, payment=payment, now=paid_at)
+        receipts.issue_receipt(donation_id=donation.pk, now=paid_at + _RECEIPT)
+    FollowUp.objects.filter(donation__campaign=campaign).update(state=FollowUp.State.DONE)
+    return len(rows)
+
+
+def pools_open_at(*, now: datetime) -> datetime:
+    """An hour before the first gift."""
+    return now - timedelta(minutes=int(content.gifts()[0]["minutes_ago"])) - timedelta(hours=1)
+
+
+def _request(row: dict[str, str], number: int, *, campaign: Campaign, funds: dict[str, int]) -> giving.GiftRequest:
+    parts = tuple(_part(text, funds=funds) for text in row["gift"].split(" + "))
+    amount_minor = sum(part_minor for _, part_minor in parts)
+    city, region = _place(row["city"])
+    return giving.GiftRequest(
+        form_key=f"sample-gift-{number}",
+        parts=parts,
+        fee_minor=campaign.fee_to_cover_minor(amount_minor=amount_minor) if row["covers_fee"] == "yes" else 0,
+        donor_name=row["name"],
+        donor_email=row["email"],
+        city=city,
+        region=region,
+        hides_name="name" in row["hides"],
+        hides_amount="amount" in row["hides"],
+    )
+
+
+def _part(text: str, *, funds: dict[str, int]) -> tuple[int, int]:
+    """`education 1,000` as (fund id, minor units)."""
+    slug, amount = text.split(" ")
+    return funds[slug], content.minor(amount)
+
+
+def _place(text: str) -> tuple[str, str]:
+    """`Portland ME` as city and state; Massachusetts unless it says otherwise."""
+    city, _, region = text.rpartition(" ")
+    return (city, region) if len(region) == 2 else (text, "MA")
+
+
+def _payment(donation: Donation, paid_with: str, *, number: int, charged_at: datetime) -> Payment:
+    """What Stripe would have said. The ids are no real ones, and say so."""
+    label, _, last4 = paid_with.rpartition(" ")
+    method = Donation.Method.WALLET if "," in label else Donation.Method.CARD
+    return Payment(
+        payment_intent=f"pi_sample_{number}",
+        status="succeeded",
+        amount_minor=donation.total_minor,
+        currency=donation.currency,
+        gift_key=str(donation.match_key),
+        charge=ChargeDetails(f"ch_sample_{number}", method, label, last4, charged_at),
+    )

@@ -1,0 +1,37 @@
+"""The sample's sponsors and their pools, opened through the ledger like any other."""
+
+from datetime import datetime
+from typing import Any
+
+from campaign.models import Campaign, Fund
+from campaign.sample import content
+from matching import pools
+from matching.ledger import SYSTEM
+from matching.models import MatchPool, Sponsor
+
+_AMOUNTS = {"min_gift": "min_gift_minor", "cap_per_donor": "cap_per_donor_minor"}
+_AS_WRITTEN = ("ratio_match", "layer", "opens_at", "closes_at", "priority")
+
+
+def open_pools(*, campaign: Campaign, now: datetime) -> list[MatchPool]:
+    """Open each pool with its whole pledge. now: when the pledges enter the ledger, before the first gift."""
+    return [
+        pools.open_pool(
+            campaign=campaign,
+            sponsor=Sponsor.objects.create(**pool["sponsor"]),
+            name=pool["name"],
+            limit_minor=content.minor(pool["limit"]),
+            terms=_terms(pool),
+            actor=SYSTEM,
+            now=now,
+            leftover=pool.get("leftover", MatchPool.Leftover.GIVEN),
+        )
+        for pool in content.pools()
+    ]
+
+
+def _terms(pool: dict[str, Any]) -> pools.Terms:
+    amounts = {field: content.minor(pool[name]) for name, field in _AMOUNTS.items() if name in pool}
+    written = {name: pool[name] for name in _AS_WRITTEN if name in pool}
+    fund_ids = tuple(Fund.objects.get(slug=slug).pk for slug in pool.get("funds", []))
+    return pools.Terms(fund_ids=fund_ids, **written, **amounts)
