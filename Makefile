@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` runs the whole site on this machine, `make test` runs every check.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint bench chaos lock clean
+.PHONY: help demo demo-reset test lint bench chaos lock
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 

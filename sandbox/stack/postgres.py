@@ -79,7 +79,6 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
         environment=_ENVIRONMENT | {FOLDER_VARIABLE: str(folder)},
         log_path=log_path,
         ready=lambda: _has_database(port),
-        ready_seconds=60,
         stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps every commit
         death_signal=signal.SIGINT,
         stop_seconds=30,

@@ -16,6 +16,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 # In every child's environment: the folder of its run, by which a later run finds what was left over.
 FOLDER_VARIABLE = "TWOFOLD_RUN"
 _POLL_SECONDS = 0.03
+_BURIAL_SECONDS = 1.0
 
 
 class StackError(Exception):
@@ -50,7 +51,7 @@ class Process:
     environment: Mapping[str, str]
     log_path: Path
     ready: Callable[[], bool] | None = None
-    ready_seconds: float = 30
+    ready_seconds: float = 60
     stop_signal: int = signal.SIGTERM
     death_signal: int = signal.SIGTERM
     stop_seconds: float = 10
@@ -136,13 +137,21 @@ class Process:
         self.wait_stopped()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send the whole group a signal, SIGKILL as when the machine loses power; then wait for the child."""
+        """Send the whole group a signal, SIGKILL as when the machine loses power; then wait until all are gone."""
         if self.child is None:
             return
         with suppress(ProcessLookupError):
             os.killpg(self.child.pid, number)
-        if number == signal.SIGKILL:
-            self.child.wait()
+            if number == signal.SIGKILL:
+                self.child.wait()
+                self._wait_for_group()
+
+    def _wait_for_group(self) -> None:
+        """Wait for the child's own children, which others have to bury; where nobody does, not for ever."""
+        deadline = time.monotonic() + _BURIAL_SECONDS
+        while time.monotonic() < deadline:
+            os.killpg(self.pid, 0)
+            time.sleep(_POLL_SECONDS)
 
     def has_logged(self, text: str) -> bool:
         """Whether the log holds this text since the last start."""
