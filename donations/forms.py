@@ -248,7 +248,7 @@ class GiftForm(GiftPartsForm):
             return 0
         return self.campaign.fee_to_cover_minor(amount_minor=self.amount_minor)
 
-    def gift_request(self, *, form_key: str) -> GiftRequest:
+    def gift_request(self, *, form_key: str, source: str = "") -> GiftRequest:
         """What the donor asks for, of a form that is valid."""
         names = ("donor_name", "donor_email", *self.ADDRESS, "hides_name", "hides_amount")
         fields = {name: self.cleaned_data[name] for name in names}
@@ -258,5 +258,6 @@ class GiftForm(GiftPartsForm):
             parts=self.parts,
             fee_minor=self.fee_minor,
             promised_match_minor=self.promised_minor,
+            source=source,
             **fields,
         )

@@ -49,6 +49,7 @@ class GiftRequest:
     """A valid form. parts: (fund id, amount in minor units), 1..n, distinct funds, each > 0; they are the gift.
 
     fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
+    source: where it came from, hashed (sources.source_of).
     """
 
     form_key: str
@@ -65,6 +66,7 @@ class GiftRequest:
     hides_name: bool = False
     hides_amount: bool = False
     promised_match_minor: int = 0
+    source: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -180,6 +182,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         amount_minor=request.amount_minor,
         currency=campaign.currency,
         promised_match_minor=request.promised_match_minor,
+        source=request.source,
         submitted_at=now,
         **{name: getattr(request, name) for name in _TYPED},
     )

@@ -102,6 +102,7 @@ class Donation(models.Model):
     hides_name = models.BooleanField(default=False)
     hides_amount = models.BooleanField(default=False)
 
+    source = models.CharField(max_length=16, blank=True, help_text="The network it came from, as a keyed hash.")
     payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown
     charge = models.CharField(max_length=64, blank=True)
     method = models.CharField(max_length=16, choices=Method, blank=True)
@@ -135,6 +136,7 @@ class Donation(models.Model):
         indexes = [
             models.Index(fields=["campaign", "paid_at"], condition=Q(state="paid"), name="gift_paid"),
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
+            models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
             models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
         ]
         permissions = [
@@ -300,6 +302,9 @@ class ReceiptCounter(models.Model):
 
     year = models.PositiveSmallIntegerField(primary_key=True)
     last_number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        triggers = triggers.RECEIPT_COUNTER
 
     def __str__(self) -> str:
         return f"{self.year}: {self.last_number}"

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 
 from campaign.money import format_amount
-from donations import follow_ups, gateway
+from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
 from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go
 from donations.models import Donation, FollowUp, GiftNote, Reversal
@@ -52,7 +52,7 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
 
     The hold is extended while the payment is under way. The idempotency key comes from the gift, so pressing twice,
     or an answer lost on the way, leads to the same payment. One call to Stripe, between two short transactions.
-    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, TooManyTries, PaymentUnavailable.
+    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, TooManyTries, limits.TooManyAttempts, PaymentUnavailable.
     """
     donation = _prepare(donation_id, now=now)
     try:
@@ -165,6 +165,7 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
             raise GiftAlreadyPaid(donation)
         if donation.tries >= MOST_TRIES:
             raise TooManyTries(donation.reference)
+        limits.refuse_too_many(donation, now=now)
         match = gift_match(key=donation.match_key)
         if match is not None and match.original_minor and not match.is_held_at(now):
             raise HoldLapsed(donation.reference)

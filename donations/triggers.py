@@ -57,6 +57,13 @@ DESIGNATION = [
 RECEIPT = [
     pgtrigger.Protect(name="receipts_are_not_deleted", operation=pgtrigger.Delete),
     pgtrigger.Trigger(
+        name="receipts_are_not_truncated",
+        operation=pgtrigger.Truncate,
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        func="RAISE EXCEPTION 'receipts are never truncated' USING ERRCODE = 'check_violation';",
+    ),
+    pgtrigger.Trigger(
         name="receipts_are_voided_not_edited",
         operation=pgtrigger.Update,
         when=pgtrigger.Before,
@@ -64,6 +71,21 @@ RECEIPT = [
             IF OLD.voided_at IS NOT NULL OR NEW.voided_at IS NULL
                OR (to_jsonb(NEW) - 'voided_at' - 'void_reason') <> (to_jsonb(OLD) - 'voided_at' - 'void_reason') THEN
                 RAISE EXCEPTION 'receipt % is never edited; void and replace it', OLD.number
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+]
+
+RECEIPT_COUNTER = [
+    pgtrigger.Trigger(
+        name="receipt_numbers_have_no_gaps",
+        operation=pgtrigger.Update | pgtrigger.Delete,
+        when=pgtrigger.Before,
+        func="""
+            IF TG_OP = 'DELETE' OR NEW.year <> OLD.year OR NEW.last_number <> OLD.last_number + 1 THEN
+                RAISE EXCEPTION 'receipt numbers of % only count up by one', OLD.year
                     USING ERRCODE = 'check_violation';
             END IF;
             RETURN NEW;

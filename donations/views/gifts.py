@@ -14,7 +14,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
-from donations import form_keys, gateway, giving, payments
+from donations import form_keys, gateway, giving, limits, payments
 from donations.content_policy import opens_for_stripe
 from donations.gift_page import GiftPage, PaymentPage
 from donations.models import Designation, Donation, Receipt
@@ -32,6 +32,7 @@ _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     payments.HoldLapsed: ("hold_lapsed", "The hold on your match has ended. Nothing was charged.", 409),
     giving.GiftAlreadyPaid: ("not_open", "This gift is already paid, or is being paid.", 409),
     payments.TooManyTries: ("too_many_tries", _TOO_MANY, 429),
+    limits.TooManyAttempts: ("too_many_tries", limits.SENTENCE, 429),
     PoolsBusy: ("busy", _CROWDED, 503),
     gateway.GatewayRefused: ("broken", _BROKEN, 502),
     gateway.PaymentUnderWay: ("not_open", "This gift is already being paid.", 409),

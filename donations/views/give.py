@@ -19,6 +19,7 @@ from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_ta
 from donations.gateway import GatewayUnavailable
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
+from donations.sources import source_of
 from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
@@ -76,7 +77,8 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         parts = form.parts
         return _page(request, form=form, form_key=form_key, now=now, parts=parts, problem=problem)
     try:
-        gift = giving.start_gift(campaign=campaign, request=form.gift_request(form_key=key), now=now)
+        asked = form.gift_request(form_key=key, source=source_of(request))
+        gift = giving.start_gift(campaign=campaign, request=asked, now=now)
     except giving.GiftAlreadyPaid as error:
         return _see(f"{error.donation.get_absolute_url()}?again=1")
     except (PoolsBusy, GatewayUnavailable):
