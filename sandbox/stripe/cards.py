@@ -29,6 +29,7 @@ class TestCard:
     decline: Decline | None = None
     challenge: bool = False
     dispute_reason: str | None = None
+    inquiry: bool = False  # the bank only asks; no money is taken back
     refund: str = "succeeds"  # succeeds | fails_later | pending_first
     shown: bool = True  # in the table on the sandbox's page
 
@@ -159,6 +160,13 @@ CARDS = (
         "Succeeds, then is disputed: not received",
         dispute_reason="product_not_received",
         shown=False,
+    ),
+    TestCard(
+        "4000000000001976",
+        "pm_card_createDisputeInquiry",
+        "Succeeds, then the bank asks about it",
+        dispute_reason="fraudulent",
+        inquiry=True,
     ),
     TestCard("4000000000005126", "pm_card_refundFail", "Succeeds; a refund of it fails later", refund="fails_later"),
     TestCard(

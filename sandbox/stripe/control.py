@@ -109,9 +109,12 @@ class SandboxControl:
         return self.trigger("fail_refund", refund=refund)
 
     def open_dispute(
-        self, payment_intent: str, amount: int | None = None, reason: str = "fraudulent"
+        self, payment_intent: str, amount: int | None = None, reason: str = "fraudulent", *, inquiry: bool = False
     ) -> dict[str, Any]:
-        return self.trigger("dispute", payment_intent=payment_intent, amount=amount, reason=reason)
+        """The donor's bank takes the money back; with `inquiry` it only asks."""
+        return self.trigger(
+            "dispute", payment_intent=payment_intent, amount=amount, reason=reason, inquiry=inquiry or None
+        )
 
     def close_dispute(self, payment_intent: str, *, won: bool) -> dict[str, Any]:
         return self.trigger("close_dispute", payment_intent=payment_intent, won=won)

@@ -145,9 +145,10 @@ def _fail_refund(account: Account, given: Given) -> Given:
 
 
 def _dispute(account: Account, given: Given) -> Given:
-    """{"payment_intent" or "charge", "reason"?, "amount"?}"""
-    charge = _charge_of(account, given)
-    return disputes.open_dispute(account, charge, given.get("reason", "fraudulent"), given.get("amount"))
+    """{"payment_intent" or "charge", "reason"?, "amount"?, "inquiry"? true: the bank only asks}"""
+    charge, reason = _charge_of(account, given), given.get("reason", "fraudulent")
+    inquiry = given.get("inquiry") is True
+    return disputes.open_dispute(account, charge, reason, given.get("amount"), inquiry=inquiry)
 
 
 def _close_dispute(account: Account, given: Given) -> Given:

@@ -9,7 +9,7 @@ from .errors import StripeError
 from .parameters import merged_metadata
 
 DUE_AFTER_SECONDS = 9 * 24 * 3600
-CLOSED = ("won", "lost")
+CLOSED = ("won", "lost", "warning_closed")
 WINNING, LOSING = "winning_evidence", "losing_evidence"
 NETWORK_REASON = {"fraudulent": "10.4", "product_not_received": "13.1"}
 EVIDENCE_TEXTS = (
@@ -26,11 +26,17 @@ EVIDENCE_FILES = (
 
 
 def open_dispute(
-    account: Account, charge: Object, reason: str = "fraudulent", amount_minor: int | None = None
+    account: Account,
+    charge: Object,
+    reason: str = "fraudulent",
+    amount_minor: int | None = None,
+    *,
+    inquiry: bool = False,
 ) -> Object:
     """The bank takes `amount_minor` (all that is not refunded, when None) and Stripe a fee of $15.00.
 
-    A disputed bank debit is final: it is lost at once. Raises StripeError when the charge cannot be disputed.
+    An inquiry only asks: nothing is taken and the charge may still be refunded. A disputed bank debit is final: it is
+    lost at once. Raises StripeError when the charge cannot be disputed.
     """
     left = charge["amount_captured"] - charge["amount_refunded"]
     amount = left if amount_minor is None else amount_minor
@@ -38,12 +44,16 @@ def open_dispute(
         raise StripeError(f"The sandbox cannot dispute {amount} of charge {charge['id']}: {left} are left of it.")
     know_balance(account, charge)
     dispute = _new(account, charge, reason, amount)
+    if inquiry:
+        dispute.update(status="warning_needs_response", is_charge_refundable=True)
+        dispute["payment_method_details"]["card"]["case_type"] = "inquiry"
     account.disputes.add(dispute)
     charge["disputed"] = True
     account.events.emit("charge.dispute.created", dispute)
     account.events.emit("charge.updated", charge, {"disputed": False})
-    _move(account, dispute, -amount, fee=balance.DISPUTE_FEE_MINOR)
-    account.events.emit("charge.dispute.funds_withdrawn", dispute)
+    if not inquiry:
+        _move(account, dispute, -amount, fee=balance.DISPUTE_FEE_MINOR)
+        account.events.emit("charge.dispute.funds_withdrawn", dispute)
     if is_bank(charge):
         close(account, dispute, won=False)
     return dispute
@@ -108,13 +118,14 @@ def _move(account: Account, dispute: Object, amount_minor: int, *, fee: int) -> 
 
 
 def close(account: Account, dispute: Object, *, won: bool) -> Object:
-    """The bank's verdict. A won dispute brings the money back. A second verdict changes nothing."""
+    """The bank's verdict. A won dispute brings the money back, an inquiry just ends. A second changes nothing."""
     if dispute["status"] in CLOSED:
         return dispute
     previous = {"status": dispute["status"]}
-    dispute["status"] = "won" if won else "lost"
+    inquiry = dispute["status"].startswith("warning_")
+    dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
     account.events.emit("charge.dispute.updated", dispute, previous)
-    if won:
+    if won and not inquiry:
         _move(account, dispute, dispute["amount"], fee=0)
         account.events.emit("charge.dispute.funds_reinstated", dispute)
     account.events.emit("charge.dispute.closed", dispute)
@@ -154,7 +165,7 @@ def update(account: Account, params: Object, dispute_id: str) -> Object:
     }
     previous = {"status": dispute["status"]}
     if submitted:
-        dispute["status"] = "under_review"
+        dispute["status"] = "warning_under_review" if previous["status"].startswith("warning_") else "under_review"
     account.events.emit("charge.dispute.updated", dispute, previous)
     verdict = dispute["evidence"]["uncategorized_text"]
     if submitted and verdict in (WINNING, LOSING):

@@ -47,7 +47,7 @@ class Knobs:
     # What payments do
     bank_delay_ms: int = 5_000  # a debit stays in processing so long; -1: until settled by hand
     three_d_secure_delay_ms: int = 0  # the bank thinks about a passed challenge so long
-    dispute_delay_ms: int = 500
+    dispute_delay_ms: int = 0
     refund_delay_ms: int = 1_000  # until a pending refund succeeds, or a failing one fails
     balance_delay_ms: int = 250  # until the balance transaction of a charge is known (charge.updated)
 

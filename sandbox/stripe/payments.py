@@ -309,8 +309,13 @@ def _charge_card(
     charges.succeed(account, charge)
     _succeeded(account, intent)
     if card.dispute_reason:
-        account.later(account.knobs.dispute_delay_ms, disputes.open_dispute, account, charge, card.dispute_reason)
+        account.later(account.knobs.dispute_delay_ms, _dispute, account, charge, card)
     return False
+
+
+def _dispute(account: Account, charge: Object, backing: TestCard | TestBankAccount) -> None:
+    inquiry = isinstance(backing, TestCard) and backing.inquiry
+    disputes.open_dispute(account, charge, str(backing.dispute_reason), inquiry=inquiry)
 
 
 def _succeeded(account: Account, intent: Object) -> None:
@@ -432,7 +437,7 @@ def settle_debit(account: Account, intent_id: str, *, failure: Decline | None = 
     charges.succeed(account, charge)
     _succeeded(account, intent)
     if backing.dispute_reason:
-        account.later(account.knobs.dispute_delay_ms, disputes.open_dispute, account, charge, backing.dispute_reason)
+        account.later(account.knobs.dispute_delay_ms, _dispute, account, charge, backing)
     return intent
 
 

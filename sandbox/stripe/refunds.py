@@ -13,7 +13,7 @@ from .parameters import merged_metadata
 def create(account: Account, params: Object) -> Object:
     """amount: minor units, all that is left when absent. Refused when more, or when the charge is disputed."""
     charge = _charge(account, params)
-    _check_refundable(charge)
+    _check_refundable(account, charge)
     left = charge["amount_captured"] - charge["amount_refunded"]
     amount = params.get("amount", left)
     if amount < 1:
@@ -52,14 +52,14 @@ def _charge(account: Account, params: Object) -> Object:
     return account.charges.get(intent["latest_charge"])
 
 
-def _check_refundable(charge: Object) -> None:
+def _check_refundable(account: Account, charge: Object) -> None:
     if charge["status"] != "succeeded":
         raise StripeError(
             f"Charge {charge['id']} is {charge['status']} and cannot be refunded.",
             code="charge_not_refundable",
             remembered=True,
         )
-    if charge["disputed"]:
+    if any(not dispute["is_charge_refundable"] for dispute in account.disputes.of("charge", charge["id"])):
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.",
             code="charge_disputed",

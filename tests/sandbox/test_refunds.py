@@ -125,6 +125,17 @@ def test_a_dispute_is_opened_and_closed_by_hand_once(sandbox, stripe_client, pay
     assert kinds(stripe_client, "charge.dispute.funds_reinstated") == ["charge.dispute.funds_reinstated"]
 
 
+def test_an_inquiry_takes_nothing_and_the_gift_can_still_be_refunded(sandbox, stripe_client, payments):
+    paid = payments.pay(5_000, "pm_card_createDisputeInquiry")
+    sandbox.wait_idle()
+    asked = stripe_client.v1.disputes.list(params={"payment_intent": paid.id}).data[0]
+    assert (asked.status, asked.balance_transactions) == ("warning_needs_response", [])
+    assert kinds(stripe_client, "charge.dispute.*") == ["charge.dispute.created"]
+    assert refund(stripe_client, paid).status == "succeeded"
+    assert sandbox.close_dispute(paid.id, won=True)["status"] == "warning_closed"
+    assert kinds(stripe_client, "charge.dispute.funds_*") == []
+
+
 def test_giving_up_loses_a_dispute(sandbox, stripe_client, payments):
     paid = payments.pay()
     opened = sandbox.open_dispute(paid.id)
