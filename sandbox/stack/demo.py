@@ -20,6 +20,7 @@ from sandbox.stack.ports import HOST, holder, is_free
 from sandbox.stack.processes import FOLDER_VARIABLE, Process, StackError
 from sandbox.stack.site import Site
 from sandbox.stack.supervision import Interrupted, Supervision, supervision
+from sandbox.stripe.cards import CARDS_BY_NUMBER
 
 PORTS = {
     "WEB_PORT": 8000,
@@ -37,12 +38,7 @@ _REPLACED_BY = {
     "STRIPE_SECRET_KEY": ("SANDBOX_PORT",),
 }
 WEBHOOK_PATH = "/webhooks/stripe/"
-TEST_CARDS = (
-    ("4242 4242 4242 4242", "paid"),
-    ("4000 0000 0000 0002", "declined"),
-    ("4000 0000 0000 9995", "insufficient funds"),
-    ("4000 0025 0000 3155", "asks for 3-D Secure"),
-)
+TEST_CARDS = ("4242424242424242", "4000000000000002", "4000000000009995", "4000000000003220")
 
 
 def demo() -> int:
@@ -155,7 +151,7 @@ def embedded_servers(site: Site, ports: Mapping[str, int]) -> list[Process]:
         servers.append(valkey.valkey(port=ports["VALKEY_PORT"], folder=site.folder, log_path=log_path))
     if "SANDBOX_PORT" in ports:
         webhook_url = f"http://{HOST}:{ports['WEB_PORT']}{WEBHOOK_PATH}"
-        servers.append(site.sandbox(ports["SANDBOX_PORT"], webhook_url=webhook_url))
+        servers.append(site.sandbox(ports["SANDBOX_PORT"], webhook_url=webhook_url, kept=True))
     if "INBOX_PORT" in ports:
         servers.append(site.inbox(ports["INBOX_PORT"], smtp_port=ports["SMTP_PORT"]))
     return servers
@@ -184,7 +180,11 @@ def say_where(environment: Mapping[str, str], ports: Mapping[str, int], *, secon
         rows.append(("Stripe sandbox", f"http://{HOST}:{ports['SANDBOX_PORT']}/   no money moves"))
     else:
         rows.append(("Stripe test mode", f"stripe listen --forward-to {site_url}{WEBHOOK_PATH}"))
-    rows += [("Test cards" if i == 0 else "", f"{number}  {what}") for i, (number, what) in enumerate(TEST_CARDS)]
+    cards = [
+        f"{number[:4]} {number[4:8]} {number[8:12]} {number[12:]}  {CARDS_BY_NUMBER[number].says}"
+        for number in TEST_CARDS
+    ]
+    rows += [("" if row else "Test cards", text) for row, text in enumerate(cards)]
     table = "\n".join(f"  {name:<17} {text}" for name, text in rows)
     folder, elsewhere = state.folder(), postgres.open_folder_of(state.folder())
     kept = f"\n  `nobody` cannot enter {folder}: PostgreSQL's data is in {elsewhere}." if elsewhere else ""

@@ -61,12 +61,14 @@ class Site:
         process.ready = lambda: process.has_logged("beat: Starting")
         return process
 
-    def sandbox(self, port: int, *, webhook_url: str) -> Process:
-        """The stand-in for Stripe, with the keys that the site uses."""
+    def sandbox(self, port: int, *, webhook_url: str, kept: bool = False) -> Process:
+        """The stand-in for Stripe, with the keys that the site uses. kept: it remembers payments between runs."""
         arguments = ["sandbox.stripe", "--port", str(port), "--webhook-url", webhook_url]
         arguments += ["--webhook-secret", self.environment["STRIPE_WEBHOOK_SECRET"]]
         arguments += ["--secret-key", self.environment["STRIPE_SECRET_KEY"]]
         arguments += ["--publishable-key", self.environment["STRIPE_PUBLISHABLE_KEY"]]
+        if kept:
+            arguments += ["--state", str(self.folder / "stripe-account")]
         process = self._python("sandbox", ["-u", "-m", *arguments])
         process.ready = lambda: answers(f"http://{HOST}:{port}/healthz")
         return process

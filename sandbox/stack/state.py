@@ -17,7 +17,7 @@ from sandbox.stack.site import ROOT
 
 _LOCK = "running"
 # All that a demo writes and a reset removes: TWOFOLD_VAR may name a folder that holds other things too.
-_CONTENTS = ("beat", "inbox", "log", "media", "static", "valkey", "secret-key")
+_CONTENTS = ("beat", "inbox", "log", "media", "static", "stripe-account", "valkey", "secret-key")
 _LEFTOVER_SECONDS = 15
 
 
