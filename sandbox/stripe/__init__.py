@@ -6,8 +6,9 @@ The parts, from the inside out:
 
 - `account`: one Stripe account: tables, knobs, clock, identifiers. Everything else is given it.
 - `cards`: which test number does what.
-- `payments`, `charges`, `refunds`, `disputes`, `customers`, `methods`, `balance`, `payouts`: one per resource; each
-  function takes checked parameters and answers the object as Stripe's API version 2026-08-26.dahlia shapes it.
+- `payments` (and their `confirmation`), `charges`, `refunds`, `disputes`, `customers`, `methods`, `balance`, `payouts`:
+  one module per resource; each function takes checked parameters and answers the object as Stripe's API version
+  2026-08-26.dahlia shapes it.
 - `events`: what happened, as events; `delivery` posts them to the site, signed and retried.
 - `operations`: which call goes to which function, and which parameters it takes; `parameters` reads and checks them.
 - `server`: HTTP: the API (`api`: keys, idempotency, faults, rate limits, recording) and the browser's pages (`pages`).

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from . import payments
+from . import confirmation, payments
 from .account import API_VERSION, BY_ITSELF, Account, Cause
 from .errors import StripeError, lock_timeout, no_key, publishable_key_refused, rate_limited, server_error, wrong_key
 from .events import to_json
@@ -214,7 +214,7 @@ class Api:
             raise publishable_key_refused()
         params = check(decode(exchange.encoded), operation.spec)
         if operation.of_intent:
-            payments.secret_checked(self.account.intents.get(ids[0], "intent"), params, publishable=publishable)
+            confirmation.secret_checked(self.account.intents.get(ids[0], "intent"), params, publishable=publishable)
         self.account.cause = Cause(exchange.request_id, exchange.idempotency_key)
         try:
             answer = operation.act(self.account, params, *ids)

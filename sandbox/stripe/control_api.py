@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import cards, disputes, payments, payouts, refunds
+from . import cards, confirmation, disputes, payouts, refunds
 from .account import Account
 from .api import Api
 from .errors import StripeError, missing_param
@@ -168,12 +168,12 @@ def _close_dispute(account: Account, given: Given) -> Given:
 
 def _settle(account: Account, given: Given) -> Given:
     """{"payment_intent"}: the bank answers now, as the test account says."""
-    return payments.settle_debit(account, _intent_of(account, given)["id"])
+    return confirmation.settle_debit(account, _intent_of(account, given)["id"])
 
 
 def _fail_debit(account: Account, given: Given) -> Given:
     """{"payment_intent"}: the bank refuses now, whatever the test account says."""
-    return payments.settle_debit(account, _intent_of(account, given)["id"], failure=cards.NO_FUNDS)
+    return confirmation.settle_debit(account, _intent_of(account, given)["id"], failure=cards.NO_FUNDS)
 
 
 def _payout(account: Account, given: Given) -> Given:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import charges, payments, refunds
+from . import charges, confirmation, refunds
 from .account import API_VERSION, Account, Object, Table
 from .cards import ACCOUNTS_BY_TOKEN, CARDS_BY_TOKEN, TestBankAccount, TestCard
 from .events import Event, to_json
@@ -84,7 +84,7 @@ def take_up(account: Account) -> None:
         backing = account.backing.get(str(intent["payment_method"]))
         stuck = isinstance(backing, TestBankAccount) and backing.stuck
         if intent["status"] == "processing" and not stuck and account.knobs.bank_delay_ms >= 0:
-            account.later(account.knobs.bank_delay_ms, payments.settle_debit, account, intent["id"])
+            account.later(account.knobs.bank_delay_ms, confirmation.settle_debit, account, intent["id"])
     for charge in list(account.charges.rows.values()):
         if charge["status"] == "succeeded" and charge["balance_transaction"] is None:
             charges.know_balance(account, charge)

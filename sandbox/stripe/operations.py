@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from . import balance, charges, customers, disputes, events, methods, payments, payouts, refunds
+from . import balance, charges, confirmation, customers, disputes, events, methods, payments, payouts, refunds
 from .account import Object
 from .errors import unknown_url
 from .parameters import Clearable, Spec
@@ -85,8 +85,14 @@ class Operation:
     of_intent: bool = False
 
 
-def _operations() -> dict[tuple[str, ...], Operation]:
-    create_intent = {
+ONE = "*"
+SECRET = {"client_secret": "str"}
+BY_CHARGE = {"charge": "str", "payment_intent": "str"}
+Table: TypeAlias = dict[tuple[str, ...], Operation]
+
+
+def _intents() -> Table:
+    create = {
         "amount!": "int",
         "currency!": "str",
         "automatic_payment_methods": {"enabled!": "bool", "allow_redirects": ("always", "never")},
@@ -96,18 +102,68 @@ def _operations() -> dict[tuple[str, ...], Operation]:
         **INTENT,
         **CONFIRMING,
     }
-    update_intent = {"amount": "int", **INTENT, "description": Clearable("str"), "receipt_email": Clearable("str")}
-    confirm_intent = {
+    update = {"amount": "int", **INTENT, "description": Clearable("str"), "receipt_email": Clearable("str")}
+    confirm = {
         **{name: INTENT[name] for name in ("payment_method", "payment_method_data", "payment_method_options")},
-        **{name: INTENT[name] for name in ("receipt_email", "shipping", "expand")},
+        **{name: INTENT[name] for name in ("receipt_email", "shipping", "setup_future_usage", "expand")},
         **CONFIRMING,
-        "setup_future_usage": FUTURE,
-        "client_secret": "str",
+        **SECRET,
     }
+    reason = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
+    listing = {"customer": "str", **PAGING}
+    retrieve = Operation(payments.retrieve, {**SECRET, **EXPAND}, publishable=True, of_intent=True)
+    return {
+        ("POST", "payment_intents"): Operation(payments.create, create),
+        ("GET", "payment_intents"): Operation(payments.list_intents, listing),
+        ("GET", "payment_intents", ONE): retrieve,
+        ("POST", "payment_intents", ONE): Operation(payments.update, update),
+        ("POST", "payment_intents", ONE, "confirm"): Operation(
+            confirmation.confirm, confirm, publishable=True, of_intent=True
+        ),
+        ("POST", "payment_intents", ONE, "cancel"): Operation(
+            payments.cancel, {"cancellation_reason": reason, **EXPAND}
+        ),
+    }
+
+
+def _money() -> Table:
+    update_charge = {"metadata": "map", "description": "str", "receipt_email": "str", "customer": "str", **EXPAND}
+    rows = {"type": "str", "source": "str", "payout": "str", "currency": "str", **PAGING}
     reason = ("duplicate", "fraudulent", "requested_by_customer")
-    cancel_reason = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
-    new_refund = {"charge": "str", "payment_intent": "str", "amount": "int", "reason": reason, "metadata": "map"}
-    new_method = {
+    refund = {**BY_CHARGE, "amount": "int", "reason": reason, "metadata": "map", **EXPAND}
+    payout_filters = {"status": "str", "arrival_date": "range", **PAGING}
+    return {
+        ("GET", "charges"): Operation(charges.list_charges, {"payment_intent": "str", "customer": "str", **PAGING}),
+        ("GET", "charges", ONE): Operation(charges.retrieve, EXPAND),
+        ("POST", "charges", ONE): Operation(charges.update, update_charge),
+        ("GET", "balance"): Operation(balance.retrieve_balance, EXPAND),
+        ("GET", "balance_transactions"): Operation(balance.list_transactions, rows),
+        ("GET", "balance_transactions", ONE): Operation(balance.retrieve_transaction, EXPAND),
+        ("POST", "refunds"): Operation(refunds.create, refund),
+        ("GET", "refunds"): Operation(refunds.list_refunds, {**BY_CHARGE, **PAGING}),
+        ("GET", "refunds", ONE): Operation(refunds.retrieve, EXPAND),
+        ("POST", "refunds", ONE): Operation(refunds.update, {"metadata": "map", **EXPAND}),
+        ("POST", "refunds", ONE, "cancel"): Operation(refunds.cancel, EXPAND),
+        ("GET", "payouts"): Operation(payouts.list_payouts, payout_filters),
+        ("GET", "payouts", ONE): Operation(payouts.retrieve, EXPAND),
+    }
+
+
+def _disputes_and_events() -> Table:
+    answer = {"evidence": EVIDENCE, "metadata": "map", "submit": "bool", **EXPAND}
+    event_filters = {"type": "str", "types": "list", "delivery_success": "bool", **PAGING}
+    return {
+        ("GET", "disputes"): Operation(disputes.list_disputes, {**BY_CHARGE, **PAGING}),
+        ("GET", "disputes", ONE): Operation(disputes.retrieve, EXPAND),
+        ("POST", "disputes", ONE): Operation(disputes.update, answer),
+        ("POST", "disputes", ONE, "close"): Operation(disputes.concede, EXPAND),
+        ("GET", "events"): Operation(events.list_events, event_filters),
+        ("GET", "events", ONE): Operation(events.retrieve, EXPAND),
+    }
+
+
+def _donors() -> Table:
+    method = {
         "type": payments.METHOD_TYPES,
         "card": CARD,
         "us_bank_account": BANK,
@@ -116,64 +172,23 @@ def _operations() -> dict[tuple[str, ...], Operation]:
         "metadata": "map",
         **EXPAND,
     }
-    event_filters = {"type": "str", "types": "list", "delivery_success": "bool"}
-    by_charge = {"charge": "str", "payment_intent": "str"}
-    update_charge = {"metadata": "map", "description": "str", "receipt_email": "str", "customer": "str", **EXPAND}
-    secret = {"client_secret": "str"}
-    one = "*"
+    update_method = {"billing_details": BILLING, "metadata": "map", **EXPAND}
     return {
-        ("POST", "payment_intents"): Operation(payments.create, create_intent),
-        ("GET", "payment_intents"): Operation(payments.list_intents, {"customer": "str", **PAGING}),
-        ("GET", "payment_intents", one): Operation(
-            payments.retrieve, {**secret, **EXPAND}, publishable=True, of_intent=True
-        ),
-        ("POST", "payment_intents", one): Operation(payments.update, update_intent),
-        ("POST", "payment_intents", one, "confirm"): Operation(
-            payments.confirm, confirm_intent, publishable=True, of_intent=True
-        ),
-        ("POST", "payment_intents", one, "cancel"): Operation(
-            payments.cancel, {"cancellation_reason": cancel_reason, **EXPAND}
-        ),
-        ("GET", "charges"): Operation(charges.list_charges, {"payment_intent": "str", "customer": "str", **PAGING}),
-        ("GET", "charges", one): Operation(charges.retrieve, EXPAND),
-        ("POST", "charges", one): Operation(charges.update, update_charge),
-        ("GET", "balance"): Operation(balance.retrieve_balance, EXPAND),
-        ("GET", "balance_transactions"): Operation(
-            balance.list_transactions, {"type": "str", "source": "str", "payout": "str", "currency": "str", **PAGING}
-        ),
-        ("GET", "balance_transactions", one): Operation(balance.retrieve_transaction, EXPAND),
-        ("POST", "refunds"): Operation(refunds.create, {**new_refund, **EXPAND}),
-        ("GET", "refunds"): Operation(refunds.list_refunds, {**by_charge, **PAGING}),
-        ("GET", "refunds", one): Operation(refunds.retrieve, EXPAND),
-        ("POST", "refunds", one): Operation(refunds.update, {"metadata": "map", **EXPAND}),
-        ("POST", "refunds", one, "cancel"): Operation(refunds.cancel, EXPAND),
-        ("GET", "disputes"): Operation(disputes.list_disputes, {**by_charge, **PAGING}),
-        ("GET", "disputes", one): Operation(disputes.retrieve, EXPAND),
-        ("POST", "disputes", one): Operation(
-            disputes.update, {"evidence": EVIDENCE, "metadata": "map", "submit": "bool", **EXPAND}
-        ),
-        ("POST", "disputes", one, "close"): Operation(disputes.concede, EXPAND),
-        ("GET", "events"): Operation(events.list_events, {**event_filters, **PAGING}),
-        ("GET", "events", one): Operation(events.retrieve, EXPAND),
         ("POST", "customers"): Operation(customers.create, CUSTOMER),
         ("GET", "customers"): Operation(customers.list_customers, {"email": "str", **PAGING}),
-        ("GET", "customers", one): Operation(customers.retrieve, EXPAND),
-        ("POST", "customers", one): Operation(customers.update, CUSTOMER),
-        ("DELETE", "customers", one): Operation(customers.delete, {}),
-        ("POST", "payment_methods"): Operation(methods.create, new_method, publishable=True),
+        ("GET", "customers", ONE): Operation(customers.retrieve, EXPAND),
+        ("POST", "customers", ONE): Operation(customers.update, CUSTOMER),
+        ("DELETE", "customers", ONE): Operation(customers.delete, {}),
+        ("POST", "payment_methods"): Operation(methods.create, method, publishable=True),
         ("GET", "payment_methods"): Operation(methods.list_methods, {"customer": "str", "type": "str", **PAGING}),
-        ("GET", "payment_methods", one): Operation(methods.retrieve, EXPAND),
-        ("POST", "payment_methods", one): Operation(
-            methods.update, {"billing_details": BILLING, "metadata": "map", **EXPAND}
-        ),
-        ("POST", "payment_methods", one, "attach"): Operation(methods.attach, {"customer!": "str", **EXPAND}),
-        ("POST", "payment_methods", one, "detach"): Operation(methods.detach, EXPAND),
-        ("GET", "payouts"): Operation(payouts.list_payouts, {"status": "str", "arrival_date": "range", **PAGING}),
-        ("GET", "payouts", one): Operation(payouts.retrieve, EXPAND),
+        ("GET", "payment_methods", ONE): Operation(methods.retrieve, EXPAND),
+        ("POST", "payment_methods", ONE): Operation(methods.update, update_method),
+        ("POST", "payment_methods", ONE, "attach"): Operation(methods.attach, {"customer!": "str", **EXPAND}),
+        ("POST", "payment_methods", ONE, "detach"): Operation(methods.detach, EXPAND),
     }
 
 
-OPERATIONS = _operations()
+OPERATIONS = _intents() | _money() | _disputes_and_events() | _donors()
 
 
 def find(method: str, path: str) -> tuple[Operation, list[Any]]:
@@ -181,7 +196,7 @@ def find(method: str, path: str) -> tuple[Operation, list[Any]]:
     steps = path.strip("/").split("/")[1:]
     ids = steps[1:2]
     if ids:
-        steps[1] = "*"
+        steps[1] = ONE
     operation = OPERATIONS.get((method, *steps))
     if operation is None:
         raise unknown_url(method, path)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from . import payments
+from . import confirmation, payments
 from .api import Api
 from .cards import BANK_ACCOUNTS, CARDS, ROUTING_NUMBER
 from .errors import StripeError
@@ -96,8 +96,8 @@ async def _challenge_answer(api: Api, request: web.Request) -> web.Response:
         await asyncio.sleep(delay_ms / 1_000)
     secret, passed = str(given.get("client_secret")), given.get("passed") is True
     try:
-        back = payments.return_address(api.account, request.match_info["intent"])
-        intent = payments.answer_challenge(api.account, request.match_info["intent"], secret, passed=passed)
+        back = confirmation.return_address(api.account, request.match_info["intent"])
+        intent = confirmation.answer_challenge(api.account, request.match_info["intent"], secret, passed=passed)
     except StripeError as error:
         return web.json_response(error.body(), status=error.status)
     answer = payments.client_view(intent)
