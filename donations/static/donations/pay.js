@@ -11,6 +11,7 @@
   const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
   const STALE = "This page has grown old. Nothing was charged. Load it again, then press Give.";
 
+  const darkness = window.matchMedia("(prefers-color-scheme: dark)");
   const $ = (id) => document.getElementById(id);
   const config = JSON.parse($("pay-config").textContent);
   const form = $("pay");
@@ -148,7 +149,7 @@
     if (error.code === "payment_intent_authentication_failure") fail(NOT_CONFIRMED);
     else if (error.type === "card_error") fail(DECLINED);
     else if (error.type === "validation_error") say("Please look at the card fields again.");
-    else if (status === "requires_payment_method") fail("The payment did not go through. Nothing was charged. Please try again.");
+    else if (status === "requires_payment_method" || error.type === "invalid_request_error") fail("The payment did not go through. Nothing was charged. Please try again.");
     else fail("The connection to the card company broke. We cannot tell yet whether you were charged, so please do not pay again.", { mayBeCharged: true });
   }
 
@@ -221,7 +222,7 @@
     const link = getComputedStyle(document.querySelector(".match-line"));
     const root = getComputedStyle(document.documentElement);
     return {
-      theme: "stripe",
+      theme: darkness.matches ? "night" : "stripe",
       variables: {
         colorBackground: panel.backgroundColor,
         colorText: panel.color,
@@ -241,9 +242,7 @@
     elements = stripe.elements({ mode: "payment", amount: config.amount, currency: config.currency, appearance: appearance() });
     mountPayment();
     mountWallets();
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      elements.update({ appearance: appearance() });
-    });
+    darkness.addEventListener("change", () => elements.update({ appearance: appearance() }));
     return undefined;
   }
 
@@ -265,7 +264,12 @@
 
   // Wallets come first, where the visitor has any.
   function mountWallets() {
-    const element = elements.create("expressCheckout", { buttonHeight: 50 });
+    const theme = darkness.matches ? "white" : "black";
+    const element = elements.create("expressCheckout", {
+      buttonHeight: 50,
+      buttonTheme: { applePay: theme, googlePay: theme },
+      buttonType: { applePay: "donate", googlePay: "donate" },
+    });
     element.on("ready", ({ availablePaymentMethods }) => {
       const isAny = Object.values(availablePaymentMethods || {}).some(Boolean);
       $("express").classList.toggle("is-shown", isAny);

@@ -1,0 +1,161 @@
+"""The giving pages for everyone: by keyboard, without JavaScript, on any width, in dark, for a screen reader."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from tests import factories
+from tests.journeys.giving_pages import (
+    card_frame,
+    expect_thanks,
+    fill_card,
+    fill_form,
+    go_to_payment,
+    open_for_giving,
+    press_give,
+    the_gift,
+)
+from tests.pages import DESKTOP, PHONE
+
+LOOKS = [
+    pytest.param({"viewport": viewport, "color_scheme": scheme}, id=f"{viewport['width']}-{scheme}")
+    for viewport in (PHONE, DESKTOP)
+    for scheme in ("light", "dark")
+]
+
+
+@pytest.fixture
+def pool(site):
+    return open_for_giving()
+
+
+def expect_accessible(page: Page) -> None:
+    """Nothing that axe finds wrong, and nothing that has to be scrolled sideways."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_state_on_the_way_to_thanks(open_page, page_errors, site, pool, look):
+    page_errors.expect("402")
+    page = open_page(**look)
+    fill_form(page, site)
+    expect_accessible(page)
+    page.get_by_text("Split between funds").click()
+    page.get_by_text("Add your postal address").click()
+    page.get_by_label("Amount for Nursing research").fill("forty")
+    page.get_by_label("E-mail").fill("marta@")
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    expect_accessible(page)
+    page.get_by_role("link", name="That is not a whole e-mail address.").click()
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    page.get_by_label("E-mail").fill("marta@example.org")
+    page.get_by_label("Amount for Nursing research").fill("40")
+    page.get_by_label("Amount for Education").fill("60")
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(card_frame(page).get_by_label("Card number")).to_be_visible()
+    expect_accessible(page)
+    fill_card(page, "4000000000000002")
+    press_give(page)
+    expect(page.locator("#pay-error")).not_to_be_empty()
+    expect_accessible(page)
+    fill_card(page)
+    press_give(page)
+    expect_thanks(page)
+    expect(page.get_by_role("link", name="Open your receipt (PDF)")).to_be_visible(timeout=15_000)
+    expect_accessible(page)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("state", ["started", "processing", "failed", "abandoned"])
+def test_every_end_of_a_gift(open_page, site, pool, look, state):
+    gift = factories.donation(campaign=pool.campaign, state=state, donor_name="Marta Reyes")
+    page = open_page(**look)
+    page.goto(f"{site.url}{gift.get_absolute_url()}")
+    expect_accessible(page)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_choice_and_lapse(open_page, site, look):
+    site.start("web", environment={"HOLD_SECONDS": "3"})
+    pool = open_for_giving(limit_minor=10_000)
+    page = open_page(**look)
+    fill_form(page, site)
+    other = factories.donation(campaign=pool.campaign, amount_minor=9_265, at=timezone.now())
+    factories.match(other, at=timezone.now())
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The match has $7.35 left")
+    expect_accessible(page)
+    page.wait_for_timeout(3_200)
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The hold on your match has ended")
+    expect_accessible(page)
+
+
+def test_by_keyboard_alone(page: Page, site, pool):
+    page.goto(f"{site.url}/give/?fund=education&amount=100")
+    press_until(page, lambda: focused(page) == "donor_name")
+    page.keyboard.type("Marta Reyes")
+    press_until(page, lambda: focused(page) == "donor_email")
+    page.keyboard.type("marta@example.org")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pay/")
+    expect(card_frame(page).get_by_label("Card number")).to_be_visible()
+    press_until(page, lambda: page.evaluate("document.activeElement.closest('#payment-element') !== null"))
+    number = card_frame(page).get_by_label("Card number")
+    press_until(page, lambda: number.evaluate("node => document.activeElement === node"))
+    for typed in ("4242424242424242", "1234", "123"):
+        page.keyboard.type(typed)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("02110")
+    press_until(page, lambda: page.evaluate("document.activeElement.id") == "give-button")
+    page.keyboard.press("Enter")
+    expect_thanks(page)
+
+
+def press_until(page: Page, is_there) -> None:
+    for _ in range(40):
+        if is_there():
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("forty presses of Tab did not lead there")
+
+
+def focused(page: Page) -> str:
+    return page.evaluate("document.activeElement.name || ''")
+
+
+def test_without_javascript_up_to_the_card(open_page, site, pool):
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{site.url}/give/?fund=nursing&amount=50")
+    page.get_by_label("Or another amount").fill("75")
+    page.get_by_label("Name", exact=True).fill("Marta Reyes")
+    page.get_by_role("button", name="Continue to payment").click()
+    assert "That is not" not in page.content()
+    expect(page.locator("#id_donor_email_error")).to_have_text("Write your e-mail address: your receipt goes there.")
+    page.get_by_label("E-mail").fill("marta@example.org")
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your match is held")
+    expect(page.get_by_text("The card field needs JavaScript")).to_be_visible()
+    expect(page.get_by_role("button", name="Give $75.00")).to_be_hidden()
+    expect(page.get_by_text("100 Wharf Street")).to_be_visible()
+    assert the_gift().amount_minor == 7_500
+    page.get_by_role("button", name="Change gift").click()
+    expect(page.get_by_label("Or another amount")).to_have_value("75.00")
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_long_names_and_huge_sums_fit_a_small_phone(open_page, site, width):
+    pool = open_for_giving(limit_minor=10_000_000)
+    fund = pool.campaign.funds.get(slug="education")
+    fund.name = "The Katharine and Bartholomew Featherstonehaugh Endowment for Nursing Education"
+    fund.save()
+    page = open_page(viewport={"width": width, "height": 800})
+    go_to_payment(page, site, "?fund=education&amount=49999.99")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.goto(f"{site.url}{the_gift().get_absolute_url()}")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

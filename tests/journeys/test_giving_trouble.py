@@ -1,0 +1,94 @@
+"""When something fails between the donor and Stripe: the page says what is known, and nobody pays twice."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from donations.models import Donation
+from tests.journeys.giving_pages import (
+    card_frame,
+    expect_thanks,
+    fill_card,
+    go_to_payment,
+    open_for_giving,
+    payments_at_stripe,
+    press_give,
+    the_gift,
+)
+from tests.site import request_json
+
+
+@pytest.fixture(autouse=True)
+def _pool(site):
+    open_for_giving()
+
+
+def fault(site, **rule) -> None:
+    request_json("POST", f"{site.sandbox_url}/_sandbox/faults", rule)
+
+
+def test_stripes_script_does_not_load(page: Page, page_errors, site):
+    page_errors.expect("ERR_FAILED")
+    page.route("**/stripe.js", lambda route: route.abort())
+    go_to_payment(page, site)
+    trouble = page.get_by_text("The card field did not load.")
+    expect(trouble).to_be_visible()
+    expect(page.locator("#pay-broken")).to_contain_text("Nothing was charged.")
+    expect(page.get_by_role("link", name="617-555-0142").first).to_be_visible()
+    expect(page.get_by_role("button", name="Give $100.00")).to_be_hidden()
+
+
+def test_our_site_is_not_reached_and_nothing_was_charged(page: Page, page_errors, site):
+    page_errors.expect("ERR_FAILED")
+    go_to_payment(page, site)
+    fill_card(page)
+    page.route("**/intent/", lambda route: route.abort())
+    press_give(page)
+    expect(page.locator("#pay-error")).to_contain_text("We could not reach our site. Nothing was charged.")
+    page.unroute("**/intent/")
+    press_give(page)
+    expect_thanks(page)
+    assert len(payments_at_stripe(site)) == 1
+
+
+def test_the_answer_to_the_payment_is_lost(page: Page, page_errors, site):
+    page_errors.expect("500|ERR_")
+    go_to_payment(page, site)
+    fill_card(page)
+    fault(site, method="POST", path="/confirm$", answer="500", when="after")
+    press_give(page)
+    expect(page.locator("#pay-error")).to_contain_text("We cannot tell yet whether you were charged")
+    page.get_by_role("link", name="See your gift’s page").click()
+    expect_thanks(page)
+    assert the_gift().state == Donation.State.PAID
+
+
+def test_stripe_refuses_to_open_a_payment(page: Page, page_errors, site):
+    page_errors.expect("503")
+    go_to_payment(page, site)
+    fill_card(page)
+    fault(site, method="POST", path="/payment_intents$", answer="500", times=3)
+    press_give(page)
+    expect(page.locator("#pay-error")).to_contain_text("nothing was charged", timeout=20_000)
+    press_give(page)
+    expect_thanks(page)
+    assert [payment["status"] for payment in payments_at_stripe(site)].count("succeeded") == 1
+
+
+def test_an_incomplete_card_is_said_in_the_card_field(page: Page, site):
+    go_to_payment(page, site)
+    press_give(page)
+    expect(card_frame(page).get_by_label("Card number")).to_be_focused()
+    expect(page.locator("#pay-status")).to_have_text("Please look at the card fields again.")
+    assert not payments_at_stripe(site)
+
+
+def test_five_declines_end_the_tries(page: Page, page_errors, site):
+    page_errors.expect("402|429")
+    go_to_payment(page, site)
+    for _ in range(5):
+        fill_card(page, "4000000000000002")
+        press_give(page)
+        expect(page.locator("#pay-error")).to_contain_text("Your card was declined.")
+        expect(page.get_by_role("button", name="Give $100.00")).to_be_enabled()
+    press_give(page)
+    expect(page.locator("#pay-error")).to_contain_text("Too many tries were made for this gift. Nothing was charged.")
