@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
-WIDTH, HEIGHT = 1200, 800
+WIDTH, HEIGHT = 1600, 1000
 _PAGE = f'#page(width: {WIDTH}pt, height: {HEIGHT}pt, margin: 0pt, image("NAME", width: {WIDTH}pt, height: {HEIGHT}pt))'
 
 
