@@ -134,7 +134,13 @@ class Donation(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["campaign", "paid_at"], condition=Q(state="paid"), name="gift_paid"),
+            models.Index(
+                fields=["campaign", "paid_at"],
+                include=["amount_minor", "refunded_minor", "donor"],  # totals read the index alone
+                condition=Q(state="paid"),
+                name="gift_paid",
+            ),
+            models.Index(fields=["campaign", "-id"], condition=Q(match_shortfall_minor__gt=0), name="gift_short"),
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
             models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
             models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
@@ -260,7 +266,10 @@ class StripeEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["due_at"], condition=Q(state="received"), name="stripe_event_due")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="received"), name="stripe_event_due"),
+            models.Index(fields=["-id"], condition=Q(state="failed"), name="stripe_event_failed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
@@ -291,7 +300,10 @@ class FollowUp(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["donation", "kind", "subject_id"], name="work_is_owed_once"),
         ]
-        indexes = [models.Index(fields=["due_at"], condition=Q(state="due"), name="follow_up_due")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="due"), name="follow_up_due"),
+            models.Index(fields=["kind", "donation"], condition=Q(state="failed"), name="follow_up_failed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} for {self.donation_id}"

@@ -246,6 +246,9 @@ class Reservation(models.Model):
         ]
         indexes = [
             models.Index(fields=["held_until"], condition=Q(state="held"), name="reservation_held_until"),
+            models.Index(
+                fields=["campaign", "resolved_at"], condition=Q(state="committed"), name="reservation_committed"
+            ),
             models.Index(fields=["donor_key"], name="reservation_donor"),
             models.Index(fields=["key"], name="reservation_key"),
         ]
