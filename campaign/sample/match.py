@@ -31,7 +31,7 @@ def open_pools(*, campaign: Campaign, now: datetime) -> list[MatchPool]:
 
 
 def _terms(pool: dict[str, Any]) -> pools.Terms:
-    amounts = {field: content.minor(pool[name]) for name, field in _AMOUNTS.items() if name in pool}
-    written = {name: pool[name] for name in _AS_WRITTEN if name in pool}
+    fields: dict[str, Any] = {name: pool[name] for name in _AS_WRITTEN if name in pool}
+    fields |= {field: content.minor(pool[name]) for name, field in _AMOUNTS.items() if name in pool}
     fund_ids = tuple(Fund.objects.get(slug=slug).pk for slug in pool.get("funds", []))
-    return pools.Terms(fund_ids=fund_ids, **written, **amounts)
+    return pools.Terms(fund_ids=fund_ids, **fields)

@@ -54,7 +54,8 @@ def fund_raised(by_fund: object, fund: Fund) -> int:
 
 @register.filter
 def ago(moment: datetime, now: datetime) -> str:
-    """`just now`, `4 minutes ago`, `2 hours ago`: one unit is enough on a wall of gifts."""
+    """`just now`, `4 min ago`, `2 hours ago`: one unit is enough on a wall of gifts."""
     if now - moment < timedelta(minutes=1):
         return "just now"
-    return f"{timesince(moment, now, depth=1)} ago".replace("\xa0", " ")
+    since = timesince(moment, now, depth=1).replace("\xa0", " ")
+    return f"{since.replace('minutes', 'min').replace('minute', 'min')} ago"
