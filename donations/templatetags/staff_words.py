@@ -1,8 +1,9 @@
 """Figures in words for the staff pages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import template
+from django.utils import timezone
 
 from campaign.money import format_amount_compact
 
@@ -24,6 +25,13 @@ def roughly(span: timedelta) -> str:
     minutes = round(minutes / 10) * 10 if minutes >= 60 else round(minutes / 5) * 5
     hours, minutes = divmod(minutes, 60)
     return "about " + " ".join(part for part in (hours and f"{hours} h", minutes and f"{minutes} min") if part)
+
+
+@register.filter
+def hour_name(moment: datetime) -> str:
+    """`1 AM EDT` in the page's zone: with its name, since an hour comes twice when the clocks go back."""
+    local = timezone.localtime(moment)
+    return f"{local.hour % 12 or 12} {local:%p %Z}"
 
 
 @register.filter
