@@ -4,6 +4,7 @@ One form makes one gift: its key was made before it was sent. The gift, its desi
 held for it are written in one transaction; Stripe is not involved until the donor presses Give.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -152,7 +153,8 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
         if match is None or not match.is_held_at(now):
             let_go(donation, now=now, actor=DONOR)
             before = match.original_minor if match else 0
-            match = _hold(donation, now=now)
+            _hold(donation, parts=donation.designations.values_list("fund_id", "amount_minor"), now=now)
+            match = gift_match(key=donation.match_key)
             _promise(donation, before_minor=before)
     return match
 
@@ -191,12 +193,11 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         for position, (fund_id, amount_minor) in enumerate(request.parts)
     )
     GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
-    _hold(donation, now=now)
+    _hold(donation, parts=request.parts, now=now)
     return donation
 
 
-def _hold(donation: Donation, *, now: datetime) -> GiftMatch | None:
-    parts = donation.designations.values_list("fund_id", "amount_minor")
+def _hold(donation: Donation, *, parts: Iterable[tuple[int, int]], now: datetime) -> None:
     gift = holds.Gift(
         key=donation.match_key,
         donor_key=str(donation.donor_id),
@@ -204,7 +205,6 @@ def _hold(donation: Donation, *, now: datetime) -> GiftMatch | None:
         submitted_at=now,
     )
     holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now)
-    return gift_match(key=donation.match_key)
 
 
 def _promise(donation: Donation, *, before_minor: int) -> None:
@@ -215,8 +215,11 @@ def _promise(donation: Donation, *, before_minor: int) -> None:
 
 
 def _donor(request: GiftRequest) -> Donor:
+    """The donor of that e-mail address, by the name last given. Locks the row only when there is something to write."""
     email = request.donor_email.strip().lower()
-    donor, is_new = Donor.objects.get_or_create(email=email, defaults={"name": request.donor_name})
-    if not is_new and donor.name != request.donor_name:
-        Donor.objects.filter(pk=donor.pk).update(name=request.donor_name)
-    return donor
+    known = Donor.objects.filter(email=email, name=request.donor_name).first()
+    if known is not None:
+        return known
+    donor = Donor(email=email, name=request.donor_name)
+    (kept,) = Donor.objects.bulk_create([donor], update_conflicts=True, unique_fields=["email"], update_fields=["name"])
+    return kept

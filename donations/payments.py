@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import Q, Sum
 
 from campaign.money import format_amount
 from donations import follow_ups, gateway, limits
@@ -158,7 +158,8 @@ def refunded_total(donation: Donation) -> int:
 
 def _prepare(donation_id: int, *, now: datetime) -> Donation:
     with transaction.atomic():
-        donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+        gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+        donation = gifts.get(pk=donation_id)
         if donation.state == Donation.State.PROCESSING:
             raise GiftInFlight(donation)
         if donation.state != Donation.State.STARTED:
@@ -169,10 +170,9 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
         match = gift_match(key=donation.match_key)
         if match is not None and match.original_minor and not match.is_held_at(now):
             raise HoldLapsed(donation.reference)
-        donation.tries = F("tries") + 1
+        donation.tries += 1  # nobody else counts meanwhile: the gift is locked
         donation.save(update_fields=["tries"])
         holds.extend(key=donation.match_key, until=now + WHILE_PAYING, now=now)
-    donation.refresh_from_db()
     return donation
 
 
@@ -267,6 +267,8 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
 
 
 def _apply_reversals(donation: Donation, *, now: datetime) -> None:
+    if not donation.reversals.exists():
+        return
     open_dispute = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).exclude(status__in=_CLOSED_DISPUTE).first()
     donation.disputed_at = open_dispute.created_at if open_dispute else None
     before, donation.refunded_minor = donation.refunded_minor, refunded_total(donation)

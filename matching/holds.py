@@ -117,11 +117,11 @@ def release(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
     return _resolve(key=key, state=Reservation.State.RELEASED, reason="release", now=now, actor=actor)
 
 
-@transaction.atomic
 def extend(*, key: UUID, until: datetime, now: datetime) -> bool:
     """Keep a hold while its payment is under way (3-D Secure, bank debit); never shortens it.
 
     until: aware, cut to LONGEST_HOLD from now. Returns False when the hold was resolved or expired before.
+    One statement, so no transaction of its own; takes no pool's lock.
     """
     until = min(until, now + LONGEST_HOLD)
     held = Reservation.objects.filter(key=key, state=Reservation.State.HELD)
@@ -275,16 +275,14 @@ def _expire(reservation_ids: Iterable[int], *, pools: dict[int, MatchPool], now:
 
 def _resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime, actor: str) -> Reservation:
     reservation = _latest(key)
-    pools = lock_pools(reservation.allocations.values_list("pool_id", flat=True))
+    allocations = list(reservation.allocations.all())  # before the lock: what a hold gives never changes
+    pools = lock_pools(row.pool_id for row in allocations)
     held = Reservation.objects.filter(pk=reservation.pk, state=Reservation.State.HELD)
-    won = held.update(state=state, resolved_at=now)
-    reservation.refresh_from_db()
-    if not won:
+    if not held.update(state=state, resolved_at=now):
+        reservation.refresh_from_db()
         raise _RESOLVED[Reservation.State(reservation.state)](reservation)
-    moves = [
-        Move(pools[row.pool_id], reason, row.amount_minor, row, reservation.reference)
-        for row in reservation.allocations.all()
-    ]
+    reservation.state, reservation.resolved_at = state, now
+    moves = [Move(pools[row.pool_id], reason, row.amount_minor, row, reservation.reference) for row in allocations]
     post(moves, actor=actor, now=now)
     return reservation
 

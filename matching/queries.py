@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Prefetch, QuerySet, Sum
 
 from campaign.models import Campaign, Fund
 from matching import wording
@@ -121,11 +121,12 @@ def gift_match(*, key: UUID) -> GiftMatch | None:
 
 def gift_matches(*, keys: Iterable[UUID]) -> dict[UUID, GiftMatch]:
     """The newest reservation of each of these gifts: two queries however many there are."""
+    with_sponsors = Prefetch("allocations", Allocation.objects.select_related("pool__sponsor"))
     reservations = (
         Reservation.objects.filter(key__in=list(keys))
         .order_by("key", "-id")
         .distinct("key")
-        .prefetch_related("allocations__pool__sponsor")
+        .prefetch_related(with_sponsors)
     )
     return {reservation.key: _gift_match(reservation) for reservation in reservations}
 
