@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from campaign.models import Campaign, Fund
-from campaign.money import format_amount_short
+from campaign.money import format_amount_short, parse_amount
 from matching.allocation import Bound
 from matching.models import MatchPool, PoolTerms
 
@@ -114,10 +114,12 @@ def listed(names: list[str]) -> str:
 
 
 def _effect(terms: PoolTerms, *, currency: str) -> str:
-    factor = 1 + terms.ratio_match / terms.ratio_gift
-    if factor in _TIMES:
-        return f"is {_TIMES[int(factor)]}"
-    unit = 100
-    gift = format_amount_short(terms.ratio_gift * unit, currency=currency)
-    match = format_amount_short(terms.ratio_match * unit, currency=currency)
-    return f"is matched with {match} for {gift}"
+    match, left = divmod(terms.ratio_match, terms.ratio_gift)
+    if terms.layer == PoolTerms.Layer.BASE and not left and match + 1 in _TIMES:
+        return f"is {_TIMES[match + 1]}"
+    unit = parse_amount("1", currency=currency)
+    more = format_amount_short(terms.ratio_match * unit, currency=currency)
+    earns = f"earns {more} more"
+    if terms.ratio_gift > 1:
+        earns += f" for each {format_amount_short(terms.ratio_gift * unit, currency=currency)}"
+    return f"{earns} on top of any other match," if terms.layer == PoolTerms.Layer.BONUS else earns
