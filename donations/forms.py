@@ -95,6 +95,7 @@ class GiftPartsForm(forms.Form):
             field = AmountField(currency=currency, zero_is_empty=True, label=fund.name)
             field.widget.attrs["aria-label"] = f"Amount for {fund.name}"
             self.fields[_SPLIT + fund.slug] = field
+        self.order_fields(["amount", "other_amount", "fund", *(_SPLIT + fund.slug for fund in self.funds)])
 
     @property
     def split_fields(self) -> list[forms.BoundField]:

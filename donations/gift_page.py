@@ -74,13 +74,16 @@ class PaymentPage:
         return giving.match_is_lower(self.gift, self.match)
 
     @property
+    def has_run_out(self) -> bool:
+        """Whether there is less because the sponsors' money ran out, and not because of a pool's terms."""
+        return any(row[4] == Bound.RAN_OUT for row in (self.match.explanation if self.match else []))
+
+    @property
     def choice_heading(self) -> str:
-        """Why there is less than the form showed, where the sponsors' money ran out; else only that there is."""
-        has_run_out = any(row[4] == Bound.RAN_OUT for row in (self.match.explanation if self.match else []))
         if not self.match_minor:
-            return "The match has run out" if has_run_out else "There is no match for this gift"
+            return "The match has run out" if self.has_run_out else "There is no match for this gift"
         left = format_amount(self.match_minor, currency=self.gift.currency)
-        return f"The match has {left} left" if has_run_out else f"The match for this gift is {left}"
+        return f"The match has {left} left" if self.has_run_out else f"The match for this gift is {left}"
 
     @property
     def match_minor(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
@@ -42,11 +43,11 @@ _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
 _OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
 
-def _private(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _private(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Nobody but the holder of the token: no copy in caches or search engines, no address told to other sites."""
 
     @wraps(view)
-    def private(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def private(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         patch_cache_control(response, private=True, no_store=True)
         response.headers["Referrer-Policy"] = "same-origin"

@@ -59,3 +59,34 @@ def error_beside(html: str, name: str) -> str:
     assert f"id_{name}_error" in control[0]
     assert 'aria-invalid="true"' in control[0]
     return unescape(found[1])
+
+
+def words(html: str) -> str:
+    """What a page says between its header and its footer, or all of a fragment, without markup."""
+    main = html.rpartition("<main")[2].partition("</main>")[0]
+    return " ".join(unescape(re.sub("<[^>]+>", " ", f"<{main}")).split())
+
+
+def post(client: Client, gift: Donation, name: str, **sent: str) -> Any:
+    """Press a button of the gift's own pages."""
+    return client.post(f"/gifts/{gift.token}/{name}", sent)
+
+
+def lapsed(client: Client, settings: Any) -> Donation:
+    """A gift whose hold has ended."""
+    settings.HOLD_SECONDS = 0
+    gift = give(client)
+    settings.HOLD_SECONDS = 900
+    return gift
+
+
+def lower_match(client: Client, campaign: Campaign, left_minor: int = 735) -> Donation:
+    """A gift of $100 whose form showed a whole match, while another donor left less."""
+    pool = factories.pool(campaign=campaign, limit_minor=10_000)
+    form = filled(client)
+    other = factories.donation(campaign=campaign, amount_minor=10_000 - left_minor, at=datetime.now(UTC))
+    factories.match(other, at=datetime.now(UTC))
+    pool.refresh_from_db()
+    assert pool.free_minor == left_minor
+    client.post("/give/", form)
+    return Donation.objects.get(state="started")

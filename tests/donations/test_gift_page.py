@@ -14,7 +14,7 @@ from donations.receipts import issue_receipt, replace_receipt
 from matching import holds
 from matching.queries import gift_match
 from tests import factories
-from tests.donations.give_form import give, open_campaign
+from tests.donations.give_form import give, open_campaign, words
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 12, 1, 16, tzinfo=UTC)
@@ -28,10 +28,6 @@ def campaign():
 @pytest.fixture
 def pool(campaign):
     return factories.pool(campaign=campaign)
-
-
-def words(html: str) -> str:
-    return " ".join(unescape(re.sub("<[^>]+>", " ", html)).split())
 
 
 def page(client: Client, gift: Donation, query: str = "") -> str:
@@ -121,7 +117,7 @@ def test_a_disputed_payment_is_said(client, campaign):
     ("state", "said"),
     [
         ("processing", "Your payment is on its way"),
-        ("failed", "Your payment did not go through Nothing was charged"),
+        ("failed", "Your payment did not go through Nothing was charged. You can try again"),
         ("abandoned", "This gift was not completed It was changed or left before it was paid. Nothing was charged."),
         ("started", "Your gift is not paid yet Nothing was charged."),
     ],

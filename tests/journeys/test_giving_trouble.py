@@ -37,6 +37,14 @@ def test_stripes_script_does_not_load(page: Page, page_errors, site):
     expect(page.get_by_role("button", name="Give $100.00")).to_be_hidden()
 
 
+def test_our_own_script_does_not_load(page: Page, page_errors, site):
+    page_errors.expect("ERR_FAILED")
+    page.route("**/pay*.js", lambda route: route.abort())
+    go_to_payment(page, site)
+    expect(page.get_by_text("The card field needs JavaScript")).to_be_visible()
+    expect(page.get_by_text("100 Wharf Street").first).to_be_visible()
+
+
 def test_our_site_is_not_reached_and_nothing_was_charged(page: Page, page_errors, site):
     page_errors.expect("ERR_FAILED")
     go_to_payment(page, site)

@@ -1,11 +1,29 @@
 // The payment step. Card fields and wallets are Stripe's; this file opens the payment when Give is pressed, keeps the
 // donor's match honest by the server's clock, and says in one sentence what happened. Nothing is created at Stripe
 // before Give is pressed, and pressing twice pays once.
+//
+// Loaded in the head and not deferred, so that the words for visitors without JavaScript never flash up; they do stay
+// when this file is missing.
 (() => {
   "use strict";
 
-  const WARN_BEFORE = 2 * 60 * 1000;
+  document.documentElement.classList.add("can-pay");
   const LOAD_PATIENCE = 20000;
+  // Stripe's file comes later; from here its arrival or failure cannot be missed.
+  const stripeFile = new Promise((arrived, failed) => {
+    const isStripes = (event) => event.target.id === "stripe-js";
+    document.addEventListener("load", (event) => isStripes(event) && (window.Stripe ? arrived() : failed()), true);
+    document.addEventListener("error", (event) => isStripes(event) && failed(), true);
+    window.setTimeout(failed, LOAD_PATIENCE);
+  });
+  stripeFile.catch(() => {}); // it may fail before the page is there to say so
+  document.addEventListener("DOMContentLoaded", () => openPaymentStep(stripeFile));
+})();
+
+function openPaymentStep(stripeFile) {
+  "use strict";
+
+  const WARN_BEFORE = 2 * 60 * 1000;
   const DECLINED = "Your card was declined. Nothing was charged. Try another card or another way to pay.";
   const NOT_CONFIRMED = "Your bank could not confirm that it was you. Nothing was charged. Try again, or use another card.";
   const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
@@ -89,6 +107,7 @@
     heading.textContent = "The hold on your match has ended";
     $("match-held").hidden = true;
     form.hidden = true;
+    $("gift-sum").classList.add("has-lapsed");
     again.hidden = false;
     again.querySelector("[role=alert]").textContent =
       "Nothing was charged, and what you typed is kept. Hold the match again to see exactly what it is now.";
@@ -236,14 +255,11 @@
   }
 
   function start() {
-    window.clearTimeout(patience);
-    if (stripe || !window.Stripe) return window.Stripe ? undefined : breakDown();
     stripe = window.Stripe(config.key);
     elements = stripe.elements({ mode: "payment", amount: config.amount, currency: config.currency, appearance: appearance() });
     mountPayment();
     mountWallets();
     darkness.addEventListener("change", () => elements.update({ appearance: appearance() }));
-    return undefined;
   }
 
   function mountPayment() {
@@ -281,12 +297,7 @@
     element.mount("#express");
   }
 
-  const patience = window.setTimeout(() => { if (!stripe) breakDown(); }, LOAD_PATIENCE);
-  const script = $("stripe-js");
-  script.addEventListener("load", start);
-  script.addEventListener("error", start);
-  if (window.Stripe) start();
-
+  stripeFile.then(start).catch(breakDown);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     payOnce();
@@ -296,4 +307,4 @@
   watchHold();
   window.setInterval(watchHold, 500);
   document.addEventListener("visibilitychange", watchHold);
-})();
+}
