@@ -472,17 +472,6 @@ def test_the_demo_runs_stops_and_comes_back_with_its_data(whole_demo):
     assert [path.name for path in whole_demo.folder.iterdir()] == ["running"]
 
 
-def test_the_demo_stops_when_one_of_its_processes_dies(whole_demo):
-    whole_demo.start()
-    [beat] = processes_naming(str(whole_demo.folder / "beat"))
-    os.kill(beat, signal.SIGKILL)
-    assert whole_demo.process.wait(30) == 1
-    said = whole_demo.process.stdout.read()
-    assert "twofold: beat ended by SIGKILL. Its last lines" in said
-    assert "  beat | " in said
-    eventually(lambda: not state.leftovers(whole_demo.folder))
-
-
 def test_a_reset_leaves_what_is_not_the_demo_s(open_folder):
     (open_folder / "thesis.txt").write_text("keep me")
     (open_folder / "log").mkdir()
