@@ -103,9 +103,19 @@ class PictureForm(forms.ModelForm):
 
 
 class SectionForm(PictureForm):
+    """A part on its own page. In the fund's list of parts it may be begun without its picture or story."""
+
     class Meta:
         widgets = {"heading": ONE_LINE, "body": PARAGRAPHS, "closing": FEW_LINES, "picture_alt": ONE_LINE}
         help_texts = {"picture_alt": _ABOUT_ALT}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if cleaned.get("kind") == Section.Kind.STORY and not cleaned.get("story"):
+            self.add_error("story", "Choose the story that this part features.")
+        if cleaned.get("kind") == Section.Kind.PICTURE and not cleaned.get("picture"):
+            self.add_error("picture", "Choose the picture.")
+        return cleaned
 
 
 class PageForm(PictureForm):

@@ -242,12 +242,6 @@ class Section(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display().split(':')[0]} {self.heading}".strip()
 
-    def clean(self) -> None:
-        if self.kind == self.Kind.STORY and self.story is None:
-            raise ValidationError({"story": "Choose the story that this part features."})
-        if self.kind == self.Kind.PICTURE and not self.picture:
-            raise ValidationError({"picture": "Choose the picture."})
-
 
 class SectionItem(models.Model):
     section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="items")

@@ -1,0 +1,148 @@
+"""The admin: a newcomer publishes a page, and is told beside the field what is missing."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from campaign.models import Campaign, Fund, Organization, Section, Story
+from tests import factories
+from tests.campaign.pages import picture, text
+
+pytestmark = pytest.mark.django_db
+INLINE = {"sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
+NO_ITEMS = {"items-TOTAL_FORMS": 0, "items-INITIAL_FORMS": 0}
+FUND = {
+    "name": "Nursing",
+    "slug": "nursing",
+    "summary": "They stay.",
+    "gl_code": "4500",
+    "is_open": "on",
+    "position": 1,
+}
+
+
+@pytest.fixture
+def admin(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin", "admin@example.org", "a long enough one"))
+    return client
+
+
+def fields(client: Client, url: str) -> dict:
+    """What the form at this address would send if nothing were changed."""
+    form = client.get(url).context["adminform"].form
+    found = {}
+    for bound in form:
+        value = bound.value()
+        widget = bound.field.widget
+        if hasattr(widget, "widgets"):
+            parts = widget.decompress(value)
+            found |= {f"{bound.html_name}_{number}": str(part) for number, part in enumerate(parts)}
+        elif value not in (None, False, ""):
+            found[bound.html_name] = bound.field.prepare_value(value)
+    return found
+
+
+def errors(answer) -> dict:
+    assert answer.status_code == 200, answer.headers
+    return dict(answer.context["adminform"].form.errors)
+
+
+def test_a_fund_is_made_with_its_parts_and_each_part_is_written_on_its_own_page(admin):
+    begun = {"sections-TOTAL_FORMS": 2, "sections-INITIAL_FORMS": 0}
+    begun |= {"sections-0-kind": "picture", "sections-0-position": 1, "sections-1-kind": "imagine"}
+    begun |= {"sections-1-position": 2, "sections-1-heading": "Imagine"}
+    assert admin.post("/admin/campaign/fund/add/", FUND | begun).status_code == 302
+    part = Section.objects.get(kind="picture")
+    written = {"fund": part.fund_id, "kind": "picture", "position": 1, "picture": picture(), "picture_alt": "A ward"}
+    answer = admin.post(f"/admin/campaign/section/{part.pk}/change/", written | NO_ITEMS)
+    assert answer.status_code == 302
+    assert 'alt="A ward"' in text("/funds/nursing/")
+
+
+def test_a_picture_without_its_description_is_refused_beside_the_field(admin):
+    answer = admin.post("/admin/campaign/fund/add/", FUND | INLINE | {"picture": picture()})
+    assert errors(answer) == {"picture_alt": ["Describe the picture for people who cannot see it."]}
+    story = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture": picture()}
+    answer = admin.post("/admin/campaign/story/add/", story)
+    assert errors(answer) == {"picture_alt": ["Describe the picture for people who cannot see it."]}
+    assert not Fund.objects.exists()
+    assert not Story.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "words"),
+    [
+        ("picture", "picture", "Choose the picture."),
+        ("story", "story", "Choose the story that this part features."),
+    ],
+)
+def test_a_part_says_what_its_kind_needs(admin, kind, field, words):
+    written = {"fund": factories.fund().pk, "kind": kind, "position": 1}
+    assert errors(admin.post("/admin/campaign/section/add/", written | NO_ITEMS)) == {field: [words]}
+
+
+def test_a_campaign_is_written_in_its_own_time_zone_and_in_plain_amounts(admin):
+    campaign = factories.campaign()
+    url = f"/admin/campaign/campaign/{campaign.pk}/change/"
+    shown = fields(admin, url)
+    html = admin.get(url).content.decode()
+    assert 'name="opens_at_0" value="2026-12-01"' in html
+    assert 'name="opens_at_1" value="00:00:00"' in html
+    assert shown["goal_minor"] == "250000.00"
+    assert shown["presets_minor"] == "$50; $100; $250; $500; $1,000"
+    changed = shown | {"opens_at_0": "2026-12-01", "opens_at_1": "09:30", "closes_at_0": "2026-12-02"}
+    changed |= {"closes_at_1": "00:00", "goal_minor": "$300,000", "presets_minor": "25; $75.50 ;1,000"}
+    assert admin.post(url, changed).status_code == 302
+    campaign.refresh_from_db()
+    assert campaign.opens_at.isoformat() == "2026-12-01T14:30:00+00:00"
+    assert campaign.goal_minor == 30_000_000
+    assert campaign.presets_minor == [2_500, 7_550, 100_000]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"goal_minor": "a lot"}, "goal_minor", "“a lot” is not an amount we can read."),
+        ({"presets_minor": "50; 2"}, "presets_minor", "Below the smallest or above the largest gift: $2."),
+        ({"presets_minor": "50; many"}, "presets_minor", "“many” is not an amount we can read."),
+        ({"time_zone": "Boston"}, "time_zone", "Write a time zone such as America/New_York."),
+        ({"min_gift_minor": "0.10"}, "__all__", "The smallest gift is at least 50 cents and at most the largest."),
+    ],
+)
+def test_a_campaign_with_a_mistake_is_refused_with_a_sentence(admin, change, field, words):
+    url = f"/admin/campaign/campaign/{factories.campaign().pk}/change/"
+    moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
+    found = errors(admin.post(url, fields(admin, url) | moments | change))
+    assert words in " ".join(found[field])
+
+
+def test_there_is_one_organization(admin):
+    assert admin.get("/admin/campaign/organization/add/").status_code == 200
+    factories.organization()
+    assert admin.get("/admin/campaign/organization/add/").status_code == 403
+    answer = admin.get("/admin/campaign/organization/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/campaign/organization/1/change/")
+    assert admin.post("/admin/campaign/organization/1/delete/", {"post": "yes"}).status_code == 403
+    assert Organization.objects.count() == 1
+
+
+def test_it_leads_to_the_page_on_the_site(admin):
+    campaign = factories.campaign()
+    section = Section.objects.create(fund=campaign.funds.get(), kind="text")
+    draft = Story.objects.create(slug="d", title="t", summary="s", body="b", is_published=False)
+    assert (
+        'href="/" class="viewsitelink"' in admin.get(f"/admin/campaign/campaign/{campaign.pk}/change/").content.decode()
+    )
+    page = admin.get(f"/admin/campaign/section/{section.pk}/change/").content.decode()
+    assert f'href="{section.fund.get_absolute_url()}" class="viewsitelink"' in page
+    Campaign.objects.update(is_current=False)
+    assert "viewsitelink" not in admin.get(f"/admin/campaign/campaign/{campaign.pk}/change/").content.decode()
+    assert "viewsitelink" not in admin.get(f"/admin/campaign/story/{draft.pk}/change/").content.decode()
+
+
+def test_a_stranger_is_sent_to_the_log_in(client):
+    answer = client.get("/admin/campaign/fund/add/")
+    assert answer.status_code == 302
+    assert "login" in answer.headers["Location"]
