@@ -45,12 +45,17 @@ def parts_key(parts: Parts) -> str:
     return ",".join(f"{fund_id}:{amount_minor}" for fund_id, amount_minor in parts)
 
 
+def one_line(text: str) -> str:
+    """The text with marks that no reader sees, and runs of white space, each as one space."""
+    return " ".join(_UNSEEN.sub(" ", text).split())
+
+
 class LineField(forms.CharField):
-    """One line of text: marks that no reader sees and runs of white space become one space."""
+    """One line of text."""
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
-        return " ".join(_UNSEEN.sub(" ", text).split()) if isinstance(text, str) else text
+        return one_line(text) if isinstance(text, str) else text
 
 
 class AmountField(forms.CharField):
@@ -88,7 +93,8 @@ class GiftPartsForm(forms.Form):
         self.funds = list(funds_that_take_gifts(campaign))
         currency = campaign.currency
         self.fields["amount"] = AmountField(currency=currency)
-        self.fields["other_amount"] = AmountField(currency=currency)
+        hint = "Such as 75 or 1,250. It counts instead of a choice above."
+        self.fields["other_amount"] = AmountField(currency=currency, help_text=hint)
         choices = [(fund.slug, fund.name) for fund in self.funds]
         self.fields["fund"] = LineField(required=False, widget=forms.Select(choices=choices))
         for fund in self.funds:

@@ -1,6 +1,7 @@
 """`/gifts/<token>/`: one gift's own pages, for whoever holds its token: pay, change, follow, receipt."""
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaign.clock import database_now
 from donations import form_keys, gateway, giving, limits, payments
 from donations.content_policy import opens_for_stripe
+from donations.forms import one_line
 from donations.gift_page import GiftPage, PaymentPage
 from donations.models import Designation, Donation, Receipt
 from donations.receipt_pdf import render_receipt
@@ -40,6 +42,7 @@ _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     gateway.GatewayUnavailable: ("unavailable", _CROWDED, 503),
     payments.PaymentMismatch: ("broken", _BROKEN, 502),
 }
+_TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
 _OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
 
@@ -60,7 +63,7 @@ def _private(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespons
 def _gift_or_404(token: str) -> Donation:
     designations = Prefetch("designations", Designation.objects.select_related("fund"))
     gifts = Donation.objects.select_related("campaign").prefetch_related(designations)
-    gift = gifts.filter(token=token).first()
+    gift = gifts.filter(token=token).first() if _TOKEN.fullmatch(token) else None
     if gift is None:
         raise Http404("no gift has this token")
     return gift
@@ -236,7 +239,7 @@ def receipt_pdf(request: HttpRequest, token: str) -> HttpResponse:
     """The gift's valid receipt, or with ?number= an older one of the same gift, marked void."""
     found = _gift_or_404(token)
     receipts = Receipt.objects.filter(donation=found)
-    number = request.GET.get("number")
+    number = one_line(request.GET.get("number", ""))
     receipt = (receipts.filter(number=number) if number else receipts.filter(voided_at=None)).first()
     if receipt is None:
         return render(request, "donations/receipt_missing.html", {"gift": found}, status=404)

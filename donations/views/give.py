@@ -15,7 +15,7 @@ from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from donations import form_keys, giving
 from donations.form_keys import FormKey
-from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
+from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
 from donations.gateway import GatewayUnavailable
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
@@ -41,8 +41,9 @@ _BUSY = (
 def give(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     campaign = Campaign.objects.current()
-    if campaign is None or not _takes_gifts(campaign, now=now):
-        return render(request, "donations/give_closed.html", {"campaign": campaign})
+    opens_later = campaign is not None and campaign.phase(now=now) == "before" and not campaign.takes_gifts_early
+    if campaign is None or opens_later or not funds_that_take_gifts(campaign).exists():
+        return render(request, "donations/give_closed.html", {"campaign": campaign, "opens_later": opens_later})
     if request.method == "POST":
         return _start_gift(request, campaign)
     form_key = _form_key(request)
@@ -105,6 +106,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     campaign = form.campaign
+    _point_to_notices(form, notices or {})
     context = _quote(campaign, parts=parts, now=now) | {
         "form": form,
         "form_key": form_key.sealed,
@@ -119,6 +121,13 @@ def _page(
     return response
 
 
+def _point_to_notices(form: GiftForm, notices: dict[str, str]) -> None:
+    """Tie what is said of the address to the field it stands beside, as Django ties a form's own errors."""
+    for name in notices:
+        places = f"id_{name}_helptext id_{name}_error" if form.fields[name].help_text else f"id_{name}_error"
+        form.fields[name].widget.attrs |= {"aria-describedby": places, "aria-invalid": "true"}
+
+
 def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime) -> dict[str, Any]:
     """What the page says of the gift as it stands: its match, and the exact card cost."""
     amount_minor = sum(amount for _, amount in parts)
@@ -130,12 +139,6 @@ def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datet
         "line": match_line_for(campaign=campaign, parts=parts, now=now),
         "parts_key": parts_key(parts),
     }
-
-
-def _takes_gifts(campaign: Campaign, *, now: datetime) -> bool:
-    if campaign.phase(now=now) == "before" and not campaign.takes_gifts_early:
-        return False
-    return funds_that_take_gifts(campaign).exists()
 
 
 def _form_key(request: HttpRequest) -> FormKey:
@@ -159,7 +162,7 @@ def _initial(request: HttpRequest, *, campaign: Campaign, form_key: FormKey) -> 
     default = presets[min(1, len(presets) - 1)] if presets else None
     initial = _amount_initial(default, campaign=campaign) | {"fund": funds[0].slug, "country": "US"}
     initial |= _gift_initial(form_key.gift_token, campaign=campaign)
-    if slug := request.GET.get("fund"):
+    if slug := one_line(request.GET.get("fund", "")):
         problem = fund_problem(slug, campaign=campaign)
         notices["fund"] = problem
         initial |= _without_split(initial) if problem else _without_split(initial) | {"fund": slug}

@@ -301,6 +301,13 @@ def test_another_gifts_receipt_cannot_be_had(client, campaign):
     assert client.get(f"/gifts/{mine.token}/receipt.pdf?number={receipt.number}").status_code == 404
 
 
+@pytest.mark.parametrize("number", ["a%00b", "2026-999999", "x" * 500])
+def test_a_receipt_number_of_any_shape_finds_nothing(client, campaign, number):
+    gift = paid(campaign)
+    issue_receipt(donation_id=gift.pk, now=NOW)
+    assert client.get(f"/gifts/{gift.token}/receipt.pdf?number={number}").status_code == 404
+
+
 def test_a_receipt_that_is_not_there_yet_has_a_page_of_its_own(client, campaign):
     gift = paid(campaign)
     answer = client.get(f"/gifts/{gift.token}/receipt.pdf")

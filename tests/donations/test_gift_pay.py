@@ -50,6 +50,11 @@ def test_a_stranger_finds_nothing(client, campaign, name):
     assert method(f"/gifts/not-the-token/{name}").status_code == 404
 
 
+@pytest.mark.parametrize("token", ["%00", "a%00b", "%ED%A0%80", "x" * 5000, "..%2f", "🎁"])
+def test_a_token_of_any_shape_finds_nothing(client, campaign, token):
+    assert client.get(f"/gifts/{token}/").status_code == 404
+
+
 @pytest.mark.parametrize("name", ["", "status/", "receipt.pdf", *PAGES])
 def test_it_refuses_other_methods(client, campaign, name):
     gift = give(client)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from campaign.models import Fund
 from donations import giving
 from donations.models import Donation
 from matching.ledger import PoolsBusy
@@ -65,12 +66,15 @@ def test_an_amount_that_is_no_preset_stands_in_the_other_field(client, campaign)
         ("/give/?fund=old-wing", "Old wing is not taking gifts at the moment. Choose another fund."),
         ("/give/?fund=nowhere", "We have no fund called “nowhere”. Choose one from the list."),
         ("/give/?fund=%3Cb%3E", "We have no fund called “&lt;b&gt;”. Choose one from the list."),
+        ("/give/?fund=a%00b", "We have no fund called “a b”. Choose one from the list."),
         ("/give/?amount=abc", "“abc” is not an amount we can read. Write it like 50 or 1,000.50."),
         ("/give/?amount=-5", "“-5” is not an amount we can read. Write it like 50 or 1,000.50."),
     ],
 )
 def test_it_says_what_is_wrong_with_an_address(client, campaign, address, notice):
-    assert notice in page(client, address)
+    html = page(client, address)
+    name = "fund" if "fund" in address else "other_amount"
+    assert escape(error_beside(html, name), quote=False) == notice
 
 
 def test_it_refuses_other_methods(client, campaign):
@@ -111,6 +115,11 @@ def test_it_says_when_giving_opens(client):
         takes_gifts_early=False,
     )
     assert "takes gifts from Wednesday, December 1, 12:00 AM, Boston time" in page(client)
+
+
+def test_it_says_when_no_fund_takes_gifts(client, campaign):
+    Fund.objects.update(is_open=False)
+    assert "We cannot take gifts here today" in page(client)
 
 
 def test_a_campaign_that_ended_still_takes_gifts(client):
