@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import BigIntegerField, Count, F, Model, Q, QuerySet, Sum
@@ -25,7 +26,6 @@ from donations.queries import gift_left_minor, split_left
 from donations.search import Days
 from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
 from matching.models import Allocation, Reservation
-from matching.queries import GiftMatch, gift_matches
 
 BATCH = 1_000
 Row = TypeVar("Row", bound=Model)
@@ -57,6 +57,17 @@ class ReceiptTotals:
     voided_count: int
     valid_minor: int
     waiting_count: int
+
+
+@dataclass(frozen=True)
+class Match:
+    """What sponsors give for one gift now, by the fund of its part."""
+
+    reference: str
+    by_fund_minor: dict[int, int]
+
+
+_NO_MATCH = Match("", {})
 
 
 @contextmanager
@@ -212,12 +223,12 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
     for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
         parts = _parts_by_gift(batch)
-        matches = gift_matches(keys=[gift.match_key for gift in batch])
+        matches = _matches(batch)
         ids = [gift.pk for gift in batch]
         numbers = dict(Receipt.objects.filter(donation__in=ids, voided_at=None).values_list("donation_id", "number"))
         for gift in batch:
-            split = [(funds[part.fund_id].name, part.amount_minor) for part in parts[gift.pk]]
-            match = _committed(matches.get(gift.match_key))
+            split = [(funds[fund_id].name, part_minor) for fund_id, part_minor in parts[gift.pk]]
+            match = matches.get(gift.match_key, _NO_MATCH)
             yield (
                 gift.reference,
                 _local(gift.paid_at, campaign).date(),
@@ -245,8 +256,8 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 numbers.get(gift.pk, ""),
                 gift.payment_intent or "",
                 gift.charge,
-                match.reference if match else "",
-                match.match_minor if match else 0,
+                match.reference,
+                sum(match.by_fund_minor.values()),
                 campaign.name,
             )
 
@@ -255,23 +266,23 @@ def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
     for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
         parts = _parts_by_gift(batch)
-        matches = gift_matches(keys=[gift.match_key for gift in batch])
+        matches = _matches(batch)
         for gift in batch:
             own = parts[gift.pk]
-            left = split_left(parts_minor=[part.amount_minor for part in own], refunded_minor=gift.refunded_minor)
-            match = _committed(matches.get(gift.match_key))
-            for part, left_minor in zip(own, left, strict=True):
-                fund = funds[part.fund_id]
+            left = split_left(parts_minor=[part_minor for _, part_minor in own], refunded_minor=gift.refunded_minor)
+            match = matches.get(gift.match_key, _NO_MATCH)
+            for (fund_id, part_minor), left_minor in zip(own, left, strict=True):
+                fund = funds[fund_id]
                 yield (
                     gift.reference,
                     _local(gift.paid_at, campaign).date(),
                     fund.name,
                     fund.gl_code,
-                    part.amount_minor,
+                    part_minor,
                     left_minor,
                     gift.currency,
                     gift.donor_name,
-                    sum(line.amount_minor for line in match.lines if line.fund_id == fund.pk) if match else 0,
+                    match.by_fund_minor.get(fund_id, 0),
                 )
 
 
@@ -318,16 +329,31 @@ def _batches(found: QuerySet[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _parts_by_gift(gifts: list[Donation]) -> dict[int, list[Designation]]:
+def _parts_by_gift(gifts: list[Donation]) -> dict[int, list[tuple[int, int]]]:
+    """(fund id, amount in minor units) of each gift, in order. One query."""
     parts = defaultdict(list)
     found = Designation.objects.filter(donation__in=[gift.pk for gift in gifts]).order_by("position", "pk")
-    for part in found:
-        parts[part.donation_id].append(part)
+    for gift_id, fund_id, part_minor in found.values_list("donation_id", "fund_id", "amount_minor"):
+        parts[gift_id].append((fund_id, part_minor))
     return parts
 
 
-def _committed(match: GiftMatch | None) -> GiftMatch | None:
-    return match if match and match.state == Reservation.State.COMMITTED else None
+def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
+    """The committed match of each gift that has one, by the gift's key.
+
+    One query for plain values: with whole objects this was two thirds of an export's work.
+    """
+    found: dict[UUID, Match] = {}
+    rows = Reservation.objects.filter(
+        key__in=[gift.match_key for gift in gifts], state=Reservation.State.COMMITTED
+    ).values_list(
+        "key", "reference", "allocations__fund_id", "allocations__amount_minor", "allocations__reversed_minor"
+    )
+    for key, reference, fund_id, amount_minor, reversed_minor in rows:
+        match = found.setdefault(key, Match(reference, defaultdict(int)))
+        if fund_id is not None:
+            match.by_fund_minor[fund_id] += amount_minor - reversed_minor
+    return found
 
 
 def _local(moment: datetime | None, campaign: Campaign) -> datetime:
