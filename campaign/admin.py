@@ -20,6 +20,8 @@ from campaign.money import InvalidAmount, format_amount_short, parse_amount, pla
 ONE_LINE = forms.TextInput(attrs={"size": 80})
 FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
 PARAGRAPHS = forms.Textarea(attrs={"rows": 10, "cols": 80})
+IN_A_CELL = forms.Textarea(attrs={"rows": 3, "cols": 22})
+LARGEST_PICTURE_BYTES = 8_000_000
 _WHAT_KINDS_USE = [
     ("Text", "heading, body"),
     ("Figures", "heading, body, items with number and words, closing"),
@@ -95,6 +97,16 @@ class CampaignForm(forms.ModelForm):
 class PictureForm(forms.ModelForm):
     """A form with a picture: its alternative text is asked for beside the field that lacks it."""
 
+    def clean_picture(self) -> Any:
+        """Donors on a phone would wait for a picture straight from a camera."""
+        picture = self.cleaned_data.get("picture")
+        if "picture" in self.changed_data and picture and picture.size > LARGEST_PICTURE_BYTES:
+            raise ValidationError(
+                f"This picture has {picture.size / 1e6:.0f} MB. Make it smaller, at most "
+                f"{LARGEST_PICTURE_BYTES / 1e6:.0f} MB; 1600 pixels wide is plenty."
+            )
+        return picture
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("picture") and not cleaned.get("picture_alt"):
@@ -124,9 +136,14 @@ class PageForm(PictureForm):
         help_texts = {"picture_alt": _ABOUT_ALT}
 
 
+class ItemForm(PictureForm):
+    class Meta:
+        widgets = {"title": forms.TextInput(attrs={"size": 10}), "text": IN_A_CELL, "picture_alt": IN_A_CELL}
+
+
 class SectionItemInline(admin.TabularInline):
     model = SectionItem
-    form = PictureForm
+    form = ItemForm
     extra = 0
     fields = ["position", "title", "text", "picture", "picture_alt"]
     verbose_name = "figure, hope or picture"
@@ -138,7 +155,7 @@ class SectionInline(admin.TabularInline):
 
     model = Section
     extra = 0
-    fields = ["position", "kind", "heading", "story"]
+    fields = ["position", "kind", "heading"]
     show_change_link = True
     verbose_name = "part of the page"
     verbose_name_plural = "Parts of the page, in order. Save, then press “Change” on a part to write it."
@@ -163,6 +180,11 @@ class OrganizationAdmin(admin.ModelAdmin):
             },
         ),
     ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "website":
+            kwargs["assume_scheme"] = "https"
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not Organization.objects.exists() and super().has_add_permission(request)

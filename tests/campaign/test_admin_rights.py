@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from campaign.models import Campaign, Fund, Section, Story
@@ -153,3 +154,20 @@ def test_an_ein_is_written_as_the_tax_office_writes_it(ein):
     with pytest.raises(ValidationError) as refused:
         factories.organization(ein=ein).full_clean()
     assert refused.value.message_dict == {"ein": ["Write the EIN as 12-3456789."]}
+
+
+def test_a_picture_straight_from_a_camera_is_refused_with_what_to_do(monkeypatch):
+    monkeypatch.setattr("campaign.admin.LARGEST_PICTURE_BYTES", 10)
+    sent = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture_alt": "A ward"}
+    response = dana().post("/admin/campaign/story/add/", sent | {"picture": picture()})
+    (refusal,) = response.context["adminform"].form.errors["picture"]
+    assert "Make it smaller" in refusal
+    assert not Story.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["ward.svg", "ward.webp"])
+def test_what_is_no_picture_is_refused(name):
+    sent = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture_alt": "A ward"}
+    response = dana().post("/admin/campaign/story/add/", sent | {"picture": SimpleUploadedFile(name, b"<svg></svg>")})
+    assert "Upload a valid image" in response.context["adminform"].form.errors["picture"][0]
+    assert not Story.objects.exists()
