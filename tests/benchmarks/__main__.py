@@ -66,9 +66,9 @@ def _postgres_version() -> str:
 def _load() -> str:
     """How much else wants the processors (above their number, rates are lower than the machine's own), and how fast
     they are meanwhile."""
-    from tests.benchmarks.processor import yardstick_ms
+    from tests.benchmarks.processor import round_trip_ms
 
-    return f"load average {os.getloadavg()[0]:.1f}, yardstick {yardstick_ms():.0f} ms"
+    return f"load average {os.getloadavg()[0]:.1f}, SELECT 1 from Django {round_trip_ms():.2f} ms of processor"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests import factories
 from tests.benchmarks import bare_sql, tables
 from tests.benchmarks.processor import postgres_pid, tree_seconds
 
-GIFTS = {1: 1_000, 8: 2_000}  # by clients
+GIFTS = {1: 500, 8: 1_000}  # by clients
 _AMOUNT_MINOR = 1_000
 _WARMING = 5
 _PROCESSES = multiprocessing.get_context("fork")

@@ -56,20 +56,16 @@ def measure(act: Callable[[Item], Result], items: Sequence[Item], *, server: int
     )
 
 
-def yardstick_ms() -> float:
-    """Processor milliseconds of a fixed piece of Python, the mean of twenty: how fast a core is at this moment.
+def round_trip_ms() -> float:
+    """Processor milliseconds here of the least question to PostgreSQL through Django, the mean of 500.
 
-    Neighbours that share its caches and its hidden half slow a core down, and every figure with it.
+    A yardstick of the moment: neighbours that share the cores' caches slow them down, and every figure with it.
     """
-    return sum(_yard() for _ in range(20)) * 1000 / 20
-
-
-def _yard() -> float:
-    began = time.process_time()
-    text = ""
-    for number in range(100_000):
-        text = f"{number}-{text[:8]}"
-    return time.process_time() - began
+    with connection.cursor() as cursor:
+        began = time.process_time()
+        for _ in range(500):
+            cursor.execute("SELECT 1")
+        return (time.process_time() - began) * 1000 / 500
 
 
 def postgres_pid() -> int:
