@@ -24,6 +24,7 @@ from tests.benchmarks.processor import postgres_pid, tree_seconds
 GIFTS = {1: 500, 8: 1_000}  # by clients
 _AMOUNT_MINOR = 1_000
 _WARMING = 5
+_PATIENCE_SECONDS = 180  # a client that failed has written why, and never answers
 _PROCESSES = multiprocessing.get_context("fork")
 
 
@@ -77,14 +78,14 @@ def show() -> None:
 def _run_ours(campaign_id: int, fund_id: int, *, clients: int, gifts: int) -> tuple[float, float]:
     """Gifts a second from the first start to the last end, and the clients' processor seconds together."""
     connections.close_all()  # a connection must not be shared by a fork
-    barrier, answers = _PROCESSES.Barrier(clients), _PROCESSES.SimpleQueue()
+    barrier, answers = _PROCESSES.Barrier(clients), _PROCESSES.Queue()
     donors = [
         _PROCESSES.Process(target=_give, args=(campaign_id, fund_id, gifts // clients, barrier, answers))
         for _ in range(clients)
     ]
     for donor in donors:
         donor.start()
-    spans = [answers.get() for _ in donors]
+    spans = [answers.get(timeout=_PATIENCE_SECONDS) for _ in donors]
     for donor in donors:
         donor.join()
     took = max(ended for _, ended, _ in spans) - min(began for began, _, _ in spans)
