@@ -70,3 +70,30 @@ def test_without_a_match_it_says_so(db, with_campaign):
     if with_campaign:
         factories.campaign()
     assert "Gifts are not matched at the moment." in text("/match/")
+
+
+class TestReference:
+    def test_it_shows_what_the_ledger_says_of_a_reference_and_nobodys_name(self, campaign):
+        factories.pool(campaign=campaign)
+        gift = factories.donation(campaign=campaign, donor=factories.donor("Priya Weller"))
+        match = factories.match(gift)
+        page = text(f"/match/?reference={match.reference}", at=DURING)
+        section = page.split('id="look-up"')[1].split("</section>")[0]
+        rows = section.split("<tbody>")[1].split("</tbody>")[0]
+        assert rows.count("<tr>") == 2
+        assert "Held for a gift" in rows
+        assert "Gift paid" in rows
+        assert rows.count("$100.00") == 2
+        assert "Weller" not in section
+
+    def test_small_letters_and_blanks_are_forgiven(self, campaign):
+        factories.pool(campaign=campaign)
+        match = factories.match(factories.donation(campaign=campaign))
+        assert "Gift paid" in text(f"/match/?reference=%20{match.reference.lower()}%20", at=DURING)
+
+    def test_an_unknown_reference_is_answered_with_what_to_do(self, campaign):
+        page = text("/match/?reference=M-%3Cb%3EX", at=DURING)
+        assert "has no match with the reference “M-&lt;b&gt;X”" in page
+
+    def test_it_stays_a_page_that_anybody_may_keep(self, campaign):
+        assert_shared(get("/match/?reference=M-AAAAAAAAAA"))

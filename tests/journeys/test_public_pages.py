@@ -1,0 +1,138 @@
+"""The public pages in a browser: the clock, the figures, and everybody's ways of reading them."""
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.core.management import call_command
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from campaign.models import Campaign
+from tests import factories
+from tests.pages import DESKTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOOKS = [
+    pytest.param({"viewport": viewport, "color_scheme": scheme}, id=f"{viewport['width']}-{scheme}")
+    for viewport in (PHONE, DESKTOP)
+    for scheme in ("light", "dark")
+]
+PAGES = [
+    "/",
+    "/funds/",
+    "/funds/education/",
+    "/funds/nursing/",
+    "/stories/",
+    "/stories/the-call-before-the-visit/",
+    "/match/",
+    "/no/such/page/",
+]
+
+
+def move_campaign(*, opens_in: timedelta, lasts: timedelta = timedelta(hours=24)) -> Campaign:
+    factories.organization()
+    opens_at = timezone.now() + opens_in
+    return factories.campaign(opens_at=opens_at, closes_at=opens_at + lasts)
+
+
+def seconds_shown(page: Page) -> int:
+    units = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+    return sum(int(page.locator(f"[data-unit={unit}]").inner_text()) * size for unit, size in units)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, look):
+    page_errors.expect("404")
+    call_command("load_sample_campaign", verbosity=0)
+    page = open_page(**look)
+    for address in PAGES:
+        page.goto(live_server.url + address)
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+
+
+@pytest.mark.parametrize("days_off", [-400, -1, 1, 400])
+def test_the_countdown_is_right_on_a_computer_whose_clock_is_wrong(open_page, live_server, days_off):
+    campaign = move_campaign(opens_in=timedelta(days=3, hours=5))
+    page = open_page(timezone_id="Asia/Tokyo")
+    page.add_init_script(f"const real = Date.now; Date.now = () => real() + {days_off} * 86400000;")
+    page.goto(live_server.url)
+    page.wait_for_timeout(2_500)
+    left = (campaign.opens_at - timezone.now()).total_seconds()
+    assert abs(seconds_shown(page) - left) <= 1.5
+
+
+def test_the_page_switches_by_itself_when_its_moments_come(open_page, live_server):
+    move_campaign(opens_in=timedelta(seconds=6), lasts=timedelta(seconds=8))
+    page = open_page()
+    page.goto(live_server.url)
+    expect(page.get_by_text("Giving Tuesday starts in")).to_be_visible()
+    expect(page.get_by_text("Giving Tuesday ends in")).to_be_visible(timeout=12_000)
+    expect(page.get_by_role("heading", name="Thank you.")).to_be_visible(timeout=14_000)
+    expect(page.get_by_text("Giving Tuesday raised")).to_be_visible()
+    expect(page.get_by_role("timer")).to_have_count(0)
+
+
+def test_the_figures_renew_themselves(open_page, live_server):
+    campaign = move_campaign(opens_in=timedelta(days=1))
+    factories.pool(campaign=campaign, limit_minor=100_000)
+    page = open_page()
+    page.goto(live_server.url)
+    expect(page.locator("#progress")).to_contain_text("$1,000 still free")
+    factories.match(factories.donation(campaign=campaign, amount_minor=30_000, at=timezone.now()), at=timezone.now())
+    expect(page.locator("#progress")).to_contain_text("$300 matched", timeout=12_000)
+
+
+def test_who_wants_no_motion_sees_no_running_seconds(open_page, live_server):
+    move_campaign(opens_in=timedelta(days=1))
+    page = open_page(reduced_motion="reduce")
+    page.goto(live_server.url)
+    expect(page.locator("[data-unit=minutes]")).to_be_visible()
+    expect(page.locator("[data-unit=seconds]")).to_be_hidden()
+
+
+def test_without_javascript_the_countdown_says_when_it_was_true(open_page, live_server):
+    move_campaign(opens_in=timedelta(days=1))
+    page = open_page(java_script_enabled=False)
+    page.goto(live_server.url)
+    expect(page.get_by_text("This is the time that was left at")).to_be_visible()
+    expect(page.locator("[data-unit=hours]")).to_be_visible()
+    expect(page.locator("[data-unit=seconds]")).to_be_hidden()
+
+
+def test_the_give_box_follows_the_amount_and_leads_to_the_form(open_page, live_server):
+    fund = factories.fund("Education", slug="education")
+    factories.organization()
+    campaign = factories.campaign(funds=[fund])
+    factories.pool(campaign=campaign, limit_minor=1_000_000)
+    page = open_page(viewport=DESKTOP)
+    page.goto(f"{live_server.url}/funds/education/")
+    box = page.get_by_role("complementary", name="Give to Education")
+    expect(box.get_by_text("$100 becomes $200.")).to_be_visible()
+    box.get_by_text("$250").click()
+    expect(box.get_by_text("$250 becomes $500.")).to_be_visible()
+    expect(box.get_by_role("button", name="Continue with $250")).to_be_visible()
+    box.get_by_label("Or another amount").fill("40")
+    expect(box.get_by_text("$40 becomes $80.")).to_be_visible()
+    box.get_by_role("button", name="Continue").click()
+    expect(page).to_have_url(f"{live_server.url}/give/?fund=education&other_amount=40")
+    expect(page.get_by_label("Or another amount")).to_have_value("40.00")
+
+
+def test_the_old_browser_notice_is_hidden_where_it_is_not_true(open_page, live_server):
+    move_campaign(opens_in=timedelta(days=1))
+    page = open_page()
+    page.goto(live_server.url)
+    expect(page.get_by_text("This browser is too old")).to_be_hidden()
+
+
+def test_the_keyboard_reaches_the_page_past_the_header(open_page, live_server):
+    move_campaign(opens_in=timedelta(days=1))
+    page = open_page(viewport=DESKTOP)
+    page.goto(live_server.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#content")).to_be_focused()
