@@ -74,7 +74,8 @@ def open_page(
         _photograph(contexts, tmp_path, request.node)
     for context in contexts:
         context.close()
-    assert not page_errors.unexpected()
+    seen = page_errors.unexpected()
+    assert not seen, "the pages complained:\n" + "\n".join(seen)
 
 
 @pytest.fixture
