@@ -21,6 +21,7 @@ from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.models import Campaign, Fund, Story
 from campaign.money import InvalidAmount, parse_amount
+from matching.queries import ledger_entries
 
 _WALL = 8
 _STOP_POLLING = 286
@@ -85,7 +86,12 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @shared_for_a_second
 def match(request: HttpRequest) -> HttpResponse:
-    return render(request, "campaign/match.html", _figures(Campaign.objects.current(), now=timezone.now()))
+    """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
+    context = _figures(Campaign.objects.current(), now=timezone.now())
+    reference = request.GET.get("reference", "").strip()[:40]
+    if reference:
+        context |= {"reference": reference, "entries": ledger_entries(reference=reference)}
+    return render(request, "campaign/match.html", context)
 
 
 @require_safe

@@ -11,7 +11,9 @@ from campaign.models import Campaign, Fund
 from matching import wording
 from matching.allocation import Part, consider
 from matching.holds import donor_used
-from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_by_id
+from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, terms_by_id
+
+MOST_ENTRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,20 @@ def explain(match: GiftMatch) -> list[str]:
         gave = wording.format_amount_short(match_minor, currency=campaign.currency)
         sentences.append(f"{gave} from {sentence}")
     return sentences
+
+
+def ledger_entries(*, reference: str) -> list[LedgerEntry]:
+    """Every entry that a reference names, oldest first, with its pool and sponsor; none for an unknown reference.
+
+    reference: as a person copied it: blanks and small letters are forgiven.
+    """
+    cleaned = "".join(reference.split()).upper()
+    entries = (
+        LedgerEntry.objects.filter(allocation__reservation__reference=cleaned)
+        if cleaned
+        else LedgerEntry.objects.none()
+    )
+    return list(entries.select_related("pool__sponsor").order_by("recorded_at", "id")[:MOST_ENTRIES])
 
 
 def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:

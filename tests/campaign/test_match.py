@@ -53,7 +53,7 @@ def test_it_says_when_a_pool_is_conditional_anonymous_or_not_yet_open(campaign):
     assert "An anonymous sponsor" in pool
     assert "Somebody Rich" not in pool
     assert "Opens December 1, midnight" in pool
-    assert "This comes on top of any other match. What is left over stays with the sponsor" in pool
+    assert "What is left over stays with the sponsor" in pool
 
 
 def test_it_says_when_a_pool_is_used_up_or_paused(campaign):
