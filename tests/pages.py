@@ -60,6 +60,8 @@ def open_page(
 
     At the end of the test an error of any page fails it. A failed test leaves a screenshot of each page.
     """
+    if "site" in request.fixturenames:  # made first, so that pages are closed before the site forgets their rows
+        request.getfixturevalue("site")
     contexts: list[BrowserContext] = []
 
     def opened(**options: Any) -> Page:
