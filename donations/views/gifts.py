@@ -186,7 +186,7 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
     if found.state == Donation.State.STARTED:
         try:
             giving.abandon_gift(donation_id=found.pk, now=database_now(), actor=DONOR)
-        except (gateway.GatewayUnavailable, PoolsBusy):
+        except (gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
             return _try_again(request, found, "The card company does not answer, so we cannot let this payment go yet.")
         found.refresh_from_db(fields=["state"])
     if found.state not in (Donation.State.ABANDONED, Donation.State.FAILED):

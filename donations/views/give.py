@@ -16,7 +16,7 @@ from campaign.money import InvalidAmount, parse_amount, plain_amount
 from donations import form_keys, giving
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
-from donations.gateway import GatewayUnavailable
+from donations.gateway import GatewayRefused, GatewayUnavailable
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
 from donations.sources import source_of
@@ -82,7 +82,7 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         gift = giving.start_gift(campaign=campaign, request=asked, now=now)
     except giving.GiftAlreadyPaid as error:
         return _see(f"{error.donation.get_absolute_url()}?again=1")
-    except (PoolsBusy, GatewayUnavailable):
+    except (PoolsBusy, GatewayUnavailable, GatewayRefused):
         return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=_BUSY, status=503)
     response = _see(reverse("gift-pay", args=[gift.token]))
     form_keys.keep_form_key(response, FormKey(key, gift_token=gift.token))
