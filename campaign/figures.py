@@ -4,14 +4,10 @@ The copy lives in the cache with the moment it was made, and pages print that mo
 others keep showing the last one; with the cache down each page reads the database itself.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import datetime
 
-from django.core.cache import cache
-from redis.exceptions import RedisError
-
+from campaign.copies import fresh
 from campaign.models import Campaign, Fund
 from donations import queries as gift_queries
 from donations.match_line import MatchLine
@@ -19,11 +15,6 @@ from donations.match_line import match_line as match_line_for
 from donations.queries import PublicGift, Totals
 from matching.models import MatchPool
 from matching.queries import PoolFigures, pool_figures
-
-FRESH_FOR = timedelta(seconds=1)
-_KEPT_SECONDS = 60
-_REBUILD_SECONDS = 5
-Copy = TypeVar("Copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +67,13 @@ class Figures:
 
 def figures(*, campaign: Campaign, now: datetime) -> Figures:
     """All figures of a campaign, at most about FRESH_FOR old while the cache is up."""
-    return _fresh(f"figures:{campaign.pk}", now=now, make=lambda: _count(campaign=campaign, now=now))[1]
+    return fresh(f"figures:{campaign.pk}", now=now, make=lambda: _count(campaign=campaign, now=now))[1]
 
 
 def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: datetime) -> list[PublicGift]:
     """The newest gifts as their donors let the public see them; of one fund when given."""
     fund_id = fund.pk if fund else None
-    return _fresh(
+    return fresh(
         f"recent:{campaign.pk}:{fund_id}:{limit}",
         now=now,
         make=lambda: gift_queries.recent_public_gifts(campaign_id=campaign.pk, fund_id=fund_id, limit=limit),
@@ -92,7 +83,7 @@ def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: date
 def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: datetime) -> MatchLine:
     """What the match would add to a gift of this amount to this fund, sent now."""
     parts = ((fund.pk, amount_minor),) if amount_minor else ()
-    return _fresh(
+    return fresh(
         f"line:{campaign.pk}:{fund.pk}:{amount_minor}",
         now=now,
         make=lambda: match_line_for(campaign=campaign, parts=parts, now=now),
@@ -123,30 +114,3 @@ def _public(row: PoolFigures) -> PublicPool:
         free_minor=row.free_minor,
         fund_ids=tuple(row.terms.fund_ids),
     )
-
-
-def _fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetime, Copy]:
-    """The copy under this key with the moment it was made; made again when it is older than FRESH_FOR.
-
-    now: by the clock of the server that asks. Of several askers at once one makes the copy, the others take the old
-    one, for at most _REBUILD_SECONDS. The cache is only a help: when it does not answer, the copy is made here.
-    """
-    try:
-        kept: tuple[datetime, Copy] | None = cache.get(key)
-        if kept and abs(now - kept[0]) < FRESH_FOR:
-            return kept
-        if (
-            kept
-            and abs(now - kept[0]).total_seconds() < _KEPT_SECONDS
-            and not cache.add(f"{key}:lock", 1, _REBUILD_SECONDS)
-        ):
-            return kept
-    except (RedisError, OSError):
-        return now, make()
-    copy = now, make()
-    try:
-        cache.set(key, copy, _KEPT_SECONDS)
-        cache.delete(f"{key}:lock")
-    except (RedisError, OSError):
-        pass
-    return copy

@@ -8,10 +8,8 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
@@ -19,17 +17,26 @@ from redis.exceptions import RedisError
 
 from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
+from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign, Fund, Story
 from campaign.money import InvalidAmount, parse_amount
 from matching.queries import ledger_entries
 
 _WALL = 8
 _STOP_POLLING = 286
+_PARTS = {
+    "figures": "campaign/_progress.html",
+    "band": "campaign/_band.html",
+    "line": "campaign/_line.html",
+}
+# A band that is asked for after a phase has a copy of its own: one made before the phase ended would be no answer.
+_PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": ("before", "open", "closed")}
 shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
 
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second()
 def home(request: HttpRequest) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     if campaign is None:
@@ -44,6 +51,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second()
 def funds(request: HttpRequest) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
@@ -52,6 +60,7 @@ def funds(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second()
 def fund(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Fund, slug=slug)
     sections = found.sections.select_related("story").prefetch_related("items")
@@ -71,12 +80,14 @@ def fund(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second()
 def stories(request: HttpRequest) -> HttpResponse:
     return render(request, "campaign/stories.html", {"stories": Story.objects.filter(is_published=True)})
 
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second()
 def story(request: HttpRequest, slug: str) -> HttpResponse:
     told = get_object_or_404(Story.objects.select_related("fund"), slug=slug, is_published=True)
     others = Story.objects.filter(is_published=True).exclude(pk=told.pk)[:3]
@@ -85,6 +96,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @shared_for_a_second
+@kept_for_a_second(unless=("reference",))
 def match(request: HttpRequest) -> HttpResponse:
     """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
     context = _figures(Campaign.objects.current(), now=timezone.now())
@@ -96,7 +108,8 @@ def match(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @shared_for_a_second
-def progress(request: HttpRequest) -> HttpResponseBase:
+@kept_for_a_second(by=_PROGRESS_VALUES, unless=("fund", "amount", "other_amount"))
+def progress(request: HttpRequest) -> HttpResponse:
     """The parts that pages fetch again: the figures, the whole banner, or the match line of one gift.
 
     After the end the figures come with 286, at which htmx stops asking. `X-Now-Ms` is the server's clock, by which
@@ -115,18 +128,9 @@ def progress(request: HttpRequest) -> HttpResponseBase:
     if part == "figures" and context["count"].phase == "closed":
         response.status_code = _STOP_POLLING
     response.headers["X-Now-Ms"] = str(context["now_ms"])
-    if part == "band":
-        return response
-    etag = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
-    response.headers["ETag"] = etag
-    return get_conditional_response(request, etag=etag, response=response) or response
-
-
-_PARTS = {
-    "figures": "campaign/_progress.html",
-    "band": "campaign/_band.html",
-    "line": "campaign/_line.html",
-}
+    if part != "band":
+        response.headers["ETag"] = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
+    return response
 
 
 @require_safe

@@ -33,7 +33,7 @@ def test_before_it_counts_down_to_the_opening_without_javascript(campaign):
     for unit, value in (("days", "8"), ("hours", "09"), ("minutes", "41"), ("seconds", "27")):
         assert f'<b data-unit="{unit}">{value}</b>' in html
     assert "It starts at midnight as Tuesday, December 1, begins, Boston time. Gifts made now count." in html
-    assert "<span class="without-js"> This is the time that was left at 2:18:33 PM.</span>" in html
+    assert '<span class="without-js"> This is the time that was left at 2:18:33 PM.</span>' in html
     assert 'data-until="2026-12-01T05:00:00+00:00" data-now="1795375113000"' in html
     assert 'role="timer"' in html
 

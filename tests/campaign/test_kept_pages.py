@@ -1,0 +1,78 @@
+"""Public pages are rendered once a second, whatever the crowd and whatever it writes into the address."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from redis.exceptions import ConnectionError as RedisAway
+
+from campaign.models import Campaign
+from tests import factories
+from tests.campaign.pages import BEFORE, get, text
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def campaign():
+    factories.organization()
+    return factories.campaign(heading="First words")
+
+
+def change_heading():
+    Campaign.objects.update(heading="Second words")
+
+
+def test_a_crowd_in_the_same_second_costs_one_rendering(django_assert_num_queries):
+    text("/")
+    change_heading()
+    with django_assert_num_queries(0):
+        assert "First words" in text("/")
+        assert "First words" in text("/?utm_source=mail&made=up")
+
+
+def test_a_second_later_it_is_rendered_again():
+    text("/")
+    change_heading()
+    assert "Second words" in text("/", at=BEFORE + timedelta(seconds=1))
+
+
+def test_made_up_parameters_fill_no_cache():
+    keys = set()
+    for number in range(5):
+        get(f"/?x={number}")
+        get(f"/progress/?slim={number}")
+        keys.add(len(cache._cache.get_client().keys("*page:*")))
+    assert keys == {1}
+
+
+def test_parts_and_phases_have_copies_of_their_own():
+    figures, band = text("/progress/"), text("/progress/?part=band")
+    assert figures != band
+    change_heading()
+    assert "First words" in text("/progress/?part=band")
+    assert "Second words" in text("/progress/?part=band&after=before")
+
+
+def test_the_same_content_again_is_not_sent_again():
+    etag = get("/progress/").headers["ETag"]
+    again = get("/progress/", status=304, headers={"If-None-Match": etag})
+    assert again.content == b""
+    assert "First words" in text("/")
+
+
+def test_an_error_is_not_kept():
+    get("/funds/new-fund/", status=404)
+    Campaign.objects.get().funds.add(factories.fund("New", slug="new-fund"))
+    get("/funds/new-fund/", status=200)
+
+
+def test_without_the_cache_every_page_is_rendered(monkeypatch):
+    def away(*_, **__):
+        raise RedisAway
+
+    for name in ("get", "set", "add", "delete"):
+        monkeypatch.setattr(cache, name, away)
+    assert "First words" in text("/")
+    change_heading()
+    assert "Second words" in text("/")
