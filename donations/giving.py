@@ -11,11 +11,11 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from campaign.models import Campaign
-from donations import gateway
+from donations import gateway, limits
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
-from matching.ledger import DONOR
+from matching.ledger import DONOR, PoolsBusy
 from matching.queries import GiftMatch, gift_match
 
 _TYPED = (
@@ -78,8 +78,8 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
     """Write down a gift and hold its match; a repeat of the same form returns the same gift.
 
     The same key with other content replaces the gift that was not paid: its hold is released first.
-    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (nothing written: send again),
-    gateway.GatewayUnavailable when a payment to be replaced cannot be cancelled now.
+    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (nothing written: send again) or its
+    kind limits.TooMuchHeld, gateway.GatewayUnavailable when a payment to be replaced cannot be cancelled now.
     One transaction for the gift, its designations and its reservation; Stripe is only asked to cancel.
     """
     earlier = _live_gift(request.form_key)
@@ -88,15 +88,20 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
             raise GiftAlreadyPaid(earlier)
         if _is_same(earlier, request):
             return earlier
-        if not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
-            raise GiftInFlight(earlier)
+    limits.refuse_too_much_held(
+        source=request.source, form_key=request.form_key, most_minor=campaign.max_gift_minor, now=now
+    )
+    if earlier is not None and not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
+        raise GiftInFlight(earlier)
     try:
         with transaction.atomic():
             return _write_gift(campaign=campaign, request=request, now=now)
-    except IntegrityError:
+    except IntegrityError as error:
         twin = _live_gift(request.form_key)  # the other half of a double click was quicker
-        if twin is None or not _is_same(twin, request):
+        if twin is None:
             raise
+        if not _is_same(twin, request):
+            raise PoolsBusy("the same form was sent with other content at this moment") from error
         return twin
 
 
@@ -143,7 +148,7 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
     """Hold match again for a gift whose hold lapsed before it was paid; judged as if it were sent now.
 
     A hold that still stands is returned as it is. The donor must be shown the new figure. One transaction.
-    Raises GiftAlreadyPaid when there is nothing left to pay; ledger.PoolsBusy.
+    Raises GiftAlreadyPaid when there is nothing left to pay; ledger.PoolsBusy; limits.TooMuchHeld.
     """
     with transaction.atomic():
         donation = Donation.objects.select_for_update(no_key=True, of=("self",)).get(pk=donation_id)
@@ -151,6 +156,10 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
             raise GiftAlreadyPaid(donation)
         match = gift_match(key=donation.match_key)
         if match is None or not match.is_held_at(now):
+            most_minor = Campaign.objects.get(pk=donation.campaign_id).max_gift_minor
+            limits.refuse_too_much_held(
+                source=donation.source, form_key=donation.form_key, most_minor=most_minor, now=now
+            )
             let_go(donation, now=now, actor=DONOR)
             before = match.original_minor if match else 0
             _hold(donation, parts=donation.designations.values_list("fund_id", "amount_minor"), now=now)
@@ -215,11 +224,6 @@ def _promise(donation: Donation, *, before_minor: int) -> None:
 
 
 def _donor(request: GiftRequest) -> Donor:
-    """The donor of that e-mail address, by the name last given. Locks the row only when there is something to write."""
+    """The donor of that e-mail address. A known one keeps their name until a gift is paid (payments.settle)."""
     email = request.donor_email.strip().lower()
-    known = Donor.objects.filter(email=email, name=request.donor_name).first()
-    if known is not None:
-        return known
-    donor = Donor(email=email, name=request.donor_name)
-    (kept,) = Donor.objects.bulk_create([donor], update_conflicts=True, unique_fields=["email"], update_fields=["name"])
-    return kept
+    return Donor.objects.get_or_create(email=email, defaults={"name": request.donor_name})[0]

@@ -18,13 +18,14 @@ from campaign.money import format_amount
 from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
 from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go
-from donations.models import Donation, FollowUp, GiftNote, Reversal
+from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
 from matching import holds
 from matching.ledger import STRIPE
 from matching.queries import gift_match
 
 MOST_TRIES = 5
 WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
+LONGEST_PAYING = timedelta(hours=1)  # however often; a 3-D Secure page left open never ends by itself
 WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
 ASK_AGAIN = timedelta(seconds=5)
 _GONE_REFUND = ("failed", "canceled")
@@ -102,7 +103,7 @@ def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
     elif payment.status == "processing":
         _await_bank(donation, now=now)
     elif payment.status == "requires_action" and donation.is_open:
-        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, now=now)
+        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, longest=LONGEST_PAYING)
     elif payment.status == "canceled" or (payment.decline_code and donation.state == Donation.State.PROCESSING):
         _fail(donation, payment=payment, now=now)
     elif payment.decline_code and donation.state == Donation.State.STARTED:
@@ -172,7 +173,7 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
             raise HoldLapsed(donation.reference)
         donation.tries += 1  # nobody else counts meanwhile: the gift is locked
         donation.save(update_fields=["tries"])
-        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, now=now)
+        holds.extend(key=donation.match_key, until=now + WHILE_PAYING, longest=LONGEST_PAYING)
     return donation
 
 
@@ -222,6 +223,8 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     donation.state = Donation.State.PAID
     donation.paid_at = donation.charged_at or now
     donation.closed_at = None
+    # Only who paid may say what the donor of an e-mail address is called: a form alone proves nothing.
+    Donor.objects.filter(pk=donation.donor_id).exclude(name=donation.donor_name).update(name=donation.donor_name)
     donation.match_shortfall_minor = _match(donation, now=now)
     donation.save(update_fields=["state", "paid_at", "closed_at", "match_shortfall_minor"])
     _note(donation, text="Paid.", now=now)
@@ -251,7 +254,7 @@ def _await_bank(donation: Donation, *, now: datetime) -> None:
         return
     donation.state = Donation.State.PROCESSING
     donation.save(update_fields=["state"])
-    holds.extend(key=donation.match_key, until=now + WHILE_PROCESSING, now=now)
+    holds.extend(key=donation.match_key, until=now + WHILE_PROCESSING)
     _note(donation, text="The payment is being processed; the match stays held.", now=now)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, Sum, Value
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Least
 
 from matching.allocation import Bound, Part, PoolState, Share, consider, kept_after_refund
 from matching.ledger import DONOR, STRIPE, SYSTEM, Move, lock_pools, post
@@ -117,15 +117,16 @@ def release(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
     return _resolve(key=key, state=Reservation.State.RELEASED, reason="release", now=now, actor=actor)
 
 
-def extend(*, key: UUID, until: datetime, now: datetime) -> bool:
+def extend(*, key: UUID, until: datetime, longest: timedelta = LONGEST_HOLD) -> bool:
     """Keep a hold while its payment is under way (3-D Secure, bank debit); never shortens it.
 
-    until: aware, cut to LONGEST_HOLD from now. Returns False when the hold was resolved or expired before.
+    until: aware, cut to `longest` after the hold began, however often it is asked for: a payment that never ends
+    must not keep the money from others. Returns False when the hold was resolved or expired before.
     One statement, so no transaction of its own; takes no pool's lock.
     """
-    until = min(until, now + LONGEST_HOLD)
+    latest = Least(Value(until), F("submitted_at") + longest)
     held = Reservation.objects.filter(key=key, state=Reservation.State.HELD)
-    return held.update(held_until=Greatest(F("held_until"), Value(until))) > 0
+    return held.update(held_until=Greatest(F("held_until"), latest)) > 0
 
 
 def expire_lapsed(*, now: datetime, limit: int = 500) -> int:

@@ -190,18 +190,27 @@ class TestResolution:
     def test_an_extended_hold_does_not_lapse_until_its_new_end(self, campaign, fund):
         factories.pool(campaign=campaign)
         reservation = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
-        assert holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=4), now=GIFT_AT)
+        assert holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=4))
         assert holds.expire_lapsed(now=GIFT_AT + timedelta(days=3)) == 0
-        assert holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=1), now=GIFT_AT)
+        assert holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=1))
         reservation.refresh_from_db()
         assert reservation.held_until == GIFT_AT + timedelta(days=4)
 
     def test_no_hold_is_extended_beyond_the_limit(self, campaign, fund):
         factories.pool(campaign=campaign)
         reservation = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
-        holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=400), now=GIFT_AT)
+        holds.extend(key=reservation.key, until=GIFT_AT + timedelta(days=400))
         reservation.refresh_from_db()
         assert reservation.held_until == GIFT_AT + holds.LONGEST_HOLD
+
+    def test_asking_again_and_again_does_not_move_the_limit(self, campaign, fund):
+        factories.pool(campaign=campaign)
+        reservation = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
+        for minutes in (5, 30, 55, 61, 120):
+            until = GIFT_AT + timedelta(minutes=minutes + 10)
+            holds.extend(key=reservation.key, until=until, longest=timedelta(hours=1))
+        reservation.refresh_from_db()
+        assert reservation.held_until == GIFT_AT + timedelta(hours=1)
 
 
 class TestLatePayment:
