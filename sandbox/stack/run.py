@@ -74,6 +74,7 @@ def _wait_for(child: subprocess.Popen[bytes], servers: Supervision) -> int:
             pass
         else:
             return code if code >= 0 else 128 - code
+        servers.note_hangup()
         while servers.received:
             number = servers.received.pop()
             deadline = deadline or time.monotonic() + _PATIENCE_SECONDS

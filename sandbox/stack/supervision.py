@@ -1,5 +1,7 @@
 """Starting processes, watching them, and stopping them in order, whatever ends the run."""
 
+import os
+import select
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from sandbox.stack.processes import Process, StackError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Who depends on whom: the first asks nothing of the last.
 STOP_ORDER = (("web",), ("worker", "beat"), ("sandbox", "inbox"), ("valkey",), ("postgres",))
+_STDOUT = 1
 _WATCH_SECONDS = 0.2
 _STEP_SECONDS = 0.02
 
@@ -28,9 +31,20 @@ class Supervision:
     def __init__(self) -> None:
         self.started: list[Process] = []
         self.received: list[int] = []
+        self._has_terminal = os.isatty(_STDOUT)
+
+    def note_hangup(self) -> None:
+        """Take a terminal that has gone away for SIGHUP, which only the first program in it is sent: `make`, say."""
+        if self._has_terminal:
+            terminal = select.poll()
+            terminal.register(_STDOUT, 0)
+            if terminal.poll(0):
+                self._has_terminal = False
+                self.received.append(signal.SIGHUP)
 
     def check(self) -> None:
         """Raise Interrupted when a signal has asked the run to stop."""
+        self.note_hangup()
         if self.received:
             raise Interrupted(self.received[0])
 

@@ -136,6 +136,19 @@ def test_nothing_is_left_when_a_run_is_cut_short(sleeping_run, ending):
     assert folder.exists() == (ending == "SIGKILL"), "only a killed run cannot tidy up"
 
 
+def test_a_run_stops_when_its_terminal_goes_away_without_a_signal():
+    """Only the first program in a terminal is sent SIGHUP; `make` keeps it to itself."""
+    ours, theirs = os.openpty()
+    command = [*STACK, "run", "--", "sh", "-c", 'echo "$TWOFOLD_RUN"; exec sleep 60']
+    with subprocess.Popen(command, cwd=ROOT, env=bare_environment(), stdout=theirs, start_new_session=True) as run:
+        os.close(theirs)
+        folder = Path(os.read(ours, 1000).decode().strip())
+        os.close(ours)
+        assert run.wait(20) == 128 + signal.SIGHUP
+    assert not state.leftovers(folder)
+    assert not folder.exists()
+
+
 # The runner
 
 
