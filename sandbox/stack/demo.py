@@ -62,7 +62,8 @@ def demo() -> int:
             run.stop()
             say(f"stopped; the data is kept in {var} (make demo-reset throws it away)")
         except StackError:
-            say("stopping, because of an error")
+            if run.started:
+                say("stopping, because of an error")
             raise
     return 0
 
