@@ -111,7 +111,7 @@ def test_the_give_box_follows_the_amount_and_leads_to_the_form(open_page, live_s
     page.goto(f"{live_server.url}/funds/education/")
     box = page.get_by_role("complementary", name="Give to Education")
     expect(box.get_by_text("$100 becomes $200.")).to_be_visible()
-    box.get_by_text("$250").click()
+    box.get_by_role("radio", name="$250", exact=True).check()
     expect(box.get_by_text("$250 becomes $500.")).to_be_visible()
     expect(box.get_by_role("button", name="Continue with $250")).to_be_visible()
     box.get_by_label("Or another amount").fill("40")

@@ -61,8 +61,8 @@
     tick();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && document.getElementById("progress")?.hasAttribute("hx-get")) {
-      window.htmx?.ajax("GET", document.getElementById("progress").getAttribute("hx-get"), { target: "#progress", swap: "innerHTML" });
+    if (!document.hidden && document.getElementById("progress")?.hasAttribute("data-hx-get")) {
+      window.htmx?.ajax("GET", document.getElementById("progress").getAttribute("data-hx-get"), { target: "#progress", swap: "innerHTML" });
     }
   });
 
