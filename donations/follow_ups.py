@@ -11,13 +11,13 @@ REFUNDED = "What was refunded of the gift has changed."
 def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
     """Write down work for a gift; must run in the transaction that makes it due.
 
-    Owed once: a row that waits already is returned as it is. One that was done is due again, since its subject
-    has changed: doing it again is harmless when it has not.
+    Owed once. A row that is there is due again, since its subject has changed, even while a worker is on it: doing
+    it again is harmless when it has not. One that waits for a person goes on waiting.
     """
     row, is_new = FollowUp.objects.get_or_create(
         donation=donation, kind=kind, subject_id=subject_id, defaults={"due_at": now}
     )
-    if not is_new and row.state == FollowUp.State.DONE:
+    if not is_new and row.state != FollowUp.State.FAILED:
         work.try_again(row, now=now)
     return row
 
@@ -39,8 +39,7 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
         work.note_failure(row, error=error, permanent=getattr(error, "permanent", False))
         return False
-    FollowUp.objects.filter(pk=row.pk).update(state=FollowUp.State.DONE, last_error="")
-    return True
+    return work.note_success(row, state=FollowUp.State.DONE)
 
 
 def due_ids(*, donation_id: int) -> list[int]:

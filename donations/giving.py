@@ -124,24 +124,22 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
     Raises gateway.GatewayUnavailable: nothing was changed, ask again later. Calls Stripe outside the transaction.
     """
     donation = Donation.objects.get(pk=donation_id)
-    if donation.state == Donation.State.ABANDONED:
-        return True
-    if donation.payment_intent:
+    if donation.state != Donation.State.STARTED:
+        return donation.state == Donation.State.ABANDONED
+    cancelled = donation.payment_intent
+    if cancelled:
         try:
-            gateway.cancel_payment(donation.payment_intent)
+            gateway.cancel_payment(cancelled)
         except gateway.PaymentUnderWay:
             return False
     with transaction.atomic():
         donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
         if donation.state != Donation.State.STARTED:
             return donation.state == Donation.State.ABANDONED
-        donation.state = Donation.State.ABANDONED
-        donation.closed_at = now
-        donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
-        donation.save(update_fields=["state", "closed_at", "form_key"])
-        GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
-        let_go(donation, now=now, actor=actor)
-    return True
+        is_reopened = donation.payment_intent != cancelled  # in another tab, meanwhile: that payment must go too
+        if not is_reopened:
+            _leave(donation, now=now, actor=actor)
+    return abandon_gift(donation_id=donation_id, now=now, actor=actor) if is_reopened else True
 
 
 def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
@@ -160,7 +158,6 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
             limits.refuse_too_much_held(
                 source=donation.source, form_key=donation.form_key, most_minor=most_minor, now=now
             )
-            let_go(donation, now=now, actor=DONOR)
             before = match.original_minor if match else 0
             _hold(donation, parts=donation.designations.values_list("fund_id", "amount_minor"), now=now)
             match = gift_match(key=donation.match_key)
@@ -174,6 +171,15 @@ def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
         holds.release(key=donation.match_key, now=now, actor=actor)
     except (holds.HoldResolved, holds.NoReservation):
         return
+
+
+def _leave(donation: Donation, *, now: datetime, actor: str) -> None:
+    donation.state = Donation.State.ABANDONED
+    donation.closed_at = now
+    donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
+    donation.save(update_fields=["state", "closed_at", "form_key"])
+    GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
+    let_go(donation, now=now, actor=actor)
 
 
 def _live_gift(form_key: str) -> Donation | None:

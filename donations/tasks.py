@@ -12,12 +12,17 @@ from donations.models import FollowUp, StripeEvent
 
 logger = logging.getLogger(__name__)
 _SWEPT_AT_ONCE = 200
+# While workers are busy each sweep finds the same rows: its messages die before they pile up in the broker.
+_SWEPT_EXPIRES_SECONDS = 60
 
 
-def wake(task: Task, row_id: int) -> None:
+def wake(task: Task, row_id: int, *, expires_seconds: int | None = None) -> None:
     """Send a wake-up; a broker that is down costs some seconds, since the sweep finds the row."""
     try:
-        task.delay(row_id)
+        if expires_seconds is None:
+            task.delay(row_id)
+        else:
+            task.apply_async((row_id,), expires=expires_seconds)
     except (OperationalError, OSError):
         logger.warning("the broker is away; the sweep will find row %s of %s", row_id, task.name)
 
@@ -44,7 +49,7 @@ def wake_due_work() -> int:
     now, woken = database_now(), 0
     for model, task in ((StripeEvent, apply_event), (FollowUp, run_follow_up)):
         for row_id in work.overdue(model, now=now, limit=_SWEPT_AT_ONCE):
-            wake(task, row_id)
+            wake(task, row_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
             woken += 1
     return woken
 

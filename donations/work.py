@@ -31,18 +31,26 @@ def claim(model: type[Row], *, pk: int, now: datetime) -> Row | None:
     lease = timedelta(seconds=min(3600, settings.WORK_LEASE_SECONDS * 2 ** min(row.attempts, 10)))
     if not mine.update(attempts=F("attempts") + 1, due_at=now + lease):
         return None
-    row.attempts += 1
+    row.attempts, row.due_at = row.attempts + 1, now + lease
     return row
 
 
+def note_success(row: Work, *, state: str) -> bool:
+    """The claimed row is done; False when it is not ours any more: it was made due again, or our lease ran out.
+
+    What a row is owed for may change while it is being worked on. Then it stays due, and the next attempt sees all.
+    """
+    return _note(row, state=state, last_error="")
+
+
 def note_failure(row: Work, *, error: Exception, permanent: bool = False) -> None:
-    """Keep the error on the row; it comes due again by itself unless that was the last attempt or is hopeless."""
-    row.last_error = f"{type(error).__name__}: {error}"[:2000]
-    fields = ["last_error"]
-    if permanent or row.attempts >= LAST_ATTEMPT:
-        row.state = "failed"
-        fields.append("state")
-    row.save(update_fields=fields)
+    """Keep the error on the claimed row; it comes due again by itself unless that was the last attempt or hopeless.
+
+    Writes nothing when the row is not ours any more.
+    """
+    is_over = permanent or row.attempts >= LAST_ATTEMPT
+    state = "failed" if is_over else _waiting(type(row))
+    _note(row, state=state, last_error=f"{type(error).__name__}: {error}"[:2000])
 
 
 def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
@@ -58,6 +66,13 @@ def try_again(row: Work, *, now: datetime) -> None:
     row.attempts = 0
     row.due_at = now
     row.save(update_fields=["state", "attempts", "due_at"])
+
+
+def _note(row: Work, *, state: str, last_error: str) -> bool:
+    """One conditional update: only on the row as claim() left it."""
+    model = type(row)
+    claimed = model.objects.filter(pk=row.pk, state=_waiting(model), attempts=row.attempts, due_at=row.due_at)
+    return bool(claimed.update(state=state, last_error=last_error))
 
 
 def _waiting(model: type[FollowUp] | type[StripeEvent]) -> str:

@@ -95,7 +95,7 @@ def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
     earlier = Reservation.objects.filter(key=gift.key).order_by("-id").first()
     if earlier is not None:
         _refuse_another_gift(earlier, gift)
-        if earlier.state in (Reservation.State.HELD, Reservation.State.COMMITTED):
+        if earlier.state == Reservation.State.COMMITTED or earlier.is_held_at(now):
             return earlier
     until = now + timedelta(seconds=settings.HOLD_SECONDS)
     return _reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=None, actor=DONOR)
@@ -256,7 +256,9 @@ def _lock_givers(*, campaign_id: int, gift: Gift, now: datetime, as_of: datetime
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
     givers = {share.pool_id for share in shares if share.bound not in _CLOSED_BY_TERMS}
     touching = Q(allocations__pool_id__in=givers)
-    lapsed = list(Reservation.objects.lapsed(now=now).filter(touching).distinct().order_by("held_until")[:_SWEEP])
+    all_lapsed = Reservation.objects.lapsed(now=now)
+    own = list(all_lapsed.filter(key=gift.key))  # one live reservation per gift: the new one needs its place
+    lapsed = [*own, *all_lapsed.filter(touching).exclude(key=gift.key).distinct().order_by("held_until")[:_SWEEP]]
     others = Allocation.objects.filter(reservation__in=lapsed).values_list("pool_id", flat=True) if lapsed else []
     locked = lock_pools({*givers, *others})
     if lapsed and _expire([reservation.pk for reservation in lapsed], pools=locked, now=now):
@@ -265,10 +267,15 @@ def _lock_givers(*, campaign_id: int, gift: Gift, now: datetime, as_of: datetime
 
 
 def _expire(reservation_ids: Iterable[int], *, pools: dict[int, MatchPool], now: datetime) -> int:
-    """Expire those of these holds that are still lapsed; all their pools must be locked. Returns how many."""
-    lapsed = Reservation.objects.lapsed(now=now).filter(pk__in=list(reservation_ids))
-    rows = list(Allocation.objects.filter(reservation__in=lapsed).select_related("reservation"))
-    expired = lapsed.update(state=Reservation.State.EXPIRED, resolved_at=now)
+    """Expire those of these holds that are still lapsed; all their pools must be locked. Returns how many.
+
+    Locks the reservations before it reads what they hold: extend() may be keeping one of them this moment, and it
+    asks for no pool.
+    """
+    lapsed = Reservation.objects.lapsed(now=now).filter(pk__in=list(reservation_ids)).order_by("pk")
+    ids = list(lapsed.select_for_update(no_key=True).values_list("pk", flat=True))
+    expired = Reservation.objects.filter(pk__in=ids).update(state=Reservation.State.EXPIRED, resolved_at=now)
+    rows = list(Allocation.objects.filter(reservation__in=ids).select_related("reservation"))
     moves = [Move(pools[row.pool_id], "expire", row.amount_minor, row, row.reservation.reference) for row in rows]
     post(moves, actor=SYSTEM, now=now)
     return expired

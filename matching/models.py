@@ -257,6 +257,9 @@ class Reservation(models.Model):
     def __str__(self) -> str:
         return self.reference
 
+    def is_held_at(self, now: datetime) -> bool:
+        return self.state == self.State.HELD and now < self.held_until
+
     @property
     def match_minor(self) -> int:
         """What this reservation gives now, after reversals. Counts held money too; nothing when it lapsed."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from donations import follow_ups, mail, work
+from donations import follow_ups, mail, tasks, work
 from donations.models import FollowUp, Receipt
 from tests import factories
 
@@ -90,3 +90,11 @@ def test_what_was_done_is_owed_again_when_its_subject_changed(row):
     follow_ups.run(follow_up_id=row.pk, now=timezone.now())
     again = follow_ups.owe(donation=row.donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
     assert (again.pk, again.state, again.attempts) == (row.pk, "due", 0)
+
+
+def test_the_messages_of_a_sweep_die_before_they_pile_up(row, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.run_follow_up, "apply_async", lambda args, **options: sent.append((args, options)))
+    FollowUp.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+    assert tasks.wake_due_work() == 1
+    assert sent == [((row.pk,), {"expires": 60})]
