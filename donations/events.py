@@ -48,7 +48,7 @@ def apply(*, row_id: int, now: datetime) -> int | None:
         work.note_failure(row, error=error, permanent=isinstance(error, payments.PaymentMismatch))
         return None
     state = StripeEvent.State.APPLIED if donation_id else StripeEvent.State.IGNORED
-    StripeEvent.objects.filter(pk=row.pk).update(state=state, last_error="")
+    work.note_success(row, state=state)
     return donation_id
 
 
@@ -59,7 +59,11 @@ def _payment_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
         return None
     if _must_be_read_again(donation, payment):
         payment = gateway.retrieve_payment(payment.payment_intent)
-    return payments.settle(donation_id=donation.pk, payment=payment, now=now).pk
+    payments.settle(donation_id=donation.pk, payment=payment, now=now)
+    if payment.status == "processing" and donation.state == Donation.State.STARTED:
+        payment = gateway.retrieve_payment(payment.payment_intent)  # the bank's refusal may have come first
+        payments.settle(donation_id=donation.pk, payment=payment, now=now)
+    return donation.pk
 
 
 def _charge_succeeded(thing: Mapping[str, Any], now: datetime) -> int | None:
@@ -99,7 +103,7 @@ def _reversal(thing: Mapping[str, Any], *, kind: str, now: datetime) -> int | No
 def _must_be_read_again(donation: Donation, payment: gateway.Payment) -> bool:
     """A success needs the charge for its receipt; a bad end is confirmed, since it may be older than what followed."""
     if payment.status == "succeeded":
-        return not donation.charge and donation.state != Donation.State.PAID
+        return donation.charge != payment.charge_id and donation.state != Donation.State.PAID
     return donation.is_open and payment.status in ("canceled", "requires_payment_method")
 
 

@@ -45,7 +45,10 @@ class ChargeDetails:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A PaymentIntent as far as we care. gift_key: what we wrote on it when it was made, or empty."""
+    """A PaymentIntent as far as we care. gift_key: what we wrote on it when it was made, or empty.
+
+    charge_id: of its latest attempt, empty before the first. charge: its details where they were asked for.
+    """
 
     payment_intent: str
     status: str
@@ -54,6 +57,7 @@ class Payment:
     gift_key: str
     client_secret: str = ""
     decline_code: str = ""
+    charge_id: str = ""
     charge: ChargeDetails | None = None
 
 
@@ -154,6 +158,7 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         gift_key=(intent.get("metadata") or {}).get("gift", ""),
         client_secret=intent.get("client_secret") or "",
         decline_code=error.get("decline_code") or error.get("code") or "",
+        charge_id=(charge["id"] if isinstance(charge, Mapping) else charge) or "",
         charge=charge_from(charge) if isinstance(charge, Mapping) else None,
     )
 

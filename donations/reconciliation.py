@@ -8,7 +8,7 @@ from django.db.models import Q
 from donations import gateway, payments
 from donations.giving import abandon_gift
 from donations.models import Donation
-from matching.ledger import SYSTEM
+from matching.ledger import SYSTEM, PoolsBusy
 
 logger = logging.getLogger(__name__)
 LATE = timedelta(minutes=2)
@@ -23,18 +23,16 @@ def ask_about_late_payments(*, now: datetime, limit: int = 200) -> list[int]:
     abandoned. Stops at once when Stripe does not answer: the next round goes on. Calls Stripe once per gift.
     """
     moved = []
-    for donation in _late(now)[:limit]:
+    for donation in _late(now, limit=limit):
         try:
-            if donation.submitted_at < now - NEVER_PAID and donation.state == Donation.State.STARTED:
-                changed = abandon_gift(donation_id=donation.pk, now=now, actor=SYSTEM)
-            else:
-                after = payments.ask_stripe(donation_id=donation.pk, now=now, patience=ASK_AGAIN)
-                changed = after.state != donation.state
+            changed = _ask_or_close(donation, now=now)
         except gateway.GatewayUnavailable:
             logger.warning("Stripe does not answer; %s and later gifts wait for the next round", donation.reference)
             break
         except (gateway.GatewayRefused, payments.PaymentMismatch) as error:
             logger.error("%s needs a person: %s", donation.reference, error)
+            continue
+        except PoolsBusy:
             continue
         if changed:
             moved.append(donation.pk)
@@ -64,9 +62,27 @@ def adopt_unknown_payments(*, since: datetime, now: datetime) -> list[int]:
     return moved
 
 
-def _late(now: datetime) -> list[Donation]:
+def _ask_or_close(donation: Donation, *, now: datetime) -> bool:
+    """Close a gift that nobody paid in NEVER_PAID, ask about any other; whether it moved.
+
+    What cannot be closed is being paid, or was: then Stripe is asked too. The question is noted before it is asked,
+    so that a gift about which Stripe only answers with errors rests like the others.
+    """
+    if not _is_never_paid(donation, now=now):
+        return payments.ask_stripe(donation_id=donation.pk, now=now, patience=ASK_AGAIN).state != donation.state
+    Donation.objects.filter(pk=donation.pk).update(asked_stripe_at=now)
+    if abandon_gift(donation_id=donation.pk, now=now, actor=SYSTEM):
+        return True
+    return payments.ask_stripe(donation_id=donation.pk, now=now, patience=timedelta(0)).state != donation.state
+
+
+def _is_never_paid(donation: Donation, *, now: datetime) -> bool:
+    return donation.state == Donation.State.STARTED and donation.submitted_at <= now - NEVER_PAID
+
+
+def _late(now: datetime, *, limit: int) -> list[Donation]:
     rested = Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=now - ASK_AGAIN)
-    paying = Q(payment_intent__isnull=False, submitted_at__lte=now - LATE) & rested
+    paying = Q(payment_intent__isnull=False, submitted_at__lte=now - LATE)
     never = Q(state=Donation.State.STARTED, submitted_at__lte=now - NEVER_PAID)
     open_gifts = Donation.objects.filter(state__in=[Donation.State.STARTED, Donation.State.PROCESSING])
-    return list(open_gifts.filter(paying | never).order_by("submitted_at")[:1000])
+    return list(open_gifts.filter(rested & (paying | never)).order_by("submitted_at")[:limit])

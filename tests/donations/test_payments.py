@@ -202,7 +202,7 @@ class TestPaying:
         confirm(donation)
         event = next(event for event in events_of(donation) if event["type"] == "payment_intent.succeeded")
         event["data"]["object"]["amount"] += 1
-        donation.charge = "ch_known"
+        donation.charge = event["data"]["object"]["latest_charge"]
         donation.save(update_fields=["charge"])
         row = deliver(event)
         assert (row.state, "10001" in row.last_error, story(donation)["state"]) == ("failed", True, "started")
