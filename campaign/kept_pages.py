@@ -42,7 +42,8 @@ def kept_for_a_second(
             if any(name in request.GET for name in unless) or any(asked[name] not in values[name] for name in asked):
                 return _compared(request, view(request, *args, **kwargs))
             chosen = urlencode(asked)
-            key = f"page:{request.get_host()}:{request.path}?{chosen}"
+            # Without the host: it is the sender's to write (127.0.0.1:1, :2 ...) and no page that is kept names it.
+            key = f"page:{request.path}?{chosen}"
             _, page = fresh(key, now=timezone.now(), make=lambda: _page(view(request, *args, **kwargs)))
             response = HttpResponse(page.content, status=page.status, headers=page.headers)
             return _compared(request, response)

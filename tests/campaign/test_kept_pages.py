@@ -46,6 +46,12 @@ def test_made_up_parameters_fill_no_cache():
     assert keys == {1}
 
 
+def test_made_up_ports_in_the_host_fill_no_cache():
+    for port in range(8001, 8006):
+        get("/", headers={"Host": f"127.0.0.1:{port}"})
+    assert len(cache._cache.get_client().keys("*page:*")) == 1
+
+
 def test_parts_and_phases_have_copies_of_their_own():
     figures, band = text("/progress/"), text("/progress/?part=band")
     assert figures != band
