@@ -21,6 +21,8 @@ ONE_LINE = forms.TextInput(attrs={"size": 80})
 FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
 PARAGRAPHS = forms.Textarea(attrs={"rows": 10, "cols": 80})
 IN_A_CELL = forms.Textarea(attrs={"rows": 3, "cols": 22})
+MOST_FEE_BASIS_POINTS = 1_000
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif")
 LARGEST_PICTURE_BYTES = 8_000_000
 _WHAT_KINDS_USE = [
     ("Text", "heading, body"),
@@ -93,13 +95,35 @@ class CampaignForm(forms.ModelForm):
                 self.add_error("presets_minor", f"Below the smallest or above the largest gift: {amounts}.")
         return cleaned
 
+    def clean_currency(self) -> str:
+        """Gifts and pools have their campaign's currency: another one would match euros with dollars."""
+        currency = str(self.cleaned_data["currency"])
+        campaign = self.instance
+        if "currency" not in self.changed_data or campaign.pk is None:
+            return currency
+        if campaign.donations.exists() or campaign.match_pools.exists():
+            raise ValidationError("This campaign has gifts or match pools already: its currency stays. Make a new one.")
+        return currency
+
+    def clean_fee_basis_points(self) -> int:
+        """At 10,000 the card cost would be all of the payment, and the giving form could not be shown."""
+        basis_points = int(self.cleaned_data["fee_basis_points"])
+        if basis_points > MOST_FEE_BASIS_POINTS:
+            raise ValidationError(f"Write at most {MOST_FEE_BASIS_POINTS}, which is 10 %. A card costs about 290.")
+        return basis_points
+
 
 class PictureForm(forms.ModelForm):
     """A form with a picture: its alternative text is asked for beside the field that lacks it."""
 
     def clean_picture(self) -> Any:
-        """Donors on a phone would wait for a picture straight from a camera."""
+        """Donors on a phone would wait for a picture straight from a camera.
+
+        And only pictures that browsers show: by its name a file may be served as a PDF or PostScript.
+        """
         picture = self.cleaned_data.get("picture")
+        if "picture" in self.changed_data and picture and not picture.name.lower().endswith(PICTURE_ENDINGS):
+            raise ValidationError("Choose a picture whose name ends in .jpg, .png, .webp, .avif or .gif.")
         if "picture" in self.changed_data and picture and picture.size > LARGEST_PICTURE_BYTES:
             raise ValidationError(
                 f"This picture has {picture.size / 1e6:.0f} MB. Make it smaller, at most "

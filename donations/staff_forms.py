@@ -10,6 +10,8 @@ from django.utils import timezone
 from campaign.models import Campaign, Fund
 from donations.search import STATES, Days
 
+# Beyond them no gift was made, and Python's calendar ends a day after 9999-12-31.
+EARLIEST_DAY, LATEST_DAY = date(1900, 1, 1), date(2999, 12, 31)
 LONGEST_RANGE = timedelta(days=3660)
 
 
@@ -19,6 +21,12 @@ class DayField(forms.DateField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(input_formats=["%Y-%m-%d", "%m/%d/%Y"], **options)
+
+    def clean(self, value: Any) -> date | None:
+        day: date | None = super().clean(value)
+        if day and not EARLIEST_DAY <= day <= LATEST_DAY:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return day
 
 
 class DaysForm(forms.Form):

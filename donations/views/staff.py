@@ -23,7 +23,7 @@ from donations.models import Donation, FollowUp
 from donations.paging import page_of
 from donations.roles import actor, needs
 from donations.search import find_gifts, midnight
-from donations.staff_forms import GiftSearch
+from donations.staff_forms import EARLIEST_DAY, GiftSearch
 from matching import pools as match_pools
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool
@@ -164,7 +164,8 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "totals": queries.totals(campaign_id=campaign.pk),
         "matched_minor": sum(pool.matched_minor for pool in pools),
         "held_minor": sum(pool.held_minor for pool in pools),
-        "free_minor": sum(pool.free_minor for pool in pools if pool.state != "closed"),
+        "free_minor": sum(pool.free_minor for pool in pools if pool.state == "open"),
+        "waiting_minor": sum(pool.free_minor for pool in pools if pool.state in ("not_yet_open", "paused")),
         "sponsor_count": len({pool.pool.sponsor_id for pool in pools if pool.matched_minor}),
         "open_pool_count": sum(pool.state == "open" for pool in pools),
         "checkout_count": queries.donors_at_checkout(campaign_id=campaign.pk, now=now),
@@ -181,11 +182,19 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
     }
 
 
+def _day_on_the_calendar(text: str) -> date:
+    """Raises ValueError for no day, and for one so early that the day before it may not exist."""
+    day = date.fromisoformat(text)
+    if day < EARLIEST_DAY:
+        raise ValueError(f"{day} is before {EARLIEST_DAY}")
+    return day
+
+
 def _chosen_day(campaign: Campaign, *, now: datetime, day_text: str) -> date:
     """The day asked for; else today, or the campaign's last day once it has closed."""
     latest = now.astimezone(campaign.tz).date()
     try:
-        return min(date.fromisoformat(day_text), latest)
+        return min(_day_on_the_calendar(day_text), latest)
     except ValueError:
         closing = (campaign.closes_at - timedelta(microseconds=1)).astimezone(campaign.tz).date()
         return min(latest, closing)

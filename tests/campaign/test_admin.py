@@ -107,6 +107,7 @@ def test_a_campaign_is_written_in_its_own_time_zone_and_in_plain_amounts(admin):
         ({"goal_minor": "a lot"}, "goal_minor", "“a lot” is not an amount we can read."),
         ({"presets_minor": "50; 2"}, "presets_minor", "Below the smallest or above the largest gift: $2."),
         ({"presets_minor": "50; many"}, "presets_minor", "“many” is not an amount we can read."),
+        ({"fee_basis_points": 10_000}, "fee_basis_points", "Write at most 1000, which is 10 %."),
         ({"time_zone": "Boston"}, "time_zone", "Write a time zone such as America/New_York."),
         ({"min_gift_minor": "0.10"}, "__all__", "The smallest gift is at least 50 cents and at most the largest."),
     ],
@@ -116,6 +117,24 @@ def test_a_campaign_with_a_mistake_is_refused_with_a_sentence(admin, change, fie
     moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
     found = errors(admin.post(url, fields(admin, url) | moments | change))
     assert words in " ".join(found[field])
+
+
+def test_the_currency_stays_once_there_is_a_pool(admin):
+    campaign = factories.campaign()
+    url = f"/admin/campaign/campaign/{campaign.pk}/change/"
+    moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
+    assert admin.post(url, fields(admin, url) | moments | {"currency": "CAD"}).status_code == 302
+    factories.pool(campaign=Campaign.objects.get())
+    found = errors(admin.post(url, fields(admin, url) | moments | {"currency": "EUR"}))
+    assert "its currency stays" in found["currency"][0]
+
+
+@pytest.mark.parametrize("name", ["ward.pdf", "ward.eps", "ward.bmp"])
+def test_a_file_that_browsers_do_not_show_as_a_picture_is_refused(admin, name):
+    answer = admin.post(
+        "/admin/campaign/fund/add/", FUND | INLINE | {"picture": picture(name), "picture_alt": "A ward"}
+    )
+    assert errors(answer) == {"picture": ["Choose a picture whose name ends in .jpg, .png, .webp, .avif or .gif."]}
 
 
 def test_there_is_one_organization(admin):

@@ -141,6 +141,8 @@ def test_it_explains_a_bad_filter_and_keeps_what_was_typed(dana, three):
     assert 'value="Marta"' in page
     page = staff.text_of(dana.get("/staff/gifts/", {"first": "2026-12-02", "last": "2026-12-01"}))
     assert "The last day is before the first." in page
+    page = staff.text_of(dana.get("/staff/gifts/", {"last": "9999-12-31"}))
+    assert "Write a day such as 2026-12-01." in page
 
 
 def test_it_says_what_to_do_when_nothing_is_found(dana, three, campaign):

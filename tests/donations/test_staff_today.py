@@ -182,7 +182,7 @@ def test_it_counts_the_twenty_five_hours_of_the_day_the_clocks_go_back(campaign,
     assert "1 AM EST" in page
 
 
-@pytest.mark.parametrize("day", ["2026-13-01", "tomorrow", "9999-12-31", "", "1"])
+@pytest.mark.parametrize("day", ["2026-13-01", "tomorrow", "9999-12-31", "0001-01-01", "", "1"])
 def test_it_shows_today_for_a_day_that_cannot_be(campaign, day):
     page = staff.text_of(staff.dana().get("/staff/", {"day": day}))
     assert "Tuesday, December 1" in page
