@@ -4,15 +4,18 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.http import quote_etag
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
+from django.views.static import serve
 from redis.exceptions import RedisError
 
 from campaign import figures
@@ -131,6 +134,13 @@ def progress(request: HttpRequest) -> HttpResponse:
     if part != "band":
         response.headers["ETag"] = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
     return response
+
+
+@require_safe
+@cache_control(public=True, max_age=86_400)
+def media(request: HttpRequest, path: str) -> HttpResponseBase:
+    """A photograph that staff uploaded; only pictures are ever taken in. A proxy may serve the folder instead."""
+    return serve(request, path, document_root=str(settings.MEDIA_ROOT))
 
 
 @require_safe

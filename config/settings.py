@@ -10,9 +10,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env(
-    "SECRET_KEY", default="only-for-a-desk-and-never-for-a-site" if DEBUG else environ.Env.NOTSET
-)
+SECRET_KEY = env("SECRET_KEY", default="only-for-a-desk-and-never-for-a-site" if DEBUG else environ.Env.NOTSET)
 SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 SITE_HOST = urlsplit(SITE_URL).hostname or "127.0.0.1"
 IS_HTTPS = SITE_URL.startswith("https://")
@@ -218,4 +216,3 @@ LOGGING = {
 
 # A short name of this installation's secret, for keys in shared caches.
 CACHES["default"]["KEY_PREFIX"] = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
-

@@ -4,6 +4,7 @@ Terms are never edited: a change is a new version, for gifts submitted from then
 entries. Every function is one short transaction under the pool's lock.
 """
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from campaign.money import format_amount
 from matching.allocation import BASE
 from matching.ledger import Move, lock_pools, post
 from matching.models import MatchPool, PoolTerms, Sponsor
+
+logger = logging.getLogger(__name__)
 
 
 class InvalidTerms(ValueError):
@@ -116,6 +119,7 @@ def set_paused(*, pool_id: int, paused: bool, actor: str, now: datetime) -> None
     pool = lock_pools([pool_id])[pool_id]
     pool.is_paused = paused
     pool.save(update_fields=["is_paused"])
+    logger.info("pool %s was %s by %s at %s", pool.pk, "paused" if paused else "resumed", actor, now.isoformat())
 
 
 def _add_version(pool: MatchPool, *, terms: Terms, actor: str, now: datetime) -> PoolTerms:
