@@ -4,6 +4,7 @@ Calls go out with a timeout, two retries of the library's own and an idempotency
 answer lost on the way never makes a second payment. No call is made inside a database transaction.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
     """
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
-            event = stripe.Webhook.construct_event(payload, signature, secret).to_dict()
+            event = _storable(stripe.Webhook.construct_event(payload, signature, secret).to_dict())
         except (ValueError, stripe.SignatureVerificationError):
             continue
         return VerifiedEvent(
@@ -144,6 +145,18 @@ def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
             payload=event,
         )
     raise BadSignature("no secret of ours made this signature")
+
+
+def _storable(event: dict[str, Any]) -> dict[str, Any]:
+    """The event as it may be kept and read by staff: without the secret with which a payment can be made.
+
+    A NUL, which the payer may have written, becomes U+FFFD: PostgreSQL stores none, and the event must not be lost.
+    """
+    thing = (event.get("data") or {}).get("object") or {}
+    thing.pop("client_secret", None)
+    text = json.dumps(event)
+    found: dict[str, Any] = json.loads(text.replace("\\u0000", "\\ufffd")) if "\\u0000" in text else event
+    return found
 
 
 def payment_from(intent: Mapping[str, Any]) -> Payment:

@@ -51,6 +51,17 @@ def test_it_stores_the_event_raw_and_wakes_a_worker(client, woken, secret):
     assert (row.state, row.attempts, woken) == ("received", 0, [row.pk])
 
 
+def test_the_secret_that_makes_payments_is_not_kept(client):
+    post(client, {**EVENT, "data": {"object": {"id": "pi_1", "client_secret": "pi_1_secret_x"}}})
+    assert StripeEvent.objects.get().payload["data"]["object"] == {"id": "pi_1"}
+
+
+def test_what_the_database_cannot_store_does_not_lose_the_event(client):
+    answer = post(client, {**EVENT, "data": {"object": {"id": "pi_1", "name": "Ma\x00rta \\ Reyes"}}})
+    assert answer.status_code == 200
+    assert StripeEvent.objects.get().payload["data"]["object"]["name"] == "Ma\ufffdrta \\ Reyes"
+
+
 def test_a_copy_is_answered_and_stored_once(client):
     assert [post(client).status_code for _ in range(3)] == [200, 200, 200]
     assert StripeEvent.objects.count() == 1
