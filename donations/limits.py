@@ -19,6 +19,10 @@ SENTENCE = (
     "We cannot take another card payment here just now, and nothing was charged. "
     "Please wait an hour, or give by phone or post."
 )
+HELD_SENTENCE = (
+    "Gifts that were begun from your network and are not paid yet hold very much match money already. "
+    "Please pay or leave one of them first, or try again in a quarter of an hour."
+)
 _LED_TO_NOTHING = Q(state__in=[Donation.State.STARTED, Donation.State.FAILED, Donation.State.ABANDONED])
 
 

@@ -152,6 +152,8 @@ def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpR
         match = giving.renew_hold(donation_id=gift.pk, now=now)
     except giving.GiftAlreadyPaid:
         return _to("gift", gift)
+    except limits.TooMuchHeld:
+        return _try_again(request, gift, limits.HELD_SENTENCE)
     except PoolsBusy:
         return _try_again(request, gift, "Very many gifts are arriving this second.")
     gift = _gift_or_404(gift.token)

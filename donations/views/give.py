@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaign.clock import database_now
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
-from donations import form_keys, giving
+from donations import form_keys, giving, limits
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
@@ -82,6 +82,9 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         gift = giving.start_gift(campaign=campaign, request=asked, now=now)
     except giving.GiftAlreadyPaid as error:
         return _see(f"{error.donation.get_absolute_url()}?again=1")
+    except limits.TooMuchHeld:
+        problem = f"{limits.HELD_SENTENCE} Nothing was charged, and everything you typed is still here."
+        return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=problem, status=429)
     except (PoolsBusy, GatewayUnavailable, GatewayRefused):
         return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=_BUSY, status=503)
     response = _see(reverse("gift-pay", args=[gift.token]))

@@ -1,8 +1,10 @@
 """What somebody who never pays can do with the giving form, and what the form refuses them."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from donations import giving, limits, payments
@@ -11,6 +13,7 @@ from donations.models import Donation, Donor
 from matching.ledger import PoolsBusy
 from matching.queries import gift_match
 from tests import factories
+from tests.donations.give_form import filled, give, open_campaign
 from tests.paying import gift_request
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def campaign():
     factories.organization()
-    made = factories.campaign(max_gift_minor=50_000)
+    made = factories.open_campaign(max_gift_minor=50_000)
     factories.pool(campaign=made, limit_minor=10_000_000)
     return made
 
@@ -41,6 +44,18 @@ def test_one_source_holds_no_more_than_the_largest_gift_without_paying(campaign)
         start(campaign, "form-5")
     assert Donation.objects.count() == 5
     assert gift_match(key=start(campaign, "form-6", source="neighbour").match_key).match_minor == 10_000
+
+
+def test_the_form_says_so_and_keeps_what_was_typed():
+    campaign = open_campaign(max_gift_minor=10_000)
+    factories.pool(campaign=campaign)
+    give(Client())
+    other = Client()
+    answer = other.post("/give/", filled(other, donor_name="Another Donor"))
+    page = unescape(answer.content.decode())
+    assert answer.status_code == 429
+    assert limits.HELD_SENTENCE in page
+    assert 'value="Another Donor"' in page
 
 
 def test_what_is_paid_or_left_or_over_counts_no_more(campaign):
