@@ -15,7 +15,7 @@ from donations import gateway, limits
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
-from matching.ledger import DONOR, PoolsBusy
+from matching.ledger import DONOR, PoolsBusy, busy_when_locked
 from matching.queries import GiftMatch, gift_match
 
 _TYPED = (
@@ -114,14 +114,16 @@ def match_is_lower(donation: Donation, match: GiftMatch | None) -> bool:
 def accept_lower_match(*, donation_id: int, now: datetime) -> None:
     """The donor has seen the exact lower figure and goes on. A repeat changes nothing."""
     gift = Donation.objects.filter(pk=donation_id, accepted_lower_match_at=None)
-    gift.update(accepted_lower_match_at=now)
+    with busy_when_locked(f"gift {donation_id}"):
+        gift.update(accepted_lower_match_at=now)
 
 
 def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
     """The donor goes back, or never came: release the hold, cancel the payment if there is one.
 
     Returns True when the gift is abandoned now (or was before), False when its payment is under way or done.
-    Raises gateway.GatewayUnavailable: nothing was changed, ask again later. Calls Stripe outside the transaction.
+    Raises gateway.GatewayUnavailable, ledger.PoolsBusy: nothing was changed, ask again later. Calls Stripe outside
+    the transaction.
     """
     donation = Donation.objects.get(pk=donation_id)
     if donation.state != Donation.State.STARTED:
@@ -133,7 +135,7 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
         except gateway.PaymentUnderWay:
             return False
     with transaction.atomic():
-        donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+        donation = locked_gift(donation_id)
         if donation.state != Donation.State.STARTED:
             return donation.state == Donation.State.ABANDONED
         is_reopened = donation.payment_intent != cancelled  # in another tab, meanwhile: that payment must go too
@@ -149,12 +151,12 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
     Raises GiftAlreadyPaid when there is nothing left to pay; ledger.PoolsBusy; limits.TooMuchHeld.
     """
     with transaction.atomic():
-        donation = Donation.objects.select_for_update(no_key=True, of=("self",)).get(pk=donation_id)
+        donation = locked_gift(donation_id)
         if donation.state != Donation.State.STARTED:
             raise GiftAlreadyPaid(donation)
         match = gift_match(key=donation.match_key)
         if match is None or not match.is_held_at(now):
-            most_minor = Campaign.objects.get(pk=donation.campaign_id).max_gift_minor
+            most_minor = donation.campaign.max_gift_minor
             limits.refuse_too_much_held(
                 source=donation.source, form_key=donation.form_key, most_minor=most_minor, now=now
             )
@@ -163,6 +165,13 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
             match = gift_match(key=donation.match_key)
             _promise(donation, before_minor=before)
     return match
+
+
+def locked_gift(donation_id: int) -> Donation:
+    """The gift with its campaign, locked until the transaction ends: always before its pools. Raises PoolsBusy."""
+    gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    with busy_when_locked(f"gift {donation_id}"):
+        return gifts.get(pk=donation_id)
 
 
 def let_go(donation: Donation, *, now: datetime, actor: str) -> None:

@@ -17,10 +17,10 @@ from django.db.models import Q, Sum
 from campaign.money import format_amount
 from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go
+from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go, locked_gift
 from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
 from matching import holds
-from matching.ledger import STRIPE
+from matching.ledger import STRIPE, busy_when_locked
 from matching.queries import gift_match
 
 MOST_TRIES = 5
@@ -73,7 +73,8 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
 def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGAIN) -> Donation:
     """Ask Stripe how a gift's payment stands and move the gift, for events that are late.
 
-    At most one question for each gift in `patience`, however many pages ask. Raises gateway.GatewayUnavailable.
+    At most one question for each gift in `patience`, however many pages ask.
+    Raises gateway.GatewayUnavailable, PoolsBusy.
     """
     mine = Donation.objects.filter(
         Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=now - patience),
@@ -81,7 +82,9 @@ def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGA
         payment_intent__isnull=False,
         state__in=[Donation.State.STARTED, Donation.State.PROCESSING],
     )
-    if mine.update(asked_stripe_at=now):
+    with busy_when_locked(f"gift {donation_id}"):
+        is_mine = mine.update(asked_stripe_at=now)
+    if is_mine:
         donation = Donation.objects.get(pk=donation_id)
         settle(donation_id=donation_id, payment=gateway.retrieve_payment(donation.payment_intent or ""), now=now)
     return Donation.objects.get(pk=donation_id)
@@ -94,7 +97,7 @@ def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
     Raises PaymentMismatch when amount, currency or gift differ: nothing is written then. PoolsBusy: try again.
     One transaction; locks the gift, then its pools. The receipt is owed in the same transaction. No network.
     """
-    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    donation = locked_gift(donation_id)
     _refuse_mismatch(donation, payment)
     if payment.charge is not None:
         _keep_charge(donation, payment.charge)
@@ -114,7 +117,7 @@ def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
 @transaction.atomic
 def keep_charge(*, donation_id: int, charge: ChargeDetails) -> None:
     """Note how a gift was paid, as soon as the charge is known. Safe to repeat."""
-    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    donation = locked_gift(donation_id)
     _keep_charge(donation, charge)
 
 
@@ -127,7 +130,7 @@ def record_reversal(
     Any order and number of reports of the same objects end the same: the row's status only moves forward, and the
     rest is computed from the sum of the rows. One transaction; locks the gift, then its pools. No network.
     """
-    donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
+    donation = locked_gift(donation_id)
     row, is_new = Reversal.objects.get_or_create(
         stripe_id=stripe_id,
         defaults={
@@ -159,8 +162,7 @@ def refunded_total(donation: Donation) -> int:
 
 def _prepare(donation_id: int, *, now: datetime) -> Donation:
     with transaction.atomic():
-        gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
-        donation = gifts.get(pk=donation_id)
+        donation = locked_gift(donation_id)
         if donation.state == Donation.State.PROCESSING:
             raise GiftInFlight(donation)
         if donation.state != Donation.State.STARTED:
@@ -193,7 +195,8 @@ def _payment_at_stripe(donation: Donation) -> Payment:
 def _remember(donation: Donation, *, payment: Payment) -> bool:
     """Keep the payment's id; False when the gift was left meanwhile, in another tab."""
     started = Donation.objects.filter(pk=donation.pk, state=Donation.State.STARTED)
-    return bool(started.update(payment_intent=payment.payment_intent))
+    with busy_when_locked(f"gift {donation.pk}"):
+        return bool(started.update(payment_intent=payment.payment_intent))
 
 
 def _refuse_mismatch(donation: Donation, payment: Payment) -> None:

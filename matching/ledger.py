@@ -6,7 +6,8 @@ Whoever posts holds the pools' row locks first, taken in one statement in the or
 gifts over the same pools never wait for each other in a circle.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +20,7 @@ STRIPE, DONOR, SYSTEM = "stripe", "donor", "system"
 
 
 class PoolsBusy(Exception):
-    """Somebody else kept the pools locked longer than LOCK_TIMEOUT_MS; nothing was written."""
+    """Somebody else kept the pools, or the gift, locked longer than LOCK_TIMEOUT_MS; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,18 @@ def lock_pools(pool_ids: Iterable[int]) -> dict[int, MatchPool]:
     if not ids:
         return {}
     pools = MatchPool.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    try:
+    with busy_when_locked(f"pools {ids}"):
         return {pool.pk: pool for pool in pools}
+
+
+@contextmanager
+def busy_when_locked(what: str) -> Iterator[None]:
+    """A lock that cannot be had in time as PoolsBusy. For the gift too: whoever has it may be waiting for a pool."""
+    try:
+        yield
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-            raise PoolsBusy(f"pools {ids} are locked by someone else") from error
+            raise PoolsBusy(f"{what} locked by someone else") from error
         raise
 
 

@@ -176,7 +176,10 @@ def go_on(request: HttpRequest, token: str) -> HttpResponse:
     """The donor accepts a match lower than the form showed."""
     found = _gift_or_404(token)
     if found.state == Donation.State.STARTED:
-        giving.accept_lower_match(donation_id=found.pk, now=database_now())
+        try:
+            giving.accept_lower_match(donation_id=found.pk, now=database_now())
+        except PoolsBusy:
+            return _try_again(request, found, "Very many gifts are arriving this second.")
     return _to("gift-pay", found)
 
 

@@ -17,7 +17,7 @@ from matching.ledger import lock_pools
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
-from tests.paying import started_gift
+from tests.paying import confirm, started_gift
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,3 +139,14 @@ def test_a_refund_that_comes_while_the_receipt_is_being_issued_replaces_it(campa
     follow_ups.run(follow_up_id=row.pk, now=timezone.now())
     follow_ups.run(follow_up_id=row.pk, now=timezone.now() + timedelta(hours=2))
     assert Receipt.objects.get(voided_at=None).amount_minor == 7_500
+
+
+@pytest.mark.parametrize("page", ["", "status/"])
+def test_a_gift_that_is_being_settled_for_long_still_has_its_page(campaign, pool, stripe_sandbox, client, page):
+    donation = started_gift(campaign)
+    confirm(donation)
+    with transaction.atomic():
+        Donation.objects.select_for_update(no_key=True).get(pk=donation.pk)
+        looking = Beside(lambda: client.get(f"{donation.get_absolute_url()}{page}?look=1"))
+        looking.join(10)
+    assert looking.finish().status_code == 200
