@@ -84,7 +84,7 @@ def _dispute_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
 
 
 def _reversal(thing: Mapping[str, Any], *, kind: str, now: datetime) -> int | None:
-    donation = _gift_of(thing.get("payment_intent") or "", gift_key="")
+    donation = _gift_of(thing.get("payment_intent") or "", gift_key="") or _gift_by_asking(thing)
     if donation is None:
         return None
     if thing["currency"].upper() != donation.currency:
@@ -115,6 +115,14 @@ def _gift_of(payment_intent: str, *, gift_key: str) -> Donation | None:
         if donation is None:
             raise UnknownGift(f"{payment_intent} carries the gift key {gift_key}")
     return donation
+
+
+def _gift_by_asking(thing: Mapping[str, Any]) -> Donation | None:
+    """The gift of a refund or dispute whose payment we never heard of: only the payment itself carries our key."""
+    if not thing.get("payment_intent"):
+        return None
+    payment = gateway.retrieve_payment(thing["payment_intent"])
+    return _gift_of(payment.payment_intent, gift_key=payment.gift_key)
 
 
 _ACTIONS: dict[str, Callable[[Mapping[str, Any], datetime], int | None]] = {

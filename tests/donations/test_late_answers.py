@@ -72,3 +72,17 @@ def test_the_banks_refusal_counts_whichever_event_comes_first(campaign, pool, st
     [deliver(by_type[wanted[place]]) for place in order]
     donation.refresh_from_db()
     assert (donation.state, gift_match(key=donation.match_key).state) == ("failed", "released")
+
+
+def test_a_refund_of_a_payment_we_never_heard_of_finds_its_gift(campaign, pool, stripe_sandbox):
+    donation = started_gift(campaign)
+    confirm(donation)
+    client().v1.refunds.create({"payment_intent": donation.payment_intent, "amount": 2_500})
+    refund = next(event for event in events_of(donation) if event["type"] == "refund.created")
+    Donation.objects.update(payment_intent=None)
+    assert deliver(refund).state == "applied"
+    now = timezone.now()
+    assert reconciliation.adopt_unknown_payments(since=now - timedelta(hours=1), now=now) == [donation.pk]
+    donation.refresh_from_db()
+    match = gift_match(key=donation.match_key)
+    assert (donation.state, donation.refunded_minor, match.match_minor) == ("paid", 2_500, 7_500)
