@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum, Value
 from django.db.models.functions import Greatest, Least
 
+from campaign.models import Campaign
 from matching.allocation import Bound, Part, PoolState, Share, consider, kept_after_refund
 from matching.ledger import DONOR, STRIPE, SYSTEM, Move, lock_pools, post
 from matching.models import Allocation, MatchPool, PoolTerms, Reservation
@@ -200,9 +201,10 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
 def _reserve(
     *, campaign_id: int, gift: Gift, now: datetime, held_until: datetime, as_of: datetime | None, actor: str
 ) -> Reservation:
-    pools = _lock_givers(campaign_id=campaign_id, gift=gift, now=now, as_of=as_of)
+    campaign = Campaign.objects.get(pk=campaign_id)
+    pools = _lock_givers(campaign, gift=gift, now=now, as_of=as_of)
     terms = {pool.pk: _terms(pool, as_of=as_of) for pool in pools}
-    states = _states(pools, terms=terms, donor_key=gift.donor_key, gift=gift)
+    states = _states(pools, campaign=campaign, terms=terms, donor_key=gift.donor_key)
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
     reservation = Reservation.objects.create(
         campaign_id=campaign_id,
@@ -248,11 +250,15 @@ def _hold_shares(
     post(moves, actor=actor, now=now)
 
 
-def _lock_givers(*, campaign_id: int, gift: Gift, now: datetime, as_of: datetime | None) -> list[MatchPool]:
+def _lock_givers(campaign: Campaign, *, gift: Gift, now: datetime, as_of: datetime | None) -> list[MatchPool]:
     """Every pool of the campaign; the ones whose terms could give are locked, fresh, and rid of lapsed holds."""
-    pools = {pool.pk: pool for pool in MatchPool.objects.filter(campaign_id=campaign_id, current_terms__isnull=False)}
+    pools = {pool.pk: pool for pool in MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False)}
     terms = {pk: _terms(pool, as_of=as_of) for pk, pool in pools.items()}
-    states = [terms[pk].state(free_minor=1, stopped=pool.is_stopped) for pk, pool in pools.items()]
+    closes_at = campaign.closes_at
+    states = [
+        terms[pk].state(campaign_closes_at=closes_at, free_minor=1, stopped=pool.is_stopped)
+        for pk, pool in pools.items()
+    ]
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
     givers = {share.pool_id for share in shares if share.bound not in _CLOSED_BY_TERMS}
     touching = Q(allocations__pool_id__in=givers)
@@ -295,11 +301,18 @@ def _resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime,
     return reservation
 
 
-def _states(pools: Sequence[MatchPool], *, terms: dict[int, PoolTerms], donor_key: str, gift: Gift) -> list[PoolState]:
+def _states(
+    pools: Sequence[MatchPool], *, campaign: Campaign, terms: dict[int, PoolTerms], donor_key: str
+) -> list[PoolState]:
     capped = [pool.pk for pool in pools if terms[pool.pk].cap_per_donor_minor is not None]
     used = donor_used(donor_key=donor_key, pool_ids=capped)
     return [
-        terms[pool.pk].state(free_minor=pool.free_minor, donor_used_minor=used.get(pool.pk, 0), stopped=pool.is_stopped)
+        terms[pool.pk].state(
+            campaign_closes_at=campaign.closes_at,
+            free_minor=pool.free_minor,
+            donor_used_minor=used.get(pool.pk, 0),
+            stopped=pool.is_stopped,
+        )
         for pool in pools
     ]
 

@@ -172,7 +172,13 @@ class PoolTerms(models.Model):
     def __str__(self) -> str:
         return f"terms {self.version} of pool {self.pool_id}"
 
-    def state(self, *, free_minor: int, donor_used_minor: int = 0, stopped: bool = False) -> PoolState:
+    def ends_at(self, *, campaign_closes_at: datetime) -> datetime:
+        """When these terms end: no match outlives its campaign."""
+        return min(self.closes_at or campaign_closes_at, campaign_closes_at)
+
+    def state(
+        self, *, campaign_closes_at: datetime, free_minor: int, donor_used_minor: int = 0, stopped: bool = False
+    ) -> PoolState:
         """These terms with the money of a moment, as the arithmetic takes them."""
         return PoolState(
             id=self.pool_id,
@@ -183,7 +189,7 @@ class PoolTerms(models.Model):
             cap_per_donor_minor=self.cap_per_donor_minor,
             donor_used_minor=donor_used_minor,
             opens_at=self.opens_at,
-            closes_at=self.closes_at,
+            closes_at=self.ends_at(campaign_closes_at=campaign_closes_at),
             funds=frozenset(self.fund_ids) if self.fund_ids else None,
             priority=self.priority,
             layer=self.layer,

@@ -104,6 +104,7 @@ def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime
     used = donor_used(donor_key=donor_key, pool_ids=[pool.pk for pool in pools])
     states = [
         pool.terms.state(
+            campaign_closes_at=campaign.closes_at,
             free_minor=pool.free_minor + lapsed.get(pool.pk, 0),
             donor_used_minor=used.get(pool.pk, 0),
             stopped=pool.is_stopped,
@@ -174,7 +175,7 @@ def ledger_entries(*, reference: str) -> list[LedgerEntry]:
 def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:
     terms = terms_by_id(pool.current_terms_id or 0)
     free = pool.free_minor + lapsed
-    state = wording.state_of(pool=pool, terms=terms, free_minor=free, now=now)
+    state = wording.state_of(pool=pool, terms=terms, campaign=campaign, free_minor=free, now=now)
     return PoolFigures(
         pool=pool,
         terms=terms,

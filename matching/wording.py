@@ -38,9 +38,9 @@ def leftover_sentence(pool: MatchPool) -> str:
     return "What is left over stays with the sponsor, so each gift decides."
 
 
-def state_of(*, pool: MatchPool, terms: PoolTerms, free_minor: int, now: datetime) -> str:
+def state_of(*, pool: MatchPool, terms: PoolTerms, campaign: Campaign, free_minor: int, now: datetime) -> str:
     """`not_yet_open`, `open`, `paused`, `used_up` or `closed`."""
-    if terms.closes_at and now >= terms.closes_at:
+    if now >= terms.ends_at(campaign_closes_at=campaign.closes_at):
         return "closed"
     if pool.is_stopped:
         return "paused"

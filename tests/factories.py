@@ -6,7 +6,7 @@ Money in minor units; moments aware UTC. Every call that needs something else ma
 
 import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -71,6 +71,13 @@ def campaign(*, funds: Sequence[Fund] | None = None, **changes: Any) -> Campaign
     made: Campaign = Campaign.objects.create(**values)
     made.funds.set([fund("Education")] if funds is None else funds)
     return made
+
+
+def open_campaign(**changes: Any) -> Campaign:
+    """A campaign that is open at this very moment, for tests that go by the real clock."""
+    now = datetime.now(UTC)
+    window = {"opens_at": now - timedelta(hours=2), "closes_at": now + timedelta(hours=20)}
+    return campaign(**(window | changes))
 
 
 def sponsor(name: str = "The Harbor Family", **changes: Any) -> Sponsor:

@@ -44,7 +44,7 @@ def test_the_same_figures_again_are_not_sent_again(campaign):
 
 def test_after_the_end_it_tells_the_page_to_stop_asking(campaign):
     answer = get("/progress/", at=AFTER, status=286)
-    assert b"<b>$1,000</b> still free" in answer.content
+    assert b"<b>$0</b> still free" in answer.content
     get("/progress/", at=AFTER, status=286, headers={"If-None-Match": '"something else"'})
 
 
@@ -72,7 +72,9 @@ def test_the_match_line_follows_the_amount(campaign, query, words):
     assert words in text(f"/progress/?part=line&fund={fund.slug}&{query}", at=DURING)
 
 
-@pytest.mark.parametrize("query", ["part=secrets", "part=line&fund=unknown&amount=50", "part=line"])
+@pytest.mark.parametrize(
+    "query", ["part=secrets", "part=line&fund=unknown&amount=50", "part=line", "part=line&fund=%00"]
+)
 def test_unknown_parts_and_funds_are_not_found(campaign, query):
     get(f"/progress/?{query}", status=404)
 

@@ -42,7 +42,7 @@ def describe_work():
 
 def paid_gifts_with_receipts_due(count):
     factories.organization()
-    campaign = factories.campaign()
+    campaign = factories.open_campaign()
     with transaction.atomic():
         gifts = [factories.donation(campaign=campaign) for _ in range(count)]
         now = timezone.now()
@@ -98,7 +98,7 @@ def test_a_worker_killed_again_and_again_between_two_lines(site):
 @pytest.mark.usefixtures("stripe_sandbox")
 def test_events_that_come_while_every_worker_is_stopped_are_applied_later(site):
     factories.organization()
-    campaign = factories.campaign()
+    campaign = factories.open_campaign()
     pool = factories.pool(campaign=campaign, limit_minor=10_000_000)
     site.stop("worker")
     gifts = [started_gift(campaign) for _ in range(40)]

@@ -45,7 +45,7 @@ def gift(fund, amount_minor=1_000, donor="1"):
 @pytest.fixture
 def campaign():
     close_old_connections()
-    return factories.campaign()
+    return factories.open_campaign()
 
 
 class TestLastDollars:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def campaign():
     factories.organization()
-    return factories.campaign()
+    return factories.open_campaign()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def campaign():
     factories.organization()
-    return factories.campaign()
+    return factories.open_campaign()
 
 
 @pytest.fixture

@@ -122,6 +122,18 @@ class TestHold:
         assert reservation.match_minor == 0
         assert [bound for *_, bound in reservation.explanation] == ["paused", "paused"]
 
+    def test_no_match_outlives_its_campaign(self, campaign, fund):
+        pool = factories.pool(campaign=campaign)
+        last, late = campaign.closes_at - timedelta(microseconds=1), campaign.closes_at
+        matches = [
+            holds.hold(campaign_id=campaign.pk, gift=gift(fund, at=moment), now=moment).match_minor
+            for moment in (last, late)
+        ]
+        assert matches == [10_000, 0]
+        assert quote(campaign=campaign, parts=[(fund.pk, 100)], now=late).match_minor == 0
+        assert [row.state for row in pool_figures(campaign=campaign, now=late)] == ["closed"]
+        assert pool.is_paused is False
+
     def test_it_explains_every_pool_it_considered(self, campaign, fund):
         factories.pool(campaign=campaign, limit_minor=735)
         factories.pool(campaign=campaign, min_gift_minor=1_000_000)
