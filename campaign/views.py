@@ -103,7 +103,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 def match(request: HttpRequest) -> HttpResponse:
     """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
     context = _figures(Campaign.objects.current(), now=timezone.now())
-    reference = request.GET.get("reference", "").strip()[:40]
+    reference = _asked(request, "reference").strip()[:40]
     if reference:
         context |= {"reference": reference, "entries": ledger_entries(reference=reference)}
     return render(request, "campaign/match.html", context)
@@ -218,9 +218,14 @@ def _give_box(campaign: Campaign, *, fund: Fund, now: datetime) -> dict[str, Any
     }
 
 
+def _asked(request: HttpRequest, name: str) -> str:
+    """A parameter as it may be looked up: PostgreSQL's text knows no NUL."""
+    return request.GET.get(name, "").replace("\x00", "\ufffd")
+
+
 def _line_of(request: HttpRequest, *, campaign: Campaign, now: datetime) -> dict[str, Any]:
     """The match line of ?fund=education&amount=100 (other_amount counts before amount)."""
-    fund = get_object_or_404(campaign.funds, slug=request.GET.get("fund", ""))
+    fund = get_object_or_404(campaign.funds, slug=_asked(request, "fund"))
     typed = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
     try:
         amount_minor = parse_amount(typed, currency=campaign.currency)

@@ -97,3 +97,8 @@ class TestReference:
 
     def test_it_stays_a_page_that_anybody_may_keep(self, campaign):
         assert_shared(get("/match/?reference=M-AAAAAAAAAA"))
+
+
+def test_a_reference_of_any_shape_is_answered(campaign):
+    get("/match/?reference=%00M-1")
+    assert "<script>" not in text("/match/?reference=<script>alert(1)</script>")
