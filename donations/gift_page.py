@@ -188,7 +188,7 @@ class GiftPage:
     @property
     def _was_asked(self) -> bool:
         """Whether Stripe has said since the donor came that nothing is paid, nor under way."""
-        asked_at = self.gift.asked_stripe_at
+        asked_at = self.gift.stripe_answered_at
         return asked_at is not None and asked_at > self.asked_after
 
     @property

@@ -116,6 +116,9 @@ class Donation(models.Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When it failed or was left.")
     asked_stripe_at = models.DateTimeField(null=True, blank=True)
+    stripe_answered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last question that was answered was asked."
+    )
 
     objects = DonationQuerySet.as_manager()
 

@@ -87,6 +87,7 @@ def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGA
     if is_mine:
         donation = Donation.objects.get(pk=donation_id)
         settle(donation_id=donation_id, payment=gateway.retrieve_payment(donation.payment_intent or ""), now=now)
+        Donation.objects.filter(pk=donation_id).update(stripe_answered_at=now)
     return Donation.objects.get(pk=donation_id)
 
 

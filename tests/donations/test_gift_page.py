@@ -54,7 +54,7 @@ def stripe_says(monkeypatch):
 
     def says(answer):
         def ask(*, donation_id, now, **_):
-            Donation.objects.filter(pk=donation_id).update(asked_stripe_at=now)
+            Donation.objects.filter(pk=donation_id).update(asked_stripe_at=now, stripe_answered_at=now)
             if isinstance(answer, Exception):
                 raise answer
             if answer:

@@ -314,6 +314,17 @@ class TestEvents:
         assert len(request_json("GET", f"{stripe_sandbox.sandbox_url}/_sandbox/log")["requests"]) == asked
 
 
+    def test_a_question_without_an_answer_is_no_answer(self, campaign, pool, stripe_sandbox):
+        donation = started_gift(campaign)
+        confirm(donation)
+        fault = {"method": "GET", "path": "^/v1/payment_intents/", "answer": "reset", "times": 3}
+        request_json("POST", f"{stripe_sandbox.sandbox_url}/_sandbox/faults", [fault])
+        with pytest.raises(gateway.GatewayUnavailable):
+            payments.ask_stripe(donation_id=donation.pk, now=timezone.now())
+        donation.refresh_from_db()
+        assert (donation.asked_stripe_at is not None, donation.stripe_answered_at) == (True, None)
+
+
 class TestReversals:
     def test_refunds_in_any_order_with_repeats_end_the_same(self, campaign, pool):
         ends = []
