@@ -6,6 +6,7 @@ class DonationsConfig(AppConfig):
     name = "donations"
 
     def ready(self) -> None:
+        from donations import checks  # noqa: F401, PLC0415 - registers itself
         from donations.roles import ensure_groups  # noqa: PLC0415 - models are loaded by now, not before
 
         # auth comes after our apps in INSTALLED_APPS: when its turn comes, our apps' permissions are there.

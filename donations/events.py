@@ -25,11 +25,19 @@ def store(*, event: VerifiedEvent, now: datetime) -> int | None:
         api_version=event.api_version,
         livemode=event.livemode,
         payload=event.payload,
+        payment_intent=_payment_of(event.payload),
         created_at=event.created_at,
         due_at=now,
     )
     StripeEvent.objects.bulk_create([row], ignore_conflicts=True)
     return StripeEvent.objects.filter(event_id=event.event_id, attempts=0).values_list("pk", flat=True).first()
+
+
+def _payment_of(payload: Mapping[str, Any]) -> str:
+    """The payment that an event speaks of: its object, or the one that the object belongs to; empty for others."""
+    thing = (payload.get("data") or {}).get("object") or {}
+    named = thing.get("id") if thing.get("object") == "payment_intent" else thing.get("payment_intent")
+    return named[:64] if isinstance(named, str) else ""
 
 
 def apply(*, row_id: int, now: datetime) -> int | None:
@@ -64,6 +72,13 @@ def _payment_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
         payment = gateway.retrieve_payment(payment.payment_intent)  # the bank's refusal may have come first
         payments.settle(donation_id=donation.pk, payment=payment, now=now)
     return donation.pk
+
+
+def _card_declined(thing: Mapping[str, Any], now: datetime) -> int | None:
+    donation_id = _payment_moved(thing, now)
+    if donation_id is not None:
+        payments.count_decline(donation_id=donation_id, now=now)
+    return donation_id
 
 
 def _charge_succeeded(thing: Mapping[str, Any], now: datetime) -> int | None:
@@ -129,7 +144,7 @@ _ACTIONS: dict[str, Callable[[Mapping[str, Any], datetime], int | None]] = {
     "payment_intent.succeeded": _payment_moved,
     "payment_intent.processing": _payment_moved,
     "payment_intent.requires_action": _payment_moved,
-    "payment_intent.payment_failed": _payment_moved,
+    "payment_intent.payment_failed": _card_declined,
     "payment_intent.canceled": _payment_moved,
     "charge.succeeded": _charge_succeeded,
     "refund.created": _refund_moved,

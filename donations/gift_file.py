@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from donations.gift_rows import Pill, match_pill, state_pill
 from donations.models import Designation, Donation, FollowUp, GiftNote, Receipt, Reversal, StripeEvent
@@ -81,10 +81,7 @@ def events_of(gift: Donation) -> QuerySet[StripeEvent]:
     """What Stripe said about this gift: events on its payment, or on a charge, refund or dispute of it."""
     if not gift.payment_intent:
         return StripeEvent.objects.none()
-    intent = gift.payment_intent
-    return StripeEvent.objects.filter(
-        Q(payload__data__object__id=intent) | Q(payload__data__object__payment_intent=intent)
-    )
+    return StripeEvent.objects.filter(payment_intent=gift.payment_intent)
 
 
 def _parts(gift: Donation) -> list[Part]:

@@ -109,6 +109,7 @@ class Donation(models.Model):
     method_label = models.CharField(max_length=40, blank=True, help_text="Such as Visa or Chase.")
     method_last4 = models.CharField(max_length=4, blank=True)
     tries = models.PositiveSmallIntegerField(default=0, help_text="How often Give was pressed on the payment step.")
+    declines = models.PositiveSmallIntegerField(default=0, help_text="Cards that Stripe reported as declined.")
     charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
     disputed_at = models.DateTimeField(null=True, blank=True)
 
@@ -260,6 +261,7 @@ class StripeEvent(models.Model):
     api_version = models.CharField(max_length=40, blank=True)
     livemode = models.BooleanField(default=False)
     payload = models.JSONField()
+    payment_intent = models.CharField(max_length=64, blank=True, help_text="The payment it speaks of, if any.")
     created_at = models.DateTimeField(help_text="By Stripe's clock.")
     received_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=8, choices=State, default=State.RECEIVED)

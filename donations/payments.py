@@ -12,18 +12,19 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from campaign.money import format_amount
 from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, let_go, locked_gift
+from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, let_go, locked_gift
 from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
 from matching import holds
 from matching.ledger import STRIPE, busy_when_locked
 from matching.queries import gift_match
 
 MOST_TRIES = 5
+MOST_DECLINES = 10  # of one payment; only a browser that goes round our page gets past MOST_TRIES
 WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
 LONGEST_PAYING = timedelta(hours=1)  # however often; a 3-D Secure page left open never ends by itself
 WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
@@ -113,6 +114,17 @@ def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
     elif payment.decline_code and donation.state == Donation.State.STARTED:
         _note_once(donation, text="A card was declined; nothing was charged.", now=now)
     return donation
+
+
+def count_decline(*, donation_id: int, now: datetime) -> None:
+    """Note that Stripe reported a declined card; at MOST_DECLINES the payment is cancelled and its hold released.
+
+    Whoever has a payment's secret can try cards at Stripe without asking us: here that ends. Calls Stripe at most
+    once, outside any transaction. Raises gateway.GatewayUnavailable, PoolsBusy: the event is applied again later.
+    """
+    Donation.objects.filter(pk=donation_id).update(declines=F("declines") + 1)
+    if Donation.objects.filter(pk=donation_id, declines__gte=MOST_DECLINES, state=Donation.State.STARTED).exists():
+        abandon_gift(donation_id=donation_id, now=now, actor=STRIPE)
 
 
 @transaction.atomic
@@ -284,9 +296,20 @@ def _apply_reversals(donation: Donation, *, now: datetime) -> None:
         return
     core_minor = min(donation.refunded_minor, donation.amount_minor)
     with suppress(holds.NoReservation):
-        holds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
+        settled = holds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
+        _note_shortfall(donation, short_minor=settled.short_minor, now=now)
     if donation.refunded_minor != before:
         follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+
+
+def _note_shortfall(donation: Donation, *, short_minor: int, now: datetime) -> None:
+    """A refund failed, and other gifts have some of the match that it had freed: staff and donor must see that."""
+    if short_minor <= donation.match_shortfall_minor:
+        return
+    donation.match_shortfall_minor = short_minor
+    donation.save(update_fields=["match_shortfall_minor"])
+    less = format_amount(short_minor, currency=donation.currency)
+    _note(donation, text=f"A refund failed, and the match could not be restored in full: {less} is missing.", now=now)
 
 
 def _rank(status: str) -> int:

@@ -10,6 +10,7 @@ hold counts as free for the next donor whether or not the sweep has seen it: hol
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -169,13 +170,20 @@ def match_late(*, key: UUID, now: datetime, actor: str = STRIPE) -> tuple[Reserv
     return matched, max(0, shown - matched.match_minor)
 
 
+class RefundSettled(NamedTuple):
+    """A gift's match after its refunds. short_minor: what a restored match lacks, since others have the money."""
+
+    match_minor: int
+    short_minor: int
+
+
 @transaction.atomic
-def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str = STRIPE) -> int:
+def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str = STRIPE) -> RefundSettled:
     """Make a gift's match agree with the total refunded on it so far (design 3.6).
 
     refunded_minor: of the gift itself, in total, 0 or more; covered fees don't count. Computed from the original
     allocations, so any split or order of refunds ends the same and a repeat writes nothing. Less than before (a
-    refund that failed) restores what free money allows. Returns what the gift's match is now, in minor units.
+    refund that failed) restores what free money allows.
     Raises NoReservation when nothing is committed under the key; PoolsBusy.
     """
     reservation = Reservation.objects.filter(key=key, state=Reservation.State.COMMITTED).first()
@@ -183,19 +191,21 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
         raise NoReservation(str(key))
     pools = lock_pools(reservation.allocations.values_list("pool_id", flat=True))
     free = {pool.pk: pool.free_minor for pool in pools.values()}
-    moves = []
+    moves, match_minor, short_minor = [], 0, 0
     for allocation in reservation.allocations.all():
         target = kept_after_refund(
             allocation.amount_minor, gift_minor=reservation.amount_minor, refunded_minor=refunded_minor
         )
         change = min(target - allocation.kept_minor, free[allocation.pool_id])
         free[allocation.pool_id] -= change
+        match_minor += allocation.kept_minor + change
+        short_minor += target - allocation.kept_minor - change
         if change:
             reason = "restore" if change > 0 else "reverse"
             pool = pools[allocation.pool_id]
             moves.append(Move(pool, reason, abs(change), allocation, reservation.reference))
     post(moves, actor=actor, now=now)
-    return sum(row.kept_minor for row in Allocation.objects.filter(reservation=reservation))
+    return RefundSettled(match_minor, short_minor)
 
 
 def _reserve(

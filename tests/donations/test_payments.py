@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
+import stripe
 from django.utils import timezone
 
 from donations import events, gateway, payments, reconciliation
@@ -182,6 +183,21 @@ class TestPaying:
         with pytest.raises(payments.TooManyTries):
             payments.open_payment(donation_id=donation.pk, now=timezone.now())
 
+    def test_cards_tried_at_stripe_behind_our_back_end_with_the_payment(self, campaign, pool):
+        """One press of Give, then card after card with the same secret: no try of ours is counted."""
+        donation = started_gift(campaign)
+        payments.open_payment(donation_id=donation.pk, now=timezone.now())
+        donation.refresh_from_db()
+        for _ in range(payments.MOST_DECLINES):
+            with pytest.raises(stripe.CardError):
+                client().v1.payment_intents.confirm(
+                    donation.payment_intent,
+                    {"payment_method": "pm_card_visa_chargeDeclined", "return_url": "http://127.0.0.1/back"},
+                )
+        [deliver(event) for event in events_of(donation)]
+        assert gateway.retrieve_payment(donation.payment_intent).status == "canceled"
+        assert (story(donation)["state"], story(donation)["match"]) == ("abandoned", ("released", 0))
+
     def test_a_gift_left_in_another_tab_cannot_be_paid(self, campaign, pool):
         donation = started_gift(campaign)
         payments.open_payment(donation_id=donation.pk, now=timezone.now())
@@ -313,7 +329,6 @@ class TestEvents:
         payments.ask_stripe(donation_id=donation.pk, now=timezone.now())
         assert len(request_json("GET", f"{stripe_sandbox.sandbox_url}/_sandbox/log")["requests"]) == asked
 
-
     def test_a_question_without_an_answer_is_no_answer(self, campaign, pool, stripe_sandbox):
         donation = started_gift(campaign)
         confirm(donation)
@@ -353,6 +368,20 @@ class TestReversals:
         for event in reversed(events_of(donation)):
             deliver(event)
         assert (story(donation)["refunded"], story(donation)["match"]) == (0, ("committed", 10_000))
+
+    def test_a_match_that_others_have_by_then_is_a_shortfall_that_staff_see(self, campaign, stripe_sandbox):
+        factories.pool(campaign=campaign, limit_minor=10_000)
+        knobs(stripe_sandbox, refund_delay_ms=600_000)
+        donation = started_gift(campaign)
+        confirm(donation, method="pm_card_refundFail")
+        refund = client().v1.refunds.create({"payment_intent": donation.payment_intent})
+        [deliver(event) for event in events_of(donation)]
+        started_gift(campaign, amount_minor=7_000)
+        body = {"what": "fail_refund", "refund": refund.id}
+        request_json("POST", f"{stripe_sandbox.sandbox_url}/_sandbox/trigger", body)
+        [deliver(event) for event in events_of(donation)]
+        assert (story(donation)["match"], donation.match_shortfall_minor) == (("committed", 3_000), 7_000)
+        assert donation.notes.filter(text__contains="$70.00 is missing").count() == 1
 
     @pytest.mark.parametrize(("won", "refunded"), [(True, 0), (False, 10_000)])
     def test_a_dispute_flags_the_gift_and_counts_only_when_lost(self, campaign, pool, stripe_sandbox, won, refunded):

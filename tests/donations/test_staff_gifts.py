@@ -208,14 +208,20 @@ def test_it_tells_everything_about_one_gift(dana, campaign, funds):
         event_id="evt_paid",
         type="payment_intent.succeeded",
         payload={"data": {"object": {"id": gift.payment_intent}}},
+        payment_intent=gift.payment_intent,
         **event,
     )
     StripeEvent.objects.create(
         event_id="evt_refund", type="refund.created",
-        payload={"data": {"object": {"id": "re_1", "payment_intent": gift.payment_intent}}}, **event,
+        payload={"data": {"object": {"id": "re_1", "payment_intent": gift.payment_intent}}},
+        payment_intent=gift.payment_intent, **event,
     )  # fmt: skip
     StripeEvent.objects.create(
-        event_id="evt_other", type="x", payload={"data": {"object": {"id": "pi_other"}}}, **event
+        event_id="evt_other",
+        type="x",
+        payload={"data": {"object": {"id": "pi_other"}}},
+        payment_intent="pi_other",
+        **event,
     )
     page = staff.text_of(dana.get(f"/staff/gifts/{gift.pk}/"))
     for words in (
@@ -298,7 +304,7 @@ def test_it_tries_a_failed_event_of_the_gift_again(dana, campaign, funds):
     gift = factories.donation(campaign=campaign, parts=[(funds[0], 100)])
     event = StripeEvent.objects.create(
         event_id="evt_1", type="charge.refunded", payload={"data": {"object": {"payment_intent": gift.payment_intent}}},
-        created_at=GIFT_AT, due_at=GIFT_AT, state="failed", attempts=12,
+        payment_intent=gift.payment_intent, created_at=GIFT_AT, due_at=GIFT_AT, state="failed", attempts=12,
     )  # fmt: skip
     address = f"/staff/gifts/{gift.pk}/events/{event.pk}/again/"
     assert "Try again" in staff.text_of(dana.get(f"/staff/gifts/{gift.pk}/"))

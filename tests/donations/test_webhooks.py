@@ -48,7 +48,7 @@ def test_it_stores_the_event_raw_and_wakes_a_worker(client, woken, secret):
     answer = post(client, secret=secret)
     row = StripeEvent.objects.get()
     assert (answer.status_code, row.event_id, row.type, row.payload) == (200, "evt_1", EVENT["type"], EVENT)
-    assert (row.state, row.attempts, woken) == ("received", 0, [row.pk])
+    assert (row.state, row.attempts, row.payment_intent, woken) == ("received", 0, "pi_1", [row.pk])
 
 
 def test_the_secret_that_makes_payments_is_not_kept(client):

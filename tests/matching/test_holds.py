@@ -279,7 +279,7 @@ class TestRefund:
         reservation = self.committed(campaign, fund)
         holds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT)
         before = entries(pool)
-        assert holds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT) == 5_000
+        assert holds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT) == (5_000, 0)
         assert entries(pool) == before
 
     def test_a_failed_refund_restores_what_free_money_allows(self, campaign, fund):
@@ -287,7 +287,7 @@ class TestRefund:
         reservation = self.committed(campaign, fund)
         holds.settle_refund(key=reservation.key, refunded_minor=10_000, now=GIFT_AT)
         self.committed(campaign, fund, 7_000)
-        assert holds.settle_refund(key=reservation.key, refunded_minor=0, now=GIFT_AT) == 3_000
+        assert holds.settle_refund(key=reservation.key, refunded_minor=0, now=GIFT_AT) == (3_000, 7_000)
         assert balances(pool) == (0, 0, 10_000)
         assert check_campaigns() == []
 
