@@ -101,7 +101,7 @@ def _shortfalls(campaign: Campaign) -> list[Concern]:
         Concern(
             key=f"short-{pk}",
             title="Match smaller than shown",
-            detail=f"Gift G-{pk}, {format_amount(short_minor, currency=campaign.currency)} short: paid after its hold",
+            detail=f"Gift G-{pk}, {format_amount(short_minor, currency=campaign.currency)} short of what was held",
             count=1,
             url=reverse("staff-gift", args=[pk]),
         )

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
+from campaign.money import format_amount
 from donations import mail, receipts, work
 from donations.models import Donation, FollowUp
 
-REFUNDED = "What was refunded of the gift has changed."
+NOT_REFUNDED = "A refund did not go through."
 
 
 def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
@@ -50,8 +53,18 @@ def due_ids(*, donation_id: int) -> list[int]:
 
 def _bring_receipt_up_to_date(row: FollowUp, *, now: datetime) -> None:
     """Issue the first receipt, or replace one that no longer says what was paid."""
-    donation = Donation.objects.get(pk=row.donation_id)
-    if donation.receipts.exists():
-        receipts.replace_receipt(donation_id=donation.pk, reason=REFUNDED, now=now)
-    elif donation.net_minor > 0:
-        receipts.issue_receipt(donation_id=donation.pk, now=now)
+    with transaction.atomic():
+        # Locked, so that the reason and the new receipt name the same sum.
+        donation = Donation.objects.select_for_update(no_key=True).get(pk=row.donation_id)
+        if donation.receipts.exists():
+            receipts.replace_receipt(donation_id=donation.pk, reason=_what_changed(donation), now=now)
+        elif donation.net_minor > 0:
+            receipts.issue_receipt(donation_id=donation.pk, now=now)
+
+
+def _what_changed(donation: Donation) -> str:
+    """Why the receipt before is void, for its PDF, the gift's history and finance: with the sums."""
+    if not donation.refunded_minor:
+        return NOT_REFUNDED
+    refunded = format_amount(donation.refunded_minor, currency=donation.currency)
+    return f"Refunded {refunded} of {format_amount(donation.total_minor, currency=donation.currency)} paid."

@@ -12,6 +12,7 @@ from campaign.money import format_amount
 from donations import giving
 from donations.match_line import MatchLine, match_line
 from donations.models import Donation, Receipt
+from donations.receipt_content import refund_failed
 from matching.allocation import Bound
 from matching.queries import GiftMatch, gift_match
 from matching.wording import clock_text, listed
@@ -238,6 +239,11 @@ class GiftPage:
     def reversed_minor(self) -> int:
         """What went back to the sponsors because of refunds."""
         return self.match.original_minor - self.match_minor if self.match and self.gift.refunded_minor else 0
+
+    @property
+    def is_short_by_refund(self) -> bool:
+        """Why the match is lower than the one held: a refund failed; if not, the payment came late."""
+        return refund_failed(self.gift)
 
     @property
     def shares(self) -> list[SponsorShare]:

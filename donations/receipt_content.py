@@ -16,7 +16,7 @@ from babel.dates import format_date
 
 from campaign.models import Campaign, Organization
 from campaign.money import LOCALE, format_amount
-from donations.models import Donation
+from donations.models import Donation, Reversal
 from matching.queries import GiftMatch
 
 LAYOUT = 1
@@ -74,6 +74,11 @@ def receipt_day(donation: Donation) -> date:
 
 def local_day(moment: datetime, *, campaign: Campaign) -> date:
     return moment.astimezone(campaign.tz).date()
+
+
+def refund_failed(donation: Donation) -> bool:
+    """Whether a refund was made and came back: its part of the match may have gone to others meanwhile. A query."""
+    return donation.reversals.filter(kind=Reversal.Kind.REFUND, status__in=["failed", "canceled"]).exists()
 
 
 def day_text(day: date) -> str:
@@ -194,9 +199,10 @@ def _matched_sentence(donation: Donation, *, match: GiftMatch) -> str:
 
 
 def _shortfall_sentence(donation: Donation, *, match: GiftMatch) -> str:
-    """Said plainly, as design 3.4 asks."""
+    """Said plainly, with its cause: a late payment, or a refund that failed after its match had gone to others."""
     less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
-    why = "your payment came after the hold had ended, and by then other gifts had been promised that money"
+    cause = "a refund did not go through" if refund_failed(donation) else "your payment came after the hold had ended"
+    why = f"{cause}, and by then other gifts had been promised that money"
     if match.match_minor:
         return f"This is {less} less than the match that was held for you: {why}."
     return (

@@ -60,7 +60,7 @@ def replace_receipt(*, donation_id: int, reason: str, now: datetime) -> Receipt 
         if donation.net_minor == 0:
             _void(valid, donation=donation, reason=reason, now=now)
             return None
-        facts = _facts(donation, goods=_goods_of(valid))
+        facts = _facts(donation, goods=_goods_of(valid or _newest_receipt(donation)))
         if valid is not None and _says(valid, facts):
             return valid
         _void(valid, donation=donation, reason=reason, now=now)
@@ -78,6 +78,11 @@ def _locked_gift(donation_id: int) -> Donation:
 
 def _valid_receipt(donation: Donation) -> Receipt | None:
     return donation.receipts.filter(voided_at=None).first()
+
+
+def _newest_receipt(donation: Donation) -> Receipt | None:
+    """Valid or void: after a full refund that failed, the new receipt follows a void one."""
+    return donation.receipts.order_by("-version").first()
 
 
 def _facts(donation: Donation, *, goods: Goods | None) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def _void(receipt: Receipt | None, *, donation: Donation, reason: str, now: date
 
 def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Receipt:
     """Number and write one receipt. Takes the counter's lock last, so that it is held as short as can be."""
-    earlier = donation.receipts.order_by("-version").first()
+    earlier = _newest_receipt(donation)
     version = earlier.version + 1 if earlier else 1
     day = receipt_day(donation)
     number = f"{day.year}-{_next_number(day.year):06d}"

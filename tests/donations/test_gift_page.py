@@ -90,7 +90,17 @@ def test_a_gift_without_a_match_says_nothing_of_one(client, campaign):
 
 def test_a_shortfall_is_said_plainly(client, campaign, pool):
     text = words(page(client, paid(campaign, match_shortfall_minor=9_265)))
-    assert "Your match is $92.65 lower than the one we held." in text
+    assert "Your match is $92.65 lower than the one we held. Your payment arrived after the hold had ended" in text
+
+
+def test_a_shortfall_after_a_refund_that_failed_blames_no_late_payment(client, campaign, pool):
+    gift, now = paid(campaign, match_shortfall_minor=9_265), datetime.now(UTC)
+    gift.reversals.create(
+        kind="refund", stripe_id="re_1", amount_minor=10_000, status="failed", created_at=now, changed_at=now
+    )
+    text = words(page(client, gift))
+    assert "lower than the one we held. A refund of it did not go through" in text
+    assert "arrived after the hold" not in text
 
 
 def test_a_part_returned_is_said_with_its_match(client, campaign, pool):

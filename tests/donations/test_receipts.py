@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from campaign.models import Organization
-from donations import receipts
-from donations.models import Donation, FollowUp, Receipt, ReceiptCounter
+from donations import follow_ups, receipts
+from donations.models import Donation, FollowUp, Receipt, ReceiptCounter, Reversal
 from donations.receipt_content import Goods, plain_line
 from matching import holds
 from tests import factories
@@ -214,6 +214,22 @@ class TestMatchLine:
         assert "after the hold had ended" in sentence
         assert ("your gift was not matched" in sentence) == (limit_minor is None)
 
+    def test_a_shortfall_after_a_refund_that_failed_blames_no_late_payment(self):
+        donation = factories.donation(match_shortfall_minor=10_000)
+        factories.match(donation)
+        Reversal.objects.create(
+            donation=donation,
+            kind=Reversal.Kind.REFUND,
+            stripe_id="re_1",
+            amount_minor=10_000,
+            status="failed",
+            created_at=NEXT_DAY,
+            changed_at=NEXT_DAY,
+        )
+        sentence = issue(donation).content["match"]["sentence"]
+        assert "a refund did not go through, and by then other gifts had been promised that money" in sentence
+        assert "came after the hold" not in sentence
+
     def test_it_never_speaks_of_a_matching_gift(self):
         """That is an employer's match, with forms of its own."""
         donation = factories.donation()
@@ -304,6 +320,27 @@ class TestReplace:
         issue(donation, goods=Goods("a book", 2_000))
         refund(donation, 5_000)
         assert replace(donation).content["statement"].endswith("above that value: $30.00.")
+
+    def test_what_the_donor_got_is_still_there_after_a_full_refund_that_failed(self):
+        donation = factories.donation()
+        old = issue(donation, goods=Goods("a book", 2_000))
+        refund(donation, 10_000)
+        assert replace(donation) is None
+        refund(donation, 0)
+        new = replace(donation)
+        assert new.replaces == old
+        assert new.content["statement"].endswith("above that value: $80.00.")
+
+    def test_it_says_by_how_much_the_work_owed_for_a_refund_changed_it(self):
+        donation = factories.donation(fee_minor=330)
+        old = issue(donation)
+        for refunded_minor, why in ((2_500, "Refunded $25.00 of $103.30 paid."), (0, "A refund did not go through.")):
+            refund(donation, refunded_minor)
+            work = follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=NEXT_DAY)
+            assert follow_ups.run(follow_up_id=work.pk, now=NEXT_DAY)
+            old.refresh_from_db()
+            assert old.void_reason == why
+            old = donation.receipts.get(voided_at=None)
 
 
 class TestWhatTheDatabaseRefuses:

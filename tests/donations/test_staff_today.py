@@ -130,7 +130,7 @@ def test_it_lists_what_needs_a_person(campaign, fund, pool):
         ("Receipt could not be made", 2, "/staff/gifts/?state=failed-receipt"),
     ]
     page = staff.text_of(staff.dana().get("/staff/"))
-    assert f"Gift G-{newest[0]}, $40.00 short: paid after its hold" in page
+    assert f"Gift G-{newest[0]}, $40.00 short of what was held" in page
     assert "Stopped" in page
 
 
