@@ -35,7 +35,8 @@ Row = TypeVar("Row", bound=Model)
 class GiftTotals:
     """Of the gifts paid in some days. raised_minor is what the day's page counts: gifts less refunds of them.
 
-    paid = gift + fee; net = paid - refunded. count has every paid gift; refunded_count those refunded wholly.
+    paid = gift + fee; net = paid - refunded. count has every paid gift; refunded_count those of which the
+    whole gift went back, whatever became of the fee: the rest is what the day's page counts.
     """
 
     count: int
@@ -47,6 +48,14 @@ class GiftTotals:
     net_minor: int
     raised_minor: int
     matched_minor: int
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """Gifts whose bank debit is under way; paid_minor with covered fees."""
+
+    count: int
+    paid_minor: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
     row = gifts.aggregate(
         count=Count("pk"),
         given_back=_sum("refunded_minor"),  # not under its field's name, which the filters below mean
-        refunded_count=Count("pk", filter=Q(refunded_minor__gte=F("amount_minor") + F("fee_minor"))),
+        refunded_count=Count("pk", filter=Q(refunded_minor__gte=F("amount_minor"))),
         gift_minor=_sum("amount_minor"),
         fee_minor=_sum("fee_minor"),
         raised_minor=_sum(gift_left_minor()),
@@ -120,6 +129,16 @@ def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
         net_minor=paid_minor - refunded_minor,
         matched_minor=int(matched["minor"]),
     )
+
+
+def awaited(*, campaign: Campaign, days: Days) -> Awaited:
+    """Gifts sent on these days whose bank debit is still under way: paid, they join the files of these days."""
+    start, end = days.moments(campaign.tz)
+    found = Donation.objects.filter(campaign=campaign, state=Donation.State.PROCESSING)
+    found = found.filter(submitted_at__gte=start) if start else found
+    found = found.filter(submitted_at__lt=end) if end else found
+    row = found.aggregate(count=Count("pk"), paid_minor=_sum(F("amount_minor") + F("fee_minor")))
+    return Awaited(count=row["count"], paid_minor=int(row["paid_minor"]))
 
 
 def receipt_totals(*, campaign: Campaign, days: Days) -> ReceiptTotals:

@@ -52,9 +52,10 @@ def exports(request: HttpRequest) -> HttpResponseBase:
     if form.is_valid():
         with files.snapshot():
             gifts = files.gift_totals(campaign=campaign, days=form.days)
+            awaited = files.awaited(campaign=campaign, days=form.days)
             issued = files.receipt_totals(campaign=campaign, days=form.days)
         query = f"?first={form.days.first}&last={form.days.last}&campaign={campaign.pk}"
-        context |= {"days": form.days, "gifts": gifts, "receipts": issued, "query": query}
+        context |= {"days": form.days, "gifts": gifts, "receipts": issued, "awaited": awaited, "query": query}
         context["difference_minor"] = gifts.net_minor - issued.valid_minor
     return page(request, "donations/staff_exports.html", campaign, context)
 
