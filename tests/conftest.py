@@ -25,7 +25,7 @@ from django.core.cache import cache  # noqa: E402 (needs the settings)
 from sandbox import browser as chromium  # noqa: E402
 from tests.database import current_url, let_flush_pass_triggers  # noqa: E402
 from tests.pages import browser, open_page, page, page_errors  # noqa: E402, F401 (fixtures)
-from tests.site import RunningSite  # noqa: E402
+from tests.site import RunningSite, request_json  # noqa: E402
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECORD = pytest.StashKey[Path]()
@@ -99,10 +99,16 @@ def site(transactional_db: None, _running_site: RunningSite) -> Iterator[Running
 
 
 @pytest.fixture
-def stripe_sandbox(_running_site: RunningSite, settings: Any) -> Iterator[RunningSite]:
-    """The Stripe sandbox alone, for tests that call Stripe from their own process."""
+def stripe_sandbox(_running_site: RunningSite, settings: Any, request: pytest.FixtureRequest) -> Iterator[RunningSite]:
+    """The Stripe sandbox, for tests that call Stripe from their own process.
+
+    Without the whole site its events stay where they are: such a test delivers them itself, and a site that still
+    runs from an earlier test must not be quicker.
+    """
     _running_site.ensure("sandbox")
     _running_site.reset_sandbox()
+    if "site" not in request.fixturenames:
+        request_json("POST", f"{_running_site.sandbox_url}/_sandbox/knobs", {"paused": True})
     settings.STRIPE_API_BASE = _running_site.sandbox_url
     yield _running_site
     _running_site.reset_sandbox()

@@ -25,8 +25,12 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A random free loopback port. Nothing reserves it: start the server soon."""
-    for port in random.sample(_FREE_RANGE, 200):
+    """A random free loopback port. Nothing reserves it: start the server soon.
+
+    From the system's randomness: Hypothesis seeds Python's own, and two runs of the tests at once would then choose
+    the same ports, which granian shares without a word.
+    """
+    for port in random.SystemRandom().sample(_FREE_RANGE, 200):
         if is_free(port):
             return port
     raise OSError("200 ports tried between 20000 and 32000 and none was free")
