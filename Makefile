@@ -45,11 +45,12 @@ chaos: .venv/installed ## the long form of the race tests: 60 and 500 donors at 
 	CHAOS=1 $(STACK) run -- $(PY) -m pytest tests/concurrency $(PYTEST_ARGS)
 
 lock: .venv/installed ## write requirements.txt anew from pyproject.toml, the newest versions it allows
-	UV_PYTHON_DOWNLOADS=never .venv/bin/uv pip compile pyproject.toml --group dev --upgrade $(LOCK) -o requirements.txt
-	echo uv | UV_PYTHON_DOWNLOADS=never .venv/bin/uv pip compile - --upgrade $(LOCK) -o requirements-uv.txt
+	$(UV) pip compile pyproject.toml --group dev --upgrade $(LOCK) -o requirements.txt
+	echo uv | $(UV) pip compile - --upgrade $(LOCK) -o requirements-uv.txt
 
 .venv/installed: requirements.txt requirements-uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "twofold: no python3 here; install Python 3.11 or later" >&2; exit 1; }
 	@$(PYTHON) sandbox/stack/bootstrap.py
 
+UV := UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 .venv/bin/uv
 LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
