@@ -1,6 +1,7 @@
 """Public pages kept for a second on this side too: a crowd costs one rendering a second for each page."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from django.utils.cache import get_conditional_response
 from campaign.copies import fresh
 
 View = Callable[..., HttpResponse]
+CLOCK = "X-Now-Ms"  # the server's clock, in milliseconds; pages carry it as data-now, too
 
 
 class Page(NamedTuple):
@@ -45,6 +47,7 @@ def kept_for_a_second(
             # Without the host: it is the sender's to write (127.0.0.1:1, :2 ...) and no page that is kept names it.
             key = f"page:{request.path}?{chosen}"
             _, page = fresh(key, now=timezone.now(), make=lambda: _page(view(request, *args, **kwargs)))
+            page = _with_clock(page, now=timezone.now())  # rendering has taken its time
             response = HttpResponse(page.content, status=page.status, headers=page.headers)
             return _compared(request, response)
 
@@ -55,6 +58,16 @@ def kept_for_a_second(
 
 def _page(response: HttpResponse) -> Page:
     return Page(response.status_code, dict(response.headers), response.content)
+
+
+def _with_clock(page: Page, *, now: datetime) -> Page:
+    """The page with the server's clock of this moment, by which countdowns run: a copy's own would be a second late."""
+    made = page.headers.get(CLOCK)
+    if made is None:
+        return page
+    shown = str(int(now.timestamp() * 1000))
+    content = page.content.replace(f'data-now="{made}"'.encode(), f'data-now="{shown}"'.encode())
+    return Page(page.status, page.headers | {CLOCK: shown}, content)
 
 
 def _compared(request: HttpRequest, response: HttpResponse) -> HttpResponseBase:

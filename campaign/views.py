@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
-from campaign.kept_pages import kept_for_a_second
+from campaign.kept_pages import CLOCK, kept_for_a_second
 from campaign.models import Campaign, Fund, Story
 from campaign.money import InvalidAmount, parse_amount
 from matching.queries import ledger_entries
@@ -49,7 +49,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "featured": Story.objects.filter(is_published=True).first(),
         "gifts": figures.recent_gifts(campaign=campaign, fund=None, limit=_WALL, now=now),
     }
-    return render(request, "campaign/home.html", context)
+    return _with_clock(render(request, "campaign/home.html", context), context)
 
 
 @require_safe
@@ -78,7 +78,7 @@ def fund(request: HttpRequest, slug: str) -> HttpResponse:
             "fund_totals": context["figures"].by_fund.get(found.pk),
             **_give_box(campaign, fund=found, now=now),
         }
-    return render(request, "campaign/fund.html", context)
+    return _with_clock(render(request, "campaign/fund.html", context), context)
 
 
 @require_safe
@@ -130,7 +130,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     response = render(request, _PARTS[part], context)
     if part == "figures" and context["count"].phase == "closed":
         response.status_code = _STOP_POLLING
-    response.headers["X-Now-Ms"] = str(context["now_ms"])
+    _with_clock(response, context)
     if part != "band":
         response.headers["ETag"] = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
     return response
@@ -205,6 +205,12 @@ def _banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict
         "band_takes_gifts": _takes_gifts(campaign, now=now),
         "is_slim": is_slim,
     }
+
+
+def _with_clock(response: HttpResponse, context: dict[str, Any]) -> HttpResponse:
+    if "now_ms" in context:
+        response.headers[CLOCK] = str(context["now_ms"])
+    return response
 
 
 def _takes_gifts(campaign: Campaign, *, now: datetime) -> bool:

@@ -31,6 +31,15 @@ def test_a_crowd_in_the_same_second_costs_one_rendering(django_assert_num_querie
         assert "First words" in text("/?utm_source=mail&made=up")
 
 
+def test_a_copy_carries_the_clock_of_the_moment_it_is_sent():
+    first = get("/")
+    later = BEFORE + timedelta(milliseconds=900)
+    again = get("/", at=later)
+    shown = str(int(later.timestamp() * 1000))
+    assert first.headers["X-Now-Ms"] != again.headers["X-Now-Ms"] == shown
+    assert f'data-now="{shown}"' in again.content.decode()
+
+
 def test_a_second_later_it_is_rendered_again():
     text("/")
     change_heading()
