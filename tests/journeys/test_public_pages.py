@@ -32,7 +32,7 @@ PAGES = [
 
 def move_campaign(*, opens_in: timedelta, lasts: timedelta = timedelta(hours=24)) -> Campaign:
     factories.organization()
-    opens_at = timezone.now() + opens_in
+    opens_at = (timezone.now() + opens_in).replace(microsecond=0)  # as campaigns do: the clock ticks whole seconds
     return factories.campaign(opens_at=opens_at, closes_at=opens_at + lasts)
 
 
