@@ -115,6 +115,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "publish-ledger-head": {
+        "task": "matching.tasks.publish_ledger_head",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "wake-due-work": {
         "task": "donations.tasks.wake_due_work",
         "schedule": SWEEP_SECONDS,
@@ -144,6 +149,8 @@ STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=12.0)
 
 HOLD_SECONDS = env.int("HOLD_SECONDS", default=900)
+# Signs the ledger's heads (matching/heads.py); `manage.py make_ledger_key` makes one. Without it none are made.
+LEDGER_SIGNING_KEY = env("LEDGER_SIGNING_KEY", default="")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -389,3 +389,36 @@ class LedgerEntry(models.Model):
             self.prev_hash,
         ]
         return "|".join(str(field) for field in fields)
+
+
+class LedgerKey(models.Model):
+    """A public key that has signed heads. It stays published when another takes its place (matching/heads.py)."""
+
+    key_id = models.CharField(max_length=8, unique=True, help_text="The first 8 digits of the key's SHA-256.")
+    public_key = models.CharField(max_length=64, unique=True, help_text="Ed25519, hexadecimal.")
+    first_used_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["first_used_at", "id"]
+        triggers = triggers.immutable("keys")
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class SignedHead(models.Model):
+    """Where every chain stood at one moment, signed, so that history cannot be rewritten unseen."""
+
+    number = models.BigIntegerField(unique=True, help_text="1, 2, 3 ...")
+    made_at = models.DateTimeField()
+    text = models.TextField(help_text="What is signed; docs/ledger.md describes it.")
+    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the text, hexadecimal.")
+    key = models.ForeignKey(LedgerKey, on_delete=models.PROTECT, related_name="heads")
+    signature = models.CharField(max_length=128, help_text="Ed25519 over the text, hexadecimal.")
+
+    class Meta:
+        ordering = ["-number"]
+        triggers = triggers.immutable("heads")
+
+    def __str__(self) -> str:
+        return f"head {self.number}"

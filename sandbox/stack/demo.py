@@ -124,6 +124,7 @@ def site_environment(var: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "MEDIA_ROOT": str(var / "media"),
         "STATIC_ROOT": str(var / "static"),
         "DEMO_PASSWORD": DEMO_PASSWORD,
+        "LEDGER_SIGNING_KEY": given("LEDGER_SIGNING_KEY") or state.ledger_key(var),
     }
     chosen = {name: given(name) or default for name, default in defaults.items()}
     return os.environ | chosen | stripe | {FOLDER_VARIABLE: str(var)}

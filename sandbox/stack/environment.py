@@ -45,6 +45,7 @@ def throwaway_environment(folder: Path) -> dict[str, str]:
         "STATIC_ROOT": str(folder / "static"),
         "STATIC_MANIFEST": "0",  # pages in the tests' own process need no collectstatic
         "DEMO_PASSWORD": DEMO_PASSWORD,
+        "LEDGER_SIGNING_KEY": secrets.token_hex(32),
         FOLDER_VARIABLE: str(folder),
     }
 

@@ -17,7 +17,7 @@ from sandbox.stack.site import ROOT
 
 _LOCK = "running"
 # All that a demo writes and a reset removes: TWOFOLD_VAR may name a folder that holds other things too.
-_CONTENTS = ("beat", "inbox", "log", "media", "static", "stripe-account", "valkey", "secret-key")
+_CONTENTS = ("beat", "inbox", "log", "media", "static", "stripe-account", "valkey", "secret-key", "ledger-key")
 _LEFTOVER_SECONDS = 15
 
 
@@ -60,10 +60,19 @@ def describe_run(var: Path, description: str) -> None:
 
 def secret_key(var: Path) -> str:
     """A random SECRET_KEY, made once and kept: log-ins and gift links outlive a restart."""
-    path = var / "secret-key"
+    return _kept_secret(var / "secret-key", secrets.token_urlsafe(60))
+
+
+def ledger_key(var: Path) -> str:
+    """A random LEDGER_SIGNING_KEY, made once and kept as long as the ledger whose heads it signs."""
+    return _kept_secret(var / "ledger-key", secrets.token_hex(32))
+
+
+def _kept_secret(path: Path, new: str) -> str:
+    """What the file holds; the new secret when there is none yet, readable by us alone."""
     if not path.exists():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(60))
+            file.write(new)
     return path.read_text().strip()
 
 
