@@ -119,19 +119,20 @@ def enter_gift(*, campaign: Campaign, gift: OfflineGift, form_key: str, actor: s
 def moment_received(*, day: date, at: time | None, campaign: Campaign, now: datetime) -> datetime:
     """When a gift counts as received, aware UTC. at: the time on the campaign's clocks, None when nobody noted it.
 
-    Without a time it is noon, or the nearest moment of that day on which the campaign ran; today, never later than
-    now. Raises NoSuchMoment for a time that the clocks skipped.
+    Without a time it is now for today, and noon for a day that is over, or the nearest moment of that day on which the
+    campaign ran. Raises NoSuchMoment for a time that the clocks skipped.
     """
     if at is not None:
         moment = datetime.combine(day, at, tzinfo=campaign.tz).astimezone(UTC)
         if moment.astimezone(campaign.tz).replace(tzinfo=None) != datetime.combine(day, at):
             raise NoSuchMoment(f"The clocks went forward on that day: there was no {at:%H:%M}.")
         return moment
+    if now.astimezone(campaign.tz).date() == day:
+        return now
     noon = datetime.combine(day, time(12), tzinfo=campaign.tz).astimezone(UTC)
     last = campaign.closes_at - timedelta(seconds=1)
     within = min(max(noon, campaign.opens_at), last)
-    moment = within if within.astimezone(campaign.tz).date() == day else noon
-    return min(moment, now) if now.astimezone(campaign.tz).date() == day else moment
+    return within if within.astimezone(campaign.tz).date() == day else noon
 
 
 def likely_twins(*, campaign: Campaign, gift: OfflineGift, besides: int = 0, limit: int = 5) -> list[Donation]:

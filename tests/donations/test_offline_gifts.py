@@ -299,7 +299,7 @@ def test_the_database_refuses_what_no_check_can_be(campaign):
     ("day", "at", "expected"),
     [
         (date(2026, 12, 1), time(9, 5), datetime(2026, 12, 1, 14, 5, tzinfo=UTC)),
-        (date(2026, 12, 1), None, datetime(2026, 12, 1, 17, tzinfo=UTC)),
+        (date(2026, 12, 1), None, ENTERED_AT),  # today
         (date(2026, 11, 30), None, datetime(2026, 11, 30, 17, tzinfo=UTC)),
         (date(2026, 7, 1), time(9), datetime(2026, 7, 1, 13, tzinfo=UTC)),
         (date(2026, 11, 1), time(1, 30), datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),  # the first of the two
