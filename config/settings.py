@@ -109,7 +109,15 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 WORK_GRACE_SECONDS = env.float("WORK_GRACE_SECONDS", default=10.0)
 WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=60)
+# The whole ledger is read this often, for this long at most: what is left over comes first the next time.
+CHECK_LEDGER_SECONDS = env.float("CHECK_LEDGER_SECONDS", default=120.0)
+CHECK_LEDGER_LONGEST_SECONDS = env.float("CHECK_LEDGER_LONGEST_SECONDS", default=30.0)
 CELERY_BEAT_SCHEDULE = {
+    "check-ledger": {
+        "task": "matching.tasks.check_ledger",
+        "schedule": CHECK_LEDGER_SECONDS,
+        "options": {"expires": CHECK_LEDGER_SECONDS},
+    },
     "expire-lapsed-holds": {
         "task": "matching.tasks.expire_lapsed_holds",
         "schedule": SWEEP_SECONDS,
@@ -139,6 +147,8 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_USER"), _email.get
 EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default=f"giving@{SITE_HOST}")
+# Who is told by e-mail that a match pool was halted; the log says so in any case.
+ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
 
 STRIPE_SECRET_KEY = env("STRIPE_SECRET_KEY", default="")
 STRIPE_PUBLISHABLE_KEY = env("STRIPE_PUBLISHABLE_KEY", default="")

@@ -12,6 +12,7 @@ from campaign.clock import database_now
 from campaign.models import Fund
 from campaign.money import format_amount
 from matching import pools, wording
+from matching.check_records import LedgerCheck, PoolHalt
 from matching.ledger import PoolsBusy
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, Sponsor
 from matching.pool_form import PoolForm
@@ -196,3 +197,16 @@ class LedgerEntryAdmin(ReadOnly, admin.ModelAdmin):
     fields = ["pool", "seq", "from_account", "to_account", "moved", "reason", "reference", "actor", "recorded_at"]
     readonly_fields = ["moved"]
     show_full_result_count = False
+
+
+@admin.register(LedgerCheck)
+class LedgerCheckAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["started_at", "entry_count", "pool_count", "seconds", "pools_at_fault"]
+    show_full_result_count = False
+
+
+@admin.register(PoolHalt)
+class PoolHaltAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["pool", "halted_at", "reason", "resumed_at", "resumed_by"]
+    list_filter = ["pool"]
+    list_select_related = ["pool"]

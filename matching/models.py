@@ -33,6 +33,7 @@ from django.db.models import F, Q
 from campaign.models import Campaign
 from matching import triggers
 from matching.allocation import BASE, BONUS, PoolState
+from matching.check_records import LedgerCheck, PoolHalt  # noqa: F401 (Django looks for models here)
 
 GENESIS_HASH = "0" * 64
 # Which accounts each reason moves money between; the database knows no other move.

@@ -1,7 +1,10 @@
+from datetime import timedelta
+
 from celery import shared_task
+from django.conf import settings
 
 from campaign.clock import database_now
-from matching import heads, holds
+from matching import heads, holds, watch
 
 
 @shared_task
@@ -12,3 +15,14 @@ def expire_lapsed_holds() -> int:
 @shared_task
 def publish_ledger_head() -> None:
     heads.publish_head(now=database_now())
+
+
+@shared_task
+def check_ledger() -> int:
+    """Check every pool in the time there is. Returns the findings; 0 also when another check has just run."""
+    done = watch.check_by_timer(
+        now=database_now(),
+        longest_seconds=settings.CHECK_LEDGER_LONGEST_SECONDS,
+        not_within=timedelta(seconds=settings.CHECK_LEDGER_SECONDS / 2),
+    )
+    return len(done.findings) if done else 0

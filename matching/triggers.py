@@ -7,6 +7,12 @@ without its effect, cannot exist.
 
 import pgtrigger
 
+# The SHA-256 of an entry as PostgreSQL computes it; LedgerEntry.chain_text() is the same text in Python.
+OWN_HASH = """encode(sha256(convert_to(concat_ws('|', {row}.pool_id, {row}.seq, {row}.from_account, {row}.to_account,
+        {row}.amount_minor, {row}.currency, {row}.reason, {row}.reference, {row}.actor,
+        to_char({row}.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), {row}.prev_hash), 'UTF8')), \
+'hex')"""
+
 _POST = """
     SELECT * INTO STRICT pool FROM matching_matchpool WHERE id = NEW.pool_id FOR NO KEY UPDATE;
     IF NEW.currency <> pool.currency THEN
@@ -41,9 +47,7 @@ _POST = """
     END IF;
     NEW.seq := pool.head_seq + 1;
     NEW.prev_hash := pool.head_hash;
-    NEW.entry_hash := encode(sha256(convert_to(concat_ws('|', NEW.pool_id, NEW.seq, NEW.from_account, NEW.to_account,
-        NEW.amount_minor, NEW.currency, NEW.reason, NEW.reference, NEW.actor,
-        to_char(NEW.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), NEW.prev_hash), 'UTF8')), 'hex');
+    NEW.entry_hash := [own hash];
     UPDATE matching_matchpool SET
         limit_minor = limit_minor + CASE 'pledged' WHEN NEW.from_account THEN NEW.amount_minor
                                                    WHEN NEW.to_account THEN -NEW.amount_minor ELSE 0 END,
@@ -57,7 +61,7 @@ _POST = """
         head_hash = NEW.entry_hash
     WHERE id = NEW.pool_id;
     RETURN NEW;
-"""
+""".replace("[own hash]", OWN_HASH.format(row="NEW"))
 
 _REFUSE = """
     RAISE EXCEPTION 'ledger: {message}' USING ERRCODE = 'check_violation';

@@ -1,9 +1,9 @@
 """Emptying tables between tests, although the ledger's triggers refuse it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 _TRIES = 5
@@ -49,6 +49,21 @@ def _tables_with_triggers() -> list[str]:
             " WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace ORDER BY 1"
         )
         return [name for (name,) in cursor.fetchall()]
+
+
+def as_owner(statement: str, table: str, *, without: Sequence[str] = ()) -> None:
+    """What only the tables' owner can do: a statement with the table's triggers asleep and some constraints dropped.
+
+    The constraints stay away until the test's transaction is rolled back.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table that waits for checks at commit cannot be altered
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        for constraint in without:
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+        cursor.execute(statement)
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def current_url() -> str:

@@ -28,6 +28,7 @@ from matching import pools as match_pools
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool
 from matching.queries import pool_figures
+from matching.watch import watch
 
 NEWEST = 8
 
@@ -114,7 +115,12 @@ def pools(request: HttpRequest) -> HttpResponseBase:
     if campaign is None:
         return render(request, "donations/staff_no_campaign.html")
     now = timezone.now()
-    context = {"pools": pool_figures(campaign=campaign, now=now), "now": now, "currency": campaign.currency}
+    context = {
+        "pools": pool_figures(campaign=campaign, now=now),
+        "watch": watch(now=now),
+        "now": now,
+        "currency": campaign.currency,
+    }
     return page(request, "donations/staff_pools.html", campaign, context)
 
 
@@ -178,6 +184,7 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "day_after": None if is_today or end > now else day + timedelta(days=1),
         "concerns": attention.concerns(campaign=campaign, pools=pools),
         "backlog": attention.backlog(now=now),
+        "watch": watch(now=now),
         "newest": gift_rows(list(newest[:NEWEST])),
     }
 

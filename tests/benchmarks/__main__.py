@@ -12,7 +12,7 @@ import time
 
 import django
 
-PARTS = ("ledger", "pages", "gift", "receipts", "sandbox")
+PARTS = ("ledger", "verification", "pages", "gift", "receipts", "sandbox")
 
 
 def main() -> int:

@@ -112,9 +112,9 @@ def _one_gift(campaign_id: int, fund_id: int) -> None:
 
 def _check(pool: MatchPool) -> int:
     """The pool's entries. RuntimeError if a gift is missing or the ledger is not whole: then no rate counts."""
-    findings = check_pool(pool)
+    checked = check_pool(pool)
     given = sum(2 * gifts for gifts in GIFTS.values())  # ours and bare
     commits = LedgerEntry.objects.filter(pool=pool, reason="commit").count()
-    if findings or commits < given:
-        raise RuntimeError(f"{commits} commits of at least {given}; {[finding.text for finding in findings]}")
-    return LedgerEntry.objects.filter(pool=pool).count()
+    if checked.findings or commits < given:
+        raise RuntimeError(f"{commits} commits of at least {given}; {checked.findings}")
+    return checked.entries
