@@ -7,6 +7,7 @@ Forms read and judge; they write nothing and call nobody.
 """
 
 import re
+from functools import partial
 from typing import Any
 
 from babel import Locale
@@ -61,18 +62,21 @@ class LineField(forms.CharField):
 class AmountField(forms.CharField):
     """An amount as people write it. Cleans to minor units, or None when empty."""
 
-    def __init__(self, *, currency: str, zero_is_empty: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, currency: str, zero_is_empty: bool = False, largest_minor: int = LARGEST_MINOR, **kwargs: Any
+    ) -> None:
         widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 10})
         super().__init__(required=False, widget=widget, **kwargs)
         self.currency = currency
         self.zero_is_empty = zero_is_empty
+        self.largest_minor = largest_minor
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         if not text or (self.zero_is_empty and _NOTHING.fullmatch(text)):
             return None
         try:
-            return parse_amount(text, currency=self.currency)
+            return parse_amount(text, currency=self.currency, largest_minor=self.largest_minor)
         except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -85,23 +89,29 @@ class GiftPartsForm(forms.Form):
     """
 
     parts: Parts = ()
+    largest_minor = LARGEST_MINOR
+    amount_hint = "Such as 75 or 1,250. It counts instead of a choice above."
+    amount_missing = "Choose an amount, or write another one."
+    fund_missing = "Choose what your gift is for."
 
     def __init__(self, *args: Any, campaign: Campaign, contact: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.campaign = campaign
         self.contact = contact
-        self.funds = list(funds_that_take_gifts(campaign))
-        currency = campaign.currency
-        self.fields["amount"] = AmountField(currency=currency)
-        hint = "Such as 75 or 1,250. It counts instead of a choice above."
-        self.fields["other_amount"] = AmountField(currency=currency, help_text=hint)
+        self.funds = list(self.offered_funds())
+        amount_field = partial(AmountField, currency=campaign.currency, largest_minor=self.largest_minor)
+        self.fields["amount"] = amount_field()
+        self.fields["other_amount"] = amount_field(help_text=self.amount_hint)
         choices = [(fund.slug, fund.name) for fund in self.funds]
         self.fields["fund"] = LineField(required=False, widget=forms.Select(choices=choices))
         for fund in self.funds:
-            field = AmountField(currency=currency, zero_is_empty=True, label=fund.name)
+            field = amount_field(zero_is_empty=True, label=fund.name)
             field.widget.attrs["aria-label"] = f"Amount for {fund.name}"
             self.fields[_SPLIT + fund.slug] = field
         self.order_fields(["amount", "other_amount", "fund", *(_SPLIT + fund.slug for fund in self.funds)])
+
+    def offered_funds(self) -> QuerySet[Fund]:
+        return funds_that_take_gifts(self.campaign)
 
     @property
     def split_fields(self) -> list[forms.BoundField]:
@@ -142,28 +152,35 @@ class GiftPartsForm(forms.Form):
         amount_minor = cleaned["other_amount"] or cleaned.get("amount")
         self.errors.pop("amount", None)  # radio buttons that no longer say an amount: nothing was chosen
         if not amount_minor:
-            self.add_error("other_amount", "Choose an amount, or write another one.")
+            self.add_error("other_amount", self.amount_missing)
         elif fund:
             self._set_parts(((fund.pk, amount_minor),), beside="other_amount")
 
     def _chosen_fund(self, slug: str) -> Fund | None:
         fund = next((fund for fund in self.funds if fund.slug == slug), None)
         if fund is None and "fund" not in self.errors:
-            self.add_error("fund", fund_problem(slug, campaign=self.campaign))
+            self.add_error("fund", fund_problem(slug, campaign=self.campaign) if slug else self.fund_missing)
         return fund
 
     def _set_parts(self, parts: Parts, *, beside: str) -> None:
-        """Take the parts if their sum is a gift that the campaign takes by card; else say so beside that field."""
-        currency = self.campaign.currency
+        """Take the parts if their sum is a gift that the campaign takes; else say so beside that field."""
         amount_minor = sum(amount for _, amount in parts)
+        problem = self._amount_problem(amount_minor)
+        if problem:
+            self.add_error(beside, problem)
+        else:
+            self.parts = parts
+
+    def _amount_problem(self, amount_minor: int) -> str:
+        """Why a gift of this sum cannot be made by card; empty when it can."""
+        currency = self.campaign.currency
         fee_minor = self.campaign.fee_to_cover_minor(amount_minor=amount_minor)
         if amount_minor < self.campaign.min_gift_minor:
             smallest = format_amount(self.campaign.min_gift_minor, currency=currency)
-            self.add_error(beside, f"The smallest gift we can take by card is {smallest}.")
-        elif amount_minor > self.campaign.max_gift_minor or amount_minor + fee_minor > LARGEST_MINOR:
-            self.add_error(beside, self._too_large())
-        else:
-            self.parts = parts
+            return f"The smallest gift we can take by card is {smallest}."
+        if amount_minor > self.campaign.max_gift_minor or amount_minor + fee_minor > LARGEST_MINOR:
+            return self._too_large()
+        return ""
 
     def _too_large(self) -> str:
         largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
@@ -177,8 +194,6 @@ class GiftPartsForm(forms.Form):
 
 def fund_problem(slug: str, *, campaign: Campaign) -> str:
     """Why a gift cannot be for the fund of that address, in a sentence for the donor."""
-    if not slug:
-        return "Choose what your gift is for."
     fund = Fund.objects.filter(slug=slug[:50]).first()
     if fund is None:
         return f"We have no fund called “{slug[:50]}”. Choose one from the list."
@@ -187,7 +202,7 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
     return f"{fund.name} is not taking gifts at the moment. Choose another fund."
 
 
-def _line(max_length: int, autocomplete: str, *, required: str = "", help_text: str = "") -> LineField:
+def line_field(max_length: int, autocomplete: str, *, required: str = "", help_text: str = "") -> LineField:
     return LineField(
         required=bool(required),
         max_length=max_length,
@@ -203,7 +218,7 @@ def _line(max_length: int, autocomplete: str, *, required: str = "", help_text: 
 class GiftForm(GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
-    donor_name = _line(120, "name", required="Write your name, as your receipt should carry it.")
+    donor_name = line_field(120, "name", required="Write your name, as your receipt should carry it.")
     donor_email = forms.EmailField(
         max_length=254,
         help_text="Your receipt goes there.",
@@ -221,11 +236,11 @@ class GiftForm(GiftPartsForm):
         widget=forms.Select(attrs={"autocomplete": "country"}),
         error_messages={"invalid_choice": "Choose a country from the list."},
     )
-    address_line1 = _line(120, "address-line1")
-    address_line2 = _line(120, "address-line2")
-    city = _line(80, "address-level2")
-    region = _line(40, "address-level1")
-    postal_code = _line(16, "postal-code")
+    address_line1 = line_field(120, "address-line1")
+    address_line2 = line_field(120, "address-line2")
+    city = line_field(80, "address-level2")
+    region = line_field(40, "address-level1")
+    postal_code = line_field(16, "postal-code")
     cover_fee = forms.BooleanField(required=False)
     hides_name = forms.BooleanField(required=False)
     hides_amount = forms.BooleanField(required=False)

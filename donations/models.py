@@ -1,20 +1,23 @@
 """Gifts, what Stripe said about them, the work that follows, and receipts.
 
-Donor         who gave, found by normalised e-mail.
+Donor         who gave, found by normalised e-mail, or by name and address when staff enter a gift without one.
 Donation      one gift: the donor's own money. `amount_minor` is the core gift, `fee_minor` the covered card cost;
               together `total_minor` is what is charged and what the receipt says was paid.
 Designation   the part of a gift meant for one fund; they add up to `amount_minor`.
-Reversal      a refund or dispute of a gift.
+Reversal      a refund or dispute of a gift, or the cancellation of one that staff had entered.
+GiftCorrection   what staff changed of a gift by check or cash, and why; append-only.
+GiftImport    a spreadsheet of such gifts, with its ImportRows (donations/import_models.py).
 GiftNote      the gift's history, append-only.
 StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
-ReceiptSend   each attempt to e-mail a receipt.
+ReceiptSend   each attempt to bring a receipt to its donor (donations/receipt_models.py).
 
 Match money is in `matching`; a gift is known there by `match_key` and to donors by `token`.
 
 The database enforces: one gift per form key (a gift that was left gives its key back), one gift per PaymentIntent,
-designations that add up (at commit), states that only move forward, receipts and history that are never edited.
+designations that add up (at commit), states that only move forward, receipts and history that are never edited, a
+match key that moves on only with a correction.
 """
 
 import secrets
@@ -28,6 +31,24 @@ from django.urls import reverse
 
 from campaign.models import Campaign, Fund
 from donations import triggers
+from donations.import_models import GiftImport, ImportRow
+from donations.receipt_models import Receipt, ReceiptCounter, ReceiptSend
+
+__all__ = [
+    "Designation",
+    "Donation",
+    "Donor",
+    "FollowUp",
+    "GiftCorrection",
+    "GiftImport",
+    "GiftNote",
+    "ImportRow",
+    "Receipt",
+    "ReceiptCounter",
+    "ReceiptSend",
+    "Reversal",
+    "StripeEvent",
+]
 
 
 def new_token() -> str:
@@ -35,18 +56,26 @@ def new_token() -> str:
 
 
 class Donor(models.Model):
-    """email: normalised (stripped, lower case). The rest is as last given."""
+    """email: normalised (stripped, lower case), or none for who gave by check or cash without one: then postal_key
+    names the donor (offline_gifts.postal_key). The rest is as last given."""
 
-    email = models.EmailField(unique=True, max_length=254)
+    email = models.EmailField(unique=True, null=True, blank=True, max_length=254)
+    postal_key = models.CharField(max_length=300, unique=True, null=True, blank=True, editable=False)
     name = models.CharField(max_length=120)
     opted_out_at = models.DateTimeField(null=True, blank=True, help_text="No fundraising messages since.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(email__isnull=False, postal_key=None) | Q(email=None, postal_key__isnull=False),
+                name="donor_is_found_one_way",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>"
+        return f"{self.name} <{self.email}>" if self.email else self.name
 
 
 class DonationQuerySet(models.QuerySet["Donation"]):
@@ -70,9 +99,11 @@ class Donation(models.Model):
         CARD = "card", "Card"
         BANK = "us_bank_account", "Bank debit"
         WALLET = "wallet", "Wallet"
-        CHEQUE = "cheque", "Cheque"
+        CHEQUE = "cheque", "Check"
         CASH = "cash", "Cash"
         OTHER = "other", "Other"
+
+    OFFLINE = (Method.CHEQUE, Method.CASH)  # entered by staff, paid at once, never at Stripe
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
     donor = models.ForeignKey(Donor, on_delete=models.PROTECT, related_name="donations")
@@ -92,7 +123,7 @@ class Donation(models.Model):
     accepted_lower_match_at = models.DateTimeField(null=True, blank=True)
 
     donor_name = models.CharField(max_length=120)
-    donor_email = models.EmailField(max_length=254)
+    donor_email = models.EmailField(max_length=254, blank=True, help_text="Empty only for checks and cash.")
     address_line1 = models.CharField(max_length=120, blank=True)
     address_line2 = models.CharField(max_length=120, blank=True)
     city = models.CharField(max_length=80, blank=True)
@@ -108,6 +139,8 @@ class Donation(models.Model):
     method = models.CharField(max_length=16, choices=Method, blank=True)
     method_label = models.CharField(max_length=40, blank=True, help_text="Such as Visa or Chase.")
     method_last4 = models.CharField(max_length=4, blank=True)
+    cheque_number = models.CharField("check number", max_length=20, blank=True)
+    staff_note = models.CharField(max_length=500, blank=True, help_text="Of who entered it, for staff alone.")
     tries = models.PositiveSmallIntegerField(default=0, help_text="How often Give was pressed on the payment step.")
     declines = models.PositiveSmallIntegerField(default=0, help_text="Cards that Stripe reported as declined.")
     charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
@@ -136,6 +169,15 @@ class Donation(models.Model):
                 condition=Q(state="paid", paid_at__isnull=False) | (~Q(state="paid") & Q(paid_at=None)),
                 name="gift_paid_has_moment",
             ),
+            models.CheckConstraint(
+                condition=~Q(method__in=["cheque", "cash"])
+                | Q(payment_intent=None, charge="", fee_minor=0, state="paid"),
+                name="gift_offline_is_not_at_stripe",
+            ),
+            models.CheckConstraint(
+                condition=Q(method__in=["cheque", "cash"]) | ~Q(donor_email=""), name="gift_online_has_email"
+            ),
+            models.CheckConstraint(condition=Q(method="cheque") | Q(cheque_number=""), name="gift_number_is_of_cheque"),
         ]
         indexes = [
             models.Index(
@@ -148,10 +190,20 @@ class Donation(models.Model):
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
             models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
             models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
+            models.Index(
+                fields=["campaign", "amount_minor"], condition=Q(method__in=["cheque", "cash"]), name="gift_offline"
+            ),
+            models.Index(
+                fields=["campaign", "paid_at"],
+                condition=Q(method__in=["cheque", "cash"]),
+                name="gift_offline_paid",
+            ),
+            models.Index(fields=["cheque_number"], condition=~Q(cheque_number=""), name="gift_cheque_number"),
         ]
         permissions = [
             ("view_dashboard", "Can see the staff pages"),
             ("export_donation", "Can export gifts and receipts"),
+            ("enter_offline_gift", "Can enter, import, correct and cancel gifts by check and cash"),
         ]
         triggers = triggers.DONATION
 
@@ -179,12 +231,19 @@ class Donation(models.Model):
         return self.state in (self.State.STARTED, self.State.PROCESSING)
 
     @property
+    def is_offline(self) -> bool:
+        """Whether staff entered it: a check or cash."""
+        return self.method in self.OFFLINE
+
+    @property
     def public_name(self) -> str:
         return "Anonymous" if self.hides_name else self.donor_name
 
     @property
     def method_text(self) -> str:
-        """`Visa ending in 4242`, `Bank debit ending in 6789`, or empty while unknown."""
+        """`Visa ending in 4242`, `Bank debit ending in 6789`, `Check no. 1042`, or empty while unknown."""
+        if self.cheque_number:
+            return f"{self.get_method_display()} no. {self.cheque_number}"
         name = self.method_label or (self.get_method_display() if self.method else "")
         return f"{name} ending in {self.method_last4}" if self.method_last4 else name
 
@@ -210,12 +269,22 @@ class Designation(models.Model):
 class Reversal(models.Model):
     """Money that goes back: a refund, or a dispute. One row per object at Stripe; its status only moves forward.
 
-    What counts as refunded is the sum of refunds not failed and of disputes lost; see payments.refunded_total().
+    A gift that staff entered has at most one, OFFLINE: the whole of it was cancelled, and `status` says why.
+    What counts as refunded is the sum of refunds not failed, of disputes lost and of cancellations; see
+    payments.refunded_total().
     """
 
     class Kind(models.TextChoices):
         REFUND = "refund", "Refund"
         DISPUTE = "dispute", "Dispute"
+        OFFLINE = "offline", "Cancellation"
+
+    class Cause(models.TextChoices):
+        """Why a check or cash was cancelled, as the receipt that becomes void says it."""
+
+        UNPAID = "returned_unpaid", "The bank returned the check unpaid."
+        MISTAKE = "entered_by_mistake", "The gift was entered by mistake."
+        GIVEN_BACK = "given_back", "The gift was given back to the donor."
 
     donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="reversals")
     kind = models.CharField(max_length=7, choices=Kind)
@@ -231,6 +300,28 @@ class Reversal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.stripe_id}"
+
+
+class GiftCorrection(models.Model):
+    """What staff corrected of a gift by check or cash. changes: [[what, before, after], ...] as people read them.
+
+    match_key_before: the key under which the match stood before, when the rules were run again; that reservation
+    is still to be found. Written before the gift changes: the database asks for it.
+    """
+
+    donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="corrections")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=40)
+    reason = models.CharField(max_length=200)
+    changes = models.JSONField()
+    match_key_before = models.UUIDField(null=True, unique=True)
+
+    class Meta:
+        ordering = ["id"]
+        triggers = [pgtrigger.Protect(name="corrections_stay", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return " ".join(f"{what}: {before} → {after}." for what, before, after in self.changes)
 
 
 class GiftNote(models.Model):
@@ -312,58 +403,3 @@ class FollowUp(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} for {self.donation_id}"
-
-
-class ReceiptCounter(models.Model):
-    """The last receipt number of a year; numbers have no gaps because the row is locked while one is used."""
-
-    year = models.PositiveSmallIntegerField(primary_key=True)
-    last_number = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        triggers = triggers.RECEIPT_COUNTER
-
-    def __str__(self) -> str:
-        return f"{self.year}: {self.last_number}"
-
-
-class Receipt(models.Model):
-    """Proof of the donor's own payment. `content` holds every word and figure as issued (donations/receipts.py)."""
-
-    donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="receipts")
-    number = models.CharField(max_length=20, unique=True, help_text="Such as 2026-000123.")
-    version = models.PositiveSmallIntegerField(default=1)
-    replaces = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by")
-    receipt_date = models.DateField(help_text="The day of the gift in the campaign's time zone.")
-    amount_minor = models.BigIntegerField(help_text="Paid and not refunded, fee included, in cents.")
-    currency = models.CharField(max_length=3)
-    content = models.JSONField()
-    issued_at = models.DateTimeField()
-    voided_at = models.DateTimeField(null=True, blank=True)
-    void_reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["donation"], condition=Q(voided_at=None), name="one_valid_receipt_per_gift"
-            ),
-        ]
-        triggers = triggers.RECEIPT
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class ReceiptSend(models.Model):
-    receipt = models.ForeignKey(Receipt, on_delete=models.PROTECT, related_name="sends")
-    to_email = models.EmailField(max_length=254)
-    message_id = models.CharField(max_length=200)
-    attempted_at = models.DateTimeField()
-    outcome = models.CharField(max_length=300, blank=True, help_text="`sent`, or what went wrong.")
-
-    class Meta:
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return f"{self.receipt_id} to {self.to_email}"

@@ -5,6 +5,7 @@ the gift itself (a refund takes the gift first and the covered fee last, design 
 gift refunded in full is no longer counted as a gift. A refund lowers the figures of the day on which the gift was paid.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -191,7 +192,8 @@ def _public_gift(gift: Donation, *, match_minor: int, fund_id: int | None) -> Pu
 
 @dataclass(frozen=True)
 class HourFigures:
-    """One hour from starts_at. raised_minor: of gifts paid in it; matched_minor: committed in it and not reversed."""
+    """One hour from starts_at. raised_minor: of gifts paid in it; matched_minor: committed in it and not reversed, and
+    of checks and cash received in it."""
 
     starts_at: datetime
     gift_count: int = 0
@@ -204,9 +206,10 @@ def _hour_of(moment: str, *, start: datetime) -> Func:
 
 
 def gifts_by_hour(*, campaign_id: int, start: datetime, end: datetime) -> list[HourFigures]:
-    """Every hour of `[start, end)` in order, empty ones too: two queries.
+    """Every hour of `[start, end)` in order, empty ones too: three queries.
 
-    start and end in UTC. Hours are counted from start, so that a day on which the clocks change has the 23 or 25
+    The match of a check or cash stands in the hour in which the gift was received, whenever it was entered. start and
+    end in UTC. Hours are counted from start, so that a day on which the clocks change has the 23 or 25
     hours it had.
     """
     paid = Donation.objects.filter(_paid(campaign_id=campaign_id, start=start, end=end)).order_by()
@@ -218,17 +221,22 @@ def gifts_by_hour(*, campaign_id: int, start: datetime, end: datetime) -> list[H
         .annotate(gifts=standing, minor=Sum(gift_left_minor()))
         .values_list("hour", "gifts", "minor")
     }
-    matched = dict(
-        _committed(campaign_id=campaign_id)
-        .filter(reservation__resolved_at__gte=start, reservation__resolved_at__lt=end)
-        .order_by()
-        .annotate(hour=_hour_of("reservation__resolved_at", start=start))
-        .values("hour")
-        .annotate(minor=Sum(F("amount_minor") - F("reversed_minor")))
-        .values_list("hour", "minor")
+    committed = _committed(campaign_id=campaign_id)
+    online = committed.filter(
+        reservation__is_offline=False, reservation__resolved_at__gte=start, reservation__resolved_at__lt=end
     )
+    received = paid.filter(method__in=Donation.OFFLINE)
+    offline = committed.filter(reservation__key__in=received.values("match_key"))
+    matched = Counter(_match_by_hour(online, moment="reservation__resolved_at", start=start))
+    matched.update(_match_by_hour(offline, moment="reservation__submitted_at", start=start))
     hours = [start + HOUR * index for index in range(-((start - end) // HOUR))]
-    return [HourFigures(hour, *raised.get(hour, (0, 0)), int(matched.get(hour, 0))) for hour in hours]
+    return [HourFigures(hour, *raised.get(hour, (0, 0)), matched[hour]) for hour in hours]
+
+
+def _match_by_hour(found: QuerySet[Allocation], *, moment: str, start: datetime) -> dict[datetime, int]:
+    rows = found.order_by().annotate(hour=_hour_of(moment, start=start)).values("hour")
+    sums = rows.annotate(minor=Sum(F("amount_minor") - F("reversed_minor"))).values_list("hour", "minor")
+    return {hour: int(minor) for hour, minor in sums}
 
 
 def _committed(*, campaign_id: int) -> QuerySet[Allocation]:

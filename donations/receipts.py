@@ -35,7 +35,7 @@ def issue_receipt(*, donation_id: int, now: datetime, goods: Goods | None = None
     A gift that has a valid receipt keeps it: it is returned unchanged and nothing is written.
     Raises GiftNotPaid; NothingToReceipt when all of it was refunded; OrganizationMissing; Donation.DoesNotExist.
     One transaction; locks the gift, then the year's counter; in a transaction of the caller's, issue one receipt.
-    Writes the receipt, a note in the gift's history and the FollowUp for the e-mail. No network.
+    Writes the receipt, a note in the gift's history and the FollowUp for the e-mail, if the donor has one. No network.
     """
     with transaction.atomic():
         donation = _locked_gift(donation_id)
@@ -137,7 +137,8 @@ def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Recei
         issued_at=now,
     )
     _note(donation, text=f"Receipt {number} issued for {facts['net_text']}.", now=now)
-    FollowUp.objects.create(donation=donation, kind=FollowUp.Kind.EMAIL, subject_id=receipt.pk, due_at=now)
+    if donation.donor_email:  # without one it waits in the list of receipts to post (posting.py)
+        FollowUp.objects.create(donation=donation, kind=FollowUp.Kind.EMAIL, subject_id=receipt.pk, due_at=now)
     return receipt
 
 

@@ -2,6 +2,7 @@
 
 development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools and writes the pages.
 finance      sees the day, gifts, donors and pools, receipts, and exports them; changes no page and no pool.
+Both enter, import, correct and cancel gifts by check and cash: either may open the post. The history names who did.
 """
 
 from collections.abc import Callable
@@ -51,11 +52,12 @@ _WRITES_PAGES = (
     ),
     *(f"campaign.delete_{model}" for model in ("story", "section", "sectionitem")),
 )
+_ENTERS_GIFTS = ("donations.enter_offline_gift",)
 _KEEPS_BOOKS = ("donations.view_receipt", "donations.view_receiptsend", "donations.export_donation")
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "development": (*_SEES_GIFTS, *_SETS_UP_POOLS, *_WRITES_PAGES),
-    "finance": (*_SEES_GIFTS, *_KEEPS_BOOKS),
+    "development": (*_SEES_GIFTS, *_ENTERS_GIFTS, *_SETS_UP_POOLS, *_WRITES_PAGES),
+    "finance": (*_SEES_GIFTS, *_ENTERS_GIFTS, *_KEEPS_BOOKS),
 }
 
 # What a person is told when the right is missing: "Your log-in has no right to ...".
@@ -63,6 +65,7 @@ RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
     "donations.view_donation": "see gifts",
     "donations.change_followup": "try follow-up work again",
+    "donations.enter_offline_gift": "enter gifts by check and cash",
     "matching.view_matchpool": "see match pools",
     "matching.change_matchpool": "change match pools",
     "donations.view_receipt": "see the list of receipts",

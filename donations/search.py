@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, parse_amount
-from donations.models import Donation, DonationQuerySet, FollowUp, Receipt
+from donations.models import Donation, DonationQuerySet, FollowUp, GiftCorrection, Receipt
 from matching.models import Reservation
 
 _GIFT = re.compile(r"G-?(\d{1,18})", re.IGNORECASE)
@@ -17,6 +17,7 @@ _MATCH = re.compile(r"M-[0-9A-Z]{10}", re.IGNORECASE)
 _RECEIPT = re.compile(r"\d{4}-\d{4,}")
 _STRIPE = re.compile(r"(pi|ch|py)_\w+")
 _LAST4 = re.compile(r"\d{4}")
+_CHEQUE = re.compile(r"[\w-]{1,20}")
 
 STATES = {
     "paid": "Paid",
@@ -25,6 +26,7 @@ STATES = {
     "abandoned": "Not completed",
     "refunded": "Refunded, partly or wholly",
     "disputed": "Disputed",
+    "offline": "Check or cash",
     "short": "Match smaller than shown",
     "failed-receipt": "Receipt could not be made",
     "failed-email": "Receipt refused by the mailbox",
@@ -54,16 +56,19 @@ def midnight(day: date, zone: tzinfo) -> datetime:
 
 
 def matching_words(text: str, *, currency: str) -> Q:
-    """What a person typed, as a filter: a reference, a receipt's number, an amount, four digits, a name or e-mail.
+    """What a person typed, as a filter: a reference, a receipt's number, an amount, four digits, a check's number, a
+    name or e-mail.
 
-    Text that can be read in several ways finds all of them: 4242 is a card's last digits, an amount and part of a
-    name. Words all have to be found, in any order.
+    Text that can be read in several ways finds all of them: 4242 is a card's last digits, a check's number, an amount
+    and part of a name. Words all have to be found, in any order.
     """
     wanted = text.strip()
     if found := _GIFT.fullmatch(wanted):
         return Q(pk=int(found[1]))
     if _MATCH.fullmatch(wanted):
-        return Q(match_key__in=Reservation.objects.filter(reference=wanted.upper()).values("key"))
+        keys = Reservation.objects.filter(reference=wanted.upper()).values("key")
+        corrected = GiftCorrection.objects.filter(match_key_before__in=keys).values("donation_id")
+        return Q(match_key__in=keys) | Q(pk__in=corrected)
     if _STRIPE.fullmatch(wanted):
         return Q(payment_intent=wanted) | Q(charge=wanted)
     if _RECEIPT.fullmatch(wanted):
@@ -71,7 +76,7 @@ def matching_words(text: str, *, currency: str) -> Q:
     names = Q()
     for word in wanted.split()[:6]:
         names &= Q(donor_name__icontains=word) | Q(donor_email__icontains=word)
-    return names | _amount(wanted, currency=currency) | _last_digits(wanted)
+    return names | _amount(wanted, currency=currency) | _last_digits(wanted) | _cheque(wanted)
 
 
 def in_state(state: str) -> Q:
@@ -80,6 +85,7 @@ def in_state(state: str) -> Q:
         "open": Q(state__in=[Donation.State.STARTED, Donation.State.PROCESSING]),
         "refunded": Q(refunded_minor__gt=0),
         "disputed": Q(disputed_at__isnull=False),
+        "offline": Q(method__in=Donation.OFFLINE),
         "short": Q(match_shortfall_minor__gt=0),
         "failed-receipt": Q(pk__in=_failed(FollowUp.Kind.RECEIPT)),
         "failed-email": Q(pk__in=_failed(FollowUp.Kind.EMAIL)),
@@ -140,6 +146,10 @@ def _amount(text: str, *, currency: str) -> Q:
 
 def _last_digits(text: str) -> Q:
     return Q(method_last4=text) if _LAST4.fullmatch(text) else Q(pk__in=[])
+
+
+def _cheque(text: str) -> Q:
+    return Q(cheque_number=text) if _CHEQUE.fullmatch(text) else Q(pk__in=[])
 
 
 def _failed(kind: FollowUp.Kind) -> QuerySet[FollowUp, Any]:

@@ -19,6 +19,20 @@ DONATION = [
         ],
     ),
     pgtrigger.Trigger(
+        name="gift_keeps_its_match_key",
+        operation=pgtrigger.UpdateOf("match_key"),
+        when=pgtrigger.Before,
+        condition=pgtrigger.AnyChange("match_key"),
+        func="""
+            IF OLD.method NOT IN ('cheque', 'cash') OR NOT EXISTS (SELECT 1 FROM donations_giftcorrection
+                WHERE donation_id = OLD.id AND match_key_before = OLD.match_key) THEN
+                RAISE EXCEPTION 'the match key of gift % moves on only with a correction', OLD.id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    pgtrigger.Trigger(
         name="gift_parts_add_up",
         operation=pgtrigger.Insert | pgtrigger.UpdateOf("amount_minor"),
         when=pgtrigger.After,

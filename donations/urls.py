@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from donations.sign_in import StaffLogInForm
-from donations.views import finance, gifts, give, staff, webhooks
+from donations.views import finance, gifts, give, offline, staff, webhooks
 
 urlpatterns = [
     path("give/", give.give, name="give"),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("staff/", staff.today, name="staff-today"),
     path("staff/figures/", staff.figures, name="staff-figures"),
     path("staff/gifts/", staff.gifts, name="staff-gifts"),
+    path("staff/gifts/new/", offline.new_gift, name="staff-gift-new"),
     path("staff/gifts/<int:pk>/", staff.gift, name="staff-gift"),
     path(
         "staff/gifts/<int:pk>/follow-ups/<int:follow_up_pk>/again/",

@@ -1,0 +1,141 @@
+"""Gifts by check and cash on the staff pages: entering one, correcting it, cancelling it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from campaign.clock import database_now
+from campaign.models import Campaign
+from campaign.money import format_amount
+from donations import form_keys, offline_gifts, tasks
+from donations.form_keys import FormKey
+from donations.models import Donation
+from donations.offline_forms import OfflineGiftForm
+from donations.offline_gifts import GiftEnteredBefore, OfflineGift
+from donations.roles import actor, needs
+from donations.views.staff import page
+from matching.ledger import PoolsBusy
+from matching.queries import gift_match
+
+_BUSY = (
+    "Very many gifts are arriving this second. Nothing was entered and nothing typed is lost: press the button again."
+)
+_NO_KEY = (
+    "Please press the button once more. The form came without the mark that keeps a gift from being entered twice; "
+    "nothing was entered."
+)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("donations.enter_offline_gift")
+def new_gift(request: HttpRequest) -> HttpResponseBase:
+    """Enter a check or cash. `?campaign=` names another campaign than the current one."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    if request.method == "POST":
+        return _enter(request, campaign)
+    form = OfflineGiftForm(campaign=campaign, now=database_now())
+    return _form_page(request, form=form, form_key=form_keys.new_form_key())
+
+
+def chosen_campaign(request: HttpRequest) -> Campaign | None:
+    """The campaign that the address names, else the current one, else the newest."""
+    named = request.GET.get("campaign", "")
+    found = Campaign.objects.filter(pk=int(named)) if named.isascii() and named.isdigit() and len(named) < 10 else None
+    newest = Campaign.objects.order_by("-opens_at")
+    return (found.first() if found else None) or Campaign.objects.current() or newest.first()
+
+
+def _enter(request: HttpRequest, campaign: Campaign) -> HttpResponseBase:
+    now = database_now()
+    key = form_keys.unsealed(request.POST.get("form_key", ""))
+    form = OfflineGiftForm(request.POST, campaign=campaign, now=now)
+    form_key = FormKey(key) if key else form_keys.new_form_key()
+    if earlier := Donation.objects.filter(form_key=form_key.key).first():
+        return _entered_before(request, earlier)
+    if not form.is_valid() or not key:
+        return _form_page(request, form=form, form_key=form_key, problem="" if key else _NO_KEY)
+    doubts = Doubts(gift=form.gift, campaign=campaign)
+    if doubts.is_new_to(request):
+        return _form_page(request, form=form, form_key=form_key, doubts=doubts)
+    try:
+        donation = offline_gifts.enter_gift(
+            campaign=campaign, gift=form.gift, form_key=key, actor=actor(request), now=now
+        )
+    except GiftEnteredBefore as error:
+        return _entered_before(request, error.donation)
+    except PoolsBusy:
+        return _form_page(request, form=form, form_key=form_key, problem=_BUSY, doubts=doubts, status=503)
+    tasks.wake_follow_ups(donation.pk)
+    messages.success(request, f"Entered as {donation.reference}. {outcome(donation)}")
+    return redirect("staff-gift", donation.pk)
+
+
+class Doubts:
+    """What a person should look at before a gift is entered: likely twins, and a moment outside the campaign."""
+
+    def __init__(self, *, gift: OfflineGift, campaign: Campaign, besides: int = 0) -> None:
+        self.twins = offline_gifts.likely_twins(campaign=campaign, gift=gift, besides=besides)
+        self.is_early = gift.received_at < campaign.opens_at
+        self.is_late = gift.received_at >= campaign.closes_at
+        self.campaign = campaign
+
+    def __bool__(self) -> bool:
+        return bool(self.twins or self.is_early or self.is_late)
+
+    @property
+    def names(self) -> str:
+        """What there is to look at, for the form to send back: `12 15 early`."""
+        names = [str(twin.pk) for twin in self.twins]
+        return " ".join([*names, *(["early"] if self.is_early else []), *(["late"] if self.is_late else [])])
+
+    def is_new_to(self, request: HttpRequest) -> bool:
+        """Whether there is anything that the person has not yet said yes to."""
+        return not set(self.names.split()) <= set(request.POST.get("seen", "").split())
+
+
+def outcome(donation: Donation) -> str:
+    """What became of its match and its receipt, in two sentences."""
+    match = gift_match(key=donation.match_key)
+    minor = match.match_minor if match else 0
+    shown = format_amount(minor, currency=donation.currency)
+    matched = f"It is matched with {shown}." if minor else "It is not matched; “Why” below says for what reason."
+    receipt = "goes out by e-mail" if donation.donor_email else "waits among the receipts to post"
+    return f"{matched} Its receipt {receipt}."
+
+
+def _entered_before(request: HttpRequest, donation: Donation) -> HttpResponse:
+    messages.info(request, f"This form has entered {donation.reference} already, once. Nothing more was entered.")
+    return redirect("staff-gift", donation.pk)
+
+
+def _form_page(
+    request: HttpRequest,
+    *,
+    form: OfflineGiftForm,
+    form_key: FormKey,
+    problem: str = "",
+    doubts: Doubts | None = None,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "form_key": form_key.sealed,
+        "problem": problem,
+        "doubts": doubts,
+        "currency": form.campaign.currency,
+        "campaigns": other_campaigns(form.campaign),
+        **more,
+    }
+    response = page(request, "donations/staff_gift_form.html", form.campaign, context)
+    response.status_code = status
+    return response
+
+
+def other_campaigns(campaign: Campaign) -> list[Campaign]:
+    return list(Campaign.objects.exclude(pk=campaign.pk).order_by("-opens_at")[:10])
