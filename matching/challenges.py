@@ -11,6 +11,7 @@ donor counts once. Nothing has to announce that a target was reached: whoever as
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -52,7 +53,7 @@ class Progress:
 
 def progress(*, campaign: Campaign, terms: PoolTerms) -> Progress:
     """Count anew, in one query. The terms must have a target."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "campaign": campaign.pk,
         "funds": list(terms.fund_ids),
         "starts_at": terms.starts_at(),
