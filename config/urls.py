@@ -7,6 +7,7 @@ from campaign.views import media
 
 urlpatterns = [
     path("", include("campaign.urls")),
+    path("", include("matching.urls")),
     path("", include("donations.urls")),
     path("admin/", admin.site.urls),
     path("media/<path:path>", media),

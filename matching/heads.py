@@ -3,7 +3,7 @@
 A head names, for each pool, the number and the hash of its newest entry and the balances. Since each hash covers all
 entries before it, whoever keeps one head (it is printed on receipts) can later prove that history was rewritten:
 today's ledger must still contain that entry with that hash. Each head carries the hash of the head before it.
-docs/ledger.md describes the text; matching/verifier/verify_ledger.py checks it.
+docs/public-ledger.md describes the text; matching/verifier/verify_ledger.py checks it.
 """
 
 import hashlib

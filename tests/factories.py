@@ -89,14 +89,11 @@ def pool(
     campaign: Campaign,
     sponsor: Sponsor | None = None,
     limit_minor: int = 1_000_000,
-    now: datetime | None = None,
+    now: datetime = OPENS_AT,
     leftover: str = "given",
     **terms: Any,
 ) -> MatchPool:
-    """An open pool with its pledge in the ledger, made when its campaign opened.
-
-    terms: fields of matching.pools.Terms. now: when it is made instead.
-    """
+    """An open pool with its pledge in the ledger. terms: fields of matching.pools.Terms."""
     chosen = sponsor or globals()["sponsor"]()
     return pools.open_pool(
         campaign=campaign,
@@ -105,7 +102,7 @@ def pool(
         limit_minor=limit_minor,
         terms=pools.Terms(**terms),
         actor="system",
-        now=now or campaign.opens_at,
+        now=now,
         leftover=leftover,
     )
 

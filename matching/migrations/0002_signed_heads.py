@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.BigIntegerField(help_text='1, 2, 3 ...', unique=True)),
                 ('made_at', models.DateTimeField()),
-                ('text', models.TextField(help_text='What is signed; docs/ledger.md describes it.')),
+                ('text', models.TextField(help_text='What is signed; docs/public-ledger.md describes it.')),
                 ('sha256', models.CharField(help_text='Of the text, hexadecimal.', max_length=64, unique=True)),
                 ('signature', models.CharField(help_text='Ed25519 over the text, hexadecimal.', max_length=128)),
             ],

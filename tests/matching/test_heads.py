@@ -16,6 +16,7 @@ from matching.models import LedgerEntry, LedgerKey, SignedHead
 from matching.tasks import publish_ledger_head
 from tests import factories
 from tests.factories import GIFT_AT
+from tests.matching.public_ledger import triggers_asleep
 
 pytestmark = pytest.mark.django_db
 
@@ -36,16 +37,6 @@ def pool():
 
 def give(pool, amount_minor=10_000):
     return factories.match(factories.donation(campaign=pool.campaign, amount_minor=amount_minor))
-
-
-def rewrite(entry, **values):
-    """As whoever owns the tables could: with the triggers asleep."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # nothing may be pending when a table is altered
-        cursor.execute("ALTER TABLE matching_ledgerentry DISABLE TRIGGER USER")
-        LedgerEntry.objects.filter(pk=entry.pk).update(**values)
-        cursor.execute("ALTER TABLE matching_ledgerentry ENABLE TRIGGER USER")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def test_it_says_where_every_chain_stands_and_its_signature_is_good(pool):
@@ -140,7 +131,8 @@ def test_it_signs_no_ledger_that_contradicts_the_last_head(pool):
     give(pool)
     head = heads.publish_head(now=GIFT_AT)
     entry = LedgerEntry.objects.filter(pool=pool).last()
-    rewrite(entry, entry_hash="ab" * 32)
+    with triggers_asleep():
+        LedgerEntry.objects.filter(pk=entry.pk).update(entry_hash="ab" * 32)
     give(pool)
     with pytest.raises(heads.HistoryRewritten, match=f"head 1 has entry 3 of pool {pool.pk} with another hash"):
         heads.publish_head(now=GIFT_AT + MINUTE)
