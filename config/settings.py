@@ -128,6 +128,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    "settle-challenges": {
+        "task": "matching.tasks.settle_challenges",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "offer-freed-match": {
+        "task": "donations.tasks.offer_freed_match",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "wake-due-work": {
         "task": "donations.tasks.wake_due_work",
         "schedule": SWEEP_SECONDS,

@@ -1,11 +1,11 @@
-"""Work owed for a gift: its receipt, and the e-mail that carries it."""
+"""Work owed for a gift: its receipt, the e-mail that carries it, news of match that was added."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import mail, receipts, work
+from donations import freed_match, mail, receipts, work
 from donations.models import Donation, FollowUp
 
 NOT_REFUNDED = "A refund did not go through."
@@ -37,6 +37,8 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
     try:
         if row.kind == FollowUp.Kind.RECEIPT:
             _bring_receipt_up_to_date(row, now=now)
+        elif row.kind == FollowUp.Kind.MATCH:
+            freed_match.tell_donor(donation_id=row.donation_id, match_minor=row.subject_id, now=now)
         else:
             mail.send_receipt(receipt_id=row.subject_id, now=now)
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again

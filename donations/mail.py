@@ -61,12 +61,19 @@ def send_receipt(*, receipt_id: int, now: datetime) -> None:
         _finish(attempt, outcome=f"not sent: the receipt is void. {receipt.void_reason}")
         return
     try:
-        receipt_message(receipt, message_id=attempt.message_id).send()
-    except OSError as error:
-        failure = _failure(error)
+        deliver(receipt_message(receipt, message_id=attempt.message_id))
+    except MailNotSent as failure:
         _finish(attempt, outcome=str(failure))
-        raise failure from error
+        raise
     _finish(attempt, outcome="sent")
+
+
+def deliver(message: EmailMultiAlternatives) -> None:
+    """Send one message now. Raises MailRefused, MailServerUnreachable. Call it outside any transaction."""
+    try:
+        message.send()
+    except OSError as error:
+        raise _failure(error) from error
 
 
 def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternatives:
@@ -80,7 +87,7 @@ def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternati
     message = EmailMultiAlternatives(
         subject=subject(content),
         body=render_to_string("emails/receipt.txt", context),
-        from_email=_named_address(content["organization"]["public_name"], settings.DEFAULT_FROM_EMAIL),
+        from_email=named_address(content["organization"]["public_name"], settings.DEFAULT_FROM_EMAIL),
         to=[content["donor"]["email"]],
         reply_to=[content["organization"]["email"]],
         headers={"Message-ID": message_id, "Auto-Submitted": "auto-generated"},
@@ -101,12 +108,17 @@ def message_id(receipt: Receipt) -> str:
     first = receipt.sends.values_list("message_id", flat=True).first()
     if first:
         return first
-    digest = salted_hmac("donations.mail.message_id", receipt.number, algorithm="sha256").hexdigest()[:12]
+    return stable_message_id(f"receipt-{receipt.number}")
+
+
+def stable_message_id(name: str) -> str:
+    """The same for the same name, and not to be guessed from it."""
+    digest = salted_hmac("donations.mail.message_id", name, algorithm="sha256").hexdigest()[:12]
     host = f"[IPv6:{settings.SITE_HOST}]" if ":" in settings.SITE_HOST else settings.SITE_HOST
-    return f"<receipt-{receipt.number}.{digest}@{host}>"
+    return f"<{name}.{digest}@{host}>"
 
 
-def _named_address(name: str, address: str) -> str:
+def named_address(name: str, address: str) -> str:
     """`"Harborview Hospital" <giving@...>`; a name with quotes or commas stays one name, a newline becomes a space."""
     return str(Address(display_name=plain_line(name), addr_spec=parseaddr(address)[1]))
 

@@ -372,11 +372,12 @@ class StripeEvent(models.Model):
 
 
 class FollowUp(models.Model):
-    """Work owed for a gift. subject_id names the receipt for e-mails, 0 otherwise."""
+    """Work owed for a gift. subject_id: the receipt for e-mails, the match it has now for added match, 0 otherwise."""
 
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "Issue the receipt"
         EMAIL = "email", "E-mail the receipt"
+        MATCH = "match", "Tell the donor of added match"
 
     class State(models.TextChoices):
         DUE = "due"

@@ -19,7 +19,7 @@ from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
 from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, let_go, locked_gift
 from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
-from matching import holds
+from matching import holds, late_gifts, refunds
 from matching.ledger import STRIPE, busy_when_locked
 from matching.queries import gift_match
 
@@ -257,7 +257,7 @@ def _match(donation: Donation, *, now: datetime) -> int:
     except holds.NoReservation:
         return 0
     except holds.HoldResolved:
-        _, shortfall = holds.match_late(key=donation.match_key, now=now)
+        _, shortfall = late_gifts.match_late(key=donation.match_key, now=now)
         if shortfall:
             less = format_amount(shortfall, currency=donation.currency)
             _note(donation, text=f"Paid after the hold had ended: the match is {less} less than was held.", now=now)
@@ -296,7 +296,7 @@ def _apply_reversals(donation: Donation, *, now: datetime) -> None:
         return
     core_minor = min(donation.refunded_minor, donation.amount_minor)
     with suppress(holds.NoReservation):
-        settled = holds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
+        settled = refunds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
         _note_shortfall(donation, short_minor=settled.short_minor, now=now)
     if donation.refunded_minor != before:
         follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)

@@ -7,7 +7,8 @@ from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
 from campaign.clock import database_now
-from donations import events, follow_ups, reconciliation, work
+from campaign.models import Campaign
+from donations import events, follow_ups, freed_match, reconciliation, work
 from donations.models import FollowUp, StripeEvent
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,14 @@ def wake_due_work() -> int:
             wake(task, row_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
             woken += 1
     return woken
+
+
+@shared_task
+def offer_freed_match() -> int:
+    """Give match money that came free to the gifts that wait for it; returns how many gifts got some."""
+    now = database_now()
+    campaigns = Campaign.objects.filter(offers_freed_match=True).values_list("pk", flat=True)
+    return sum(freed_match.offer(campaign_id=pk, now=now) for pk in campaigns)
 
 
 @shared_task

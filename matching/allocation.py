@@ -1,15 +1,16 @@
 """Who gets how much: pure arithmetic, no database, no Django (design 3.2).
 
 Base pools, in order of priority and then id, each take part of the gift that no earlier base pool has covered.
-Bonus pools match the whole gift on top. Integers throughout: minor units in, minor units out, rounded down.
+Bonus pools match the whole gift on top. Award pools match no gift (matching/challenges.py).
+Integers throughout: minor units in, minor units out, rounded down.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-BASE, BONUS = "base", "bonus"
+BASE, BONUS, AWARD = "base", "bonus", "award"
 
 
 class Bound(StrEnum):
@@ -63,6 +64,16 @@ class PoolState:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a pool gave to a part of the gift before, as it stands now. covered_minor: the part of the gift it earns."""
+
+    part_index: int
+    pool_id: int
+    match_minor: int
+    covered_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """What one pool gives to one part of a gift, and what bound it. match_minor >= 0."""
 
@@ -73,23 +84,40 @@ class Share:
 
 
 def consider(
-    *, parts: Sequence[Part], submitted_at: datetime, offline: bool, pools: Sequence[PoolState]
+    *,
+    parts: Sequence[Part],
+    submitted_at: datetime,
+    offline: bool,
+    pools: Sequence[PoolState],
+    before: Sequence[Given] = (),
+    gift_minor: int | None = None,
 ) -> list[Share]:
     """Every pool's answer to every part, the empty ones too: the explanation of a match.
 
+    before: what the gift has already; the answer is what comes on top (donor_used_minor counts it, free_minor does
+    not). gift_minor: the gift that minimums are judged by, when refunds have made the parts smaller.
     Ordered by part, then base pools before bonus pools, then priority, then id. Deterministic. The sum of
     match_minor over a pool is at most its free money, its cap per gift and what its cap per donor leaves.
     """
-    ordered = sorted(pools, key=lambda pool: (pool.layer == BONUS, pool.priority, pool.id))
-    gift_minor = sum(part.amount_minor for part in parts)
+    matching = [pool for pool in pools if pool.layer != AWARD]
+    ordered = sorted(matching, key=lambda pool: (pool.layer == BONUS, pool.priority, pool.id))
+    whole_minor = sum(part.amount_minor for part in parts) if gift_minor is None else gift_minor
+    bonus = {pool.id for pool in ordered if pool.layer == BONUS}
+    earlier = {pool.id: sum(given.match_minor for given in before if given.pool_id == pool.id) for pool in ordered}
     given = dict.fromkeys((pool.id for pool in ordered), 0)
     shares = []
     for index, part in enumerate(parts):
-        uncovered = part.amount_minor
+        covered = {pool_id: _covered(before, part_index=index, pool_ids={pool_id}) for pool_id in bonus}
+        others = {row.pool_id for row in before} - bonus
+        uncovered = part.amount_minor - _covered(before, part_index=index, pool_ids=others)
         for pool in ordered:
-            closed = _closed_by(pool, part=part, gift_minor=gift_minor, submitted_at=submitted_at, offline=offline)
-            open_minor = part.amount_minor if pool.layer == BONUS else uncovered
-            match, bound = (0, closed) if closed else _match(pool, open_minor=open_minor, given_minor=given[pool.id])
+            closed = _closed_by(pool, part=part, gift_minor=whole_minor, submitted_at=submitted_at, offline=offline)
+            open_minor = part.amount_minor - covered[pool.id] if pool.id in bonus else uncovered
+            match, bound = (
+                (0, closed)
+                if closed
+                else _match(pool, open_minor=open_minor, given_minor=given[pool.id], earlier_minor=earlier[pool.id])
+            )
             shares.append(Share(index, pool.id, match, bound))
             given[pool.id] += match
             if pool.layer == BASE:
@@ -111,9 +139,23 @@ def covered_by(match_minor: int, *, ratio: tuple[int, int]) -> int:
     return -(-match_minor * per_gift // per_match)
 
 
-def kept_after_refund(allocation_minor: int, *, gift_minor: int, refunded_minor: int) -> int:
-    """What an allocation keeps after refunds of refunded_minor in total on a gift of gift_minor (design 3.6)."""
-    return allocation_minor * (gift_minor - min(refunded_minor, gift_minor)) // gift_minor
+def kept_after_refund(allocation_minor: int, *, basis_minor: int, remaining_minor: int) -> int:
+    """What an allocation keeps while remaining_minor of the gift is not refunded (design 3.6).
+
+    basis_minor: what was not refunded when the allocation was made: the whole gift, for all that was held before it
+    was paid. Money added later to a gift that was partly refunded is for the rest of it.
+    """
+    return allocation_minor * min(remaining_minor, basis_minor) // basis_minor
+
+
+def remaining_parts(parts: Sequence[Part], *, remaining_minor: int) -> list[Part]:
+    """The parts of a gift of which remaining_minor is not refunded, each in proportion, rounded down."""
+    whole_minor = sum(part.amount_minor for part in parts)
+    return [Part(part.fund, part.amount_minor * remaining_minor // whole_minor) for part in parts]
+
+
+def _covered(before: Sequence[Given], *, part_index: int, pool_ids: Collection[int]) -> int:
+    return sum(row.covered_minor for row in before if row.part_index == part_index and row.pool_id in pool_ids)
 
 
 def _closed_by(pool: PoolState, *, part: Part, gift_minor: int, submitted_at: datetime, offline: bool) -> Bound | None:
@@ -130,15 +172,18 @@ def _closed_by(pool: PoolState, *, part: Part, gift_minor: int, submitted_at: da
     return Bound.MINIMUM if gift_minor < pool.min_gift_minor else None
 
 
-def _match(pool: PoolState, *, open_minor: int, given_minor: int) -> tuple[int, Bound]:
-    """The least of what the terms and the money allow, and which of them it was."""
+def _match(pool: PoolState, *, open_minor: int, given_minor: int, earlier_minor: int) -> tuple[int, Bound]:
+    """The least of what the terms and the money allow, and which of them it was.
+
+    given_minor: to other parts of the gift in this round; earlier_minor: in rounds before.
+    """
     if open_minor <= 0:
         return 0, Bound.COVERED
     per_match, per_gift = pool.ratio
     wanted = open_minor * per_match // per_gift
     limits = [(wanted, Bound.GIFT if wanted else Bound.RATIO)]
     if pool.cap_per_gift_minor is not None:
-        limits.append((pool.cap_per_gift_minor - given_minor, Bound.CAP_PER_GIFT))
+        limits.append((pool.cap_per_gift_minor - given_minor - earlier_minor, Bound.CAP_PER_GIFT))
     if pool.cap_per_donor_minor is not None:
         left_minor = pool.cap_per_donor_minor - pool.donor_used_minor - given_minor
         limits.append((left_minor, Bound.CAP_PER_DONOR))

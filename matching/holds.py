@@ -1,7 +1,10 @@
 """Holding sponsors' money for a gift, and what becomes of the hold.
 
     hold -> commit | release | expire        each once; a second resolution raises and writes nothing
-    commit -> settle_refund                  any number of times, always from the total refunded
+
+What comes after: refunds.py (a gift is refunded), late_gifts.py (paid after its hold, by cheque, or corrected),
+offers.py (freed money for gifts that had too little). Locks: pools by primary key, then reservations that are HELD;
+but a COMMITTED reservation first, then pools, since only refunds, offers and corrections lock those.
 
 Every function is one short transaction that locks pools first, then writes; none makes a network call. A lapsed
 hold counts as free for the next donor whether or not the sweep has seen it: hold() expires it on the way.
@@ -10,18 +13,19 @@ hold counts as free for the next donor whether or not the sweep has seen it: hol
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, Sum, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest, Least
 
 from campaign.models import Campaign
-from matching.allocation import Bound, Part, PoolState, Share, consider, kept_after_refund
+from matching.allocation import Bound, Part, Share, consider
 from matching.ledger import DONOR, STRIPE, SYSTEM, Move, lock_pools, post
 from matching.models import Allocation, MatchPool, PoolTerms, Reservation
+from matching.standing import pool_states
+from matching.waiting import make_room_under_caps, pools_short_of_cap, queue
 
 LONGEST_HOLD = timedelta(days=14)  # a bank debit can take four business days and fail later
 _SWEEP = 200  # lapsed holds that one donor's request clears at most
@@ -56,10 +60,15 @@ class HoldAlreadyExpired(HoldResolved):
     pass
 
 
+class HoldAlreadyVoided(HoldResolved):
+    """The gift was corrected; another reservation, under another key, took this one's place."""
+
+
 _RESOLVED = {
     Reservation.State.COMMITTED: HoldAlreadyCommitted,
     Reservation.State.RELEASED: HoldAlreadyReleased,
     Reservation.State.EXPIRED: HoldAlreadyExpired,
+    Reservation.State.VOIDED: HoldAlreadyVoided,
 }
 
 
@@ -80,6 +89,17 @@ class Gift:
     def amount_minor(self) -> int:
         return sum(part.amount_minor for part in self.parts)
 
+    @classmethod
+    def of(cls, reservation: Reservation) -> "Gift":
+        """The gift that a reservation was made for."""
+        return cls(
+            key=reservation.key,
+            donor_key=reservation.donor_key,
+            parts=tuple(Part(fund_id, amount_minor) for fund_id, amount_minor in reservation.parts),
+            submitted_at=reservation.submitted_at,
+            offline=reservation.is_offline,
+        )
+
     def parts_as_stored(self) -> list[list[int]]:
         return [[int(str(part.fund)), part.amount_minor] for part in self.parts]
 
@@ -91,16 +111,18 @@ def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
     gift.key: made by the caller; a repeat returns the live reservation unchanged, while one that was released or
     lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later.
     Returns a reservation with 0..n allocations in pool order. No money left is an empty one, not an error.
-    Raises KeyReused if the key came before with another amount, fund or donor; PoolsBusy.
+    Raises KeyReused if the key came before with another amount, fund or donor; HoldAlreadyVoided; PoolsBusy.
     One transaction; locks the pools that could give, by primary key. Makes no network call.
     """
     earlier = Reservation.objects.filter(key=gift.key).order_by("-id").first()
     if earlier is not None:
         _refuse_another_gift(earlier, gift)
+        if earlier.state == Reservation.State.VOIDED:
+            raise HoldAlreadyVoided(earlier)
         if earlier.state == Reservation.State.COMMITTED or earlier.is_held_at(now):
             return earlier
     until = now + timedelta(seconds=settings.HOLD_SECONDS)
-    return _reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=None, actor=DONOR)
+    return reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=None, actor=DONOR)
 
 
 @transaction.atomic
@@ -110,13 +132,13 @@ def commit(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
     A hold past its time that nobody has expired still stands: the donor was shown that money and it is there.
     Raises HoldAlreadyCommitted, HoldAlreadyReleased, HoldAlreadyExpired, NoReservation; PoolsBusy.
     """
-    return _resolve(key=key, state=Reservation.State.COMMITTED, reason="commit", now=now, actor=actor)
+    return resolve(key=key, state=Reservation.State.COMMITTED, reason="commit", now=now, actor=actor)
 
 
 @transaction.atomic
 def release(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
     """The payment failed or was cancelled: its held money is free again. Raises like commit()."""
-    return _resolve(key=key, state=Reservation.State.RELEASED, reason="release", now=now, actor=actor)
+    return resolve(key=key, state=Reservation.State.RELEASED, reason="release", now=now, actor=actor)
 
 
 def extend(*, key: UUID, until: datetime, longest: timedelta = LONGEST_HOLD) -> bool:
@@ -144,77 +166,19 @@ def expire_lapsed(*, now: datetime, limit: int = 500) -> int:
     return expired
 
 
-@transaction.atomic
-def match_late(*, key: UUID, now: datetime, actor: str = STRIPE) -> tuple[Reservation, int]:
-    """A payment succeeded after its hold lapsed or was released: match it again from free money (design 3.4).
-
-    The rules are the ones that stood when the gift was submitted. Returns the reservation that now stands,
-    committed, and the shortfall in minor units against what had been held (0 or more). A gift whose hold still
-    stands is committed as it is. Raises NoReservation; HoldAlreadyCommitted; PoolsBusy.
-    """
-    earlier = _latest(key)
-    if earlier.state == Reservation.State.HELD:
-        return commit(key=key, now=now, actor=actor), 0
-    if earlier.state == Reservation.State.COMMITTED:
-        raise HoldAlreadyCommitted(earlier)
-    gift = Gift(
-        key=key,
-        donor_key=earlier.donor_key,
-        parts=tuple(Part(fund, amount) for fund, amount in earlier.parts),
-        submitted_at=earlier.submitted_at,
-        offline=earlier.is_offline,
-    )
-    _reserve(campaign_id=earlier.campaign_id, gift=gift, now=now, held_until=now, as_of=gift.submitted_at, actor=actor)
-    matched = _resolve(key=key, state=Reservation.State.COMMITTED, reason="commit", now=now, actor=actor)
-    shown = sum(allocation.amount_minor for allocation in earlier.allocations.all())
-    return matched, max(0, shown - matched.match_minor)
-
-
-class RefundSettled(NamedTuple):
-    """A gift's match after its refunds. short_minor: what a restored match lacks, since others have the money."""
-
-    match_minor: int
-    short_minor: int
-
-
-@transaction.atomic
-def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str = STRIPE) -> RefundSettled:
-    """Make a gift's match agree with the total refunded on it so far (design 3.6).
-
-    refunded_minor: of the gift itself, in total, 0 or more; covered fees don't count. Computed from the original
-    allocations, so any split or order of refunds ends the same and a repeat writes nothing. Less than before (a
-    refund that failed) restores what free money allows.
-    Raises NoReservation when nothing is committed under the key; PoolsBusy.
-    """
-    reservation = Reservation.objects.filter(key=key, state=Reservation.State.COMMITTED).first()
-    if reservation is None:
-        raise NoReservation(str(key))
-    pools = lock_pools(reservation.allocations.values_list("pool_id", flat=True))
-    free = {pool.pk: pool.free_minor for pool in pools.values()}
-    moves, match_minor, short_minor = [], 0, 0
-    for allocation in reservation.allocations.all():
-        target = kept_after_refund(
-            allocation.amount_minor, gift_minor=reservation.amount_minor, refunded_minor=refunded_minor
-        )
-        change = min(target - allocation.kept_minor, free[allocation.pool_id])
-        free[allocation.pool_id] -= change
-        match_minor += allocation.kept_minor + change
-        short_minor += target - allocation.kept_minor - change
-        if change:
-            reason = "restore" if change > 0 else "reverse"
-            pool = pools[allocation.pool_id]
-            moves.append(Move(pool, reason, abs(change), allocation, reservation.reference))
-    post(moves, actor=actor, now=now)
-    return RefundSettled(match_minor, short_minor)
-
-
-def _reserve(
+def reserve(
     *, campaign_id: int, gift: Gift, now: datetime, held_until: datetime, as_of: datetime | None, actor: str
 ) -> Reservation:
+    """Hold what the pools give to this gift, under its rules at `as_of` (None: now); for hold() and late_gifts.
+
+    Runs in the caller's transaction; locks the pools that could give. Raises PoolsBusy.
+    """
     campaign = Campaign.objects.get(pk=campaign_id)
     pools = _lock_givers(campaign, gift=gift, now=now, as_of=as_of)
-    terms = {pool.pk: _terms(pool, as_of=as_of) for pool in pools}
-    states = _states(pools, campaign=campaign, terms=terms, donor_key=gift.donor_key)
+    terms = {pool.pk: pool.terms_at(as_of) for pool in pools}
+    states = pool_states(
+        pools, campaign=campaign, terms=terms, donor_key=gift.donor_key, submitted_at=gift.submitted_at
+    )
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
     reservation = Reservation.objects.create(
         campaign_id=campaign_id,
@@ -250,6 +214,7 @@ def _hold_shares(
             pool=by_id[share.pool_id],
             terms=terms[share.pool_id],
             part_index=share.part_index,
+            basis_minor=reservation.amount_minor,
             fund_id=reservation.parts[share.part_index][0],
             amount_minor=share.match_minor,
         )
@@ -263,10 +228,16 @@ def _hold_shares(
 def _lock_givers(campaign: Campaign, *, gift: Gift, now: datetime, as_of: datetime | None) -> list[MatchPool]:
     """Every pool of the campaign; the ones whose terms could give are locked, fresh, and rid of lapsed holds."""
     pools = {pool.pk: pool for pool in MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False)}
-    terms = {pk: _terms(pool, as_of=as_of) for pk, pool in pools.items()}
+    terms = {pk: pool.terms_at(as_of) for pk, pool in pools.items()}
     closes_at = campaign.closes_at
     states = [
-        terms[pk].state(campaign_closes_at=closes_at, free_minor=1, stopped=pool.is_stopped)
+        terms[pk].state(
+            campaign_closes_at=closes_at,
+            free_minor=1,
+            stopped=pool.is_stopped,
+            unlocked_at=pool.unlocked_at,
+            submitted_at=gift.submitted_at,
+        )
         for pk, pool in pools.items()
     ]
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
@@ -292,15 +263,18 @@ def _expire(reservation_ids: Iterable[int], *, pools: dict[int, MatchPool], now:
     ids = list(lapsed.select_for_update(no_key=True).values_list("pk", flat=True))
     expired = Reservation.objects.filter(pk__in=ids).update(state=Reservation.State.EXPIRED, resolved_at=now)
     rows = list(Allocation.objects.filter(reservation__in=ids).select_related("reservation"))
+    make_room_under_caps((row.pool_id, row.reservation.donor_key) for row in rows)
     moves = [Move(pools[row.pool_id], "expire", row.amount_minor, row, row.reservation.reference) for row in rows]
     post(moves, actor=SYSTEM, now=now)
     return expired
 
 
-def _resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime, actor: str) -> Reservation:
-    reservation = _latest(key)
+def resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime, actor: str) -> Reservation:
+    """Resolve the hold of a gift, once; for commit(), release() and late_gifts, which say what it raises."""
+    reservation = latest(key)
     allocations = list(reservation.allocations.all())  # before the lock: what a hold gives never changes
-    pools = lock_pools(row.pool_id for row in allocations)
+    capped = pools_short_of_cap(reservation) if state == Reservation.State.COMMITTED else []
+    pools = lock_pools([*(row.pool_id for row in allocations), *capped])
     held = Reservation.objects.filter(pk=reservation.pk, state=Reservation.State.HELD)
     if not held.update(state=state, resolved_at=now):
         reservation.refresh_from_db()
@@ -308,50 +282,15 @@ def _resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime,
     reservation.state, reservation.resolved_at = state, now
     moves = [Move(pools[row.pool_id], reason, row.amount_minor, row, reservation.reference) for row in allocations]
     post(moves, actor=actor, now=now)
+    if state == Reservation.State.COMMITTED:
+        queue(reservation, given=allocations)
+    else:
+        make_room_under_caps((row.pool_id, reservation.donor_key) for row in allocations)
     return reservation
 
 
-def _states(
-    pools: Sequence[MatchPool], *, campaign: Campaign, terms: dict[int, PoolTerms], donor_key: str
-) -> list[PoolState]:
-    capped = [pool.pk for pool in pools if terms[pool.pk].cap_per_donor_minor is not None]
-    used = donor_used(donor_key=donor_key, pool_ids=capped)
-    return [
-        terms[pool.pk].state(
-            campaign_closes_at=campaign.closes_at,
-            free_minor=pool.free_minor,
-            donor_used_minor=used.get(pool.pk, 0),
-            stopped=pool.is_stopped,
-        )
-        for pool in pools
-    ]
-
-
-def donor_used(*, donor_key: str, pool_ids: Sequence[int]) -> dict[int, int]:
-    """What a donor has from these pools now, held or matched, in minor units by pool id; absent means nothing."""
-    if not pool_ids or not donor_key:
-        return {}
-    rows = (
-        Allocation.objects.filter(
-            pool_id__in=pool_ids,
-            reservation__donor_key=donor_key,
-            reservation__state__in=[Reservation.State.HELD, Reservation.State.COMMITTED],
-        )
-        .values("pool_id")
-        .annotate(used_minor=Sum(F("amount_minor") - F("reversed_minor")))
-    )
-    return {row["pool_id"]: row["used_minor"] for row in rows}
-
-
-def _terms(pool: MatchPool, *, as_of: datetime | None) -> PoolTerms:
-    """The pool's terms now, or as they stood at a moment; before the first version, the first."""
-    if as_of is None or pool.terms.created_at <= as_of:
-        return pool.terms
-    versions = list(pool.terms_versions.order_by("version"))
-    return next((row for row in reversed(versions) if row.created_at <= as_of), versions[0])
-
-
-def _latest(key: UUID) -> Reservation:
+def latest(key: UUID) -> Reservation:
+    """The newest reservation of a gift. Raises NoReservation."""
     reservation = Reservation.objects.filter(key=key).order_by("-id").first()
     if reservation is None:
         raise NoReservation(str(key))

@@ -3,9 +3,13 @@
 Sponsor      who pays the match.
 MatchPool    a sponsor's capped money in one campaign. Its row caches three balances (free, held, matched), its limit
              and the head of its chain; only the ledger's trigger writes them.
-PoolTerms    one version of a pool's terms; never changed, a change is the next version.
-Reservation  match money held for one gift: HELD, then COMMITTED, RELEASED or EXPIRED, once.
-Allocation   how much of a reservation comes from which pool, for which part of the gift, under which terms.
+PoolTerms    one version of a pool's terms; never changed, a change is the next version. Layer `base` or `bonus`
+             matches gifts; layer `award` gives a sum of its own when a challenge is met.
+Reservation  match money held for one gift: HELD, then COMMITTED, RELEASED or EXPIRED, once. A committed one is VOIDED
+             when its gift was corrected and another reservation took its place.
+Allocation   how much of a reservation comes from which pool, for which part of the gift, under which terms. Round 0
+             was held before the gift was paid; later rounds came from money that was freed afterwards.
+WaitingGift  a paid gift that would take more from a pool: the queue for money that comes free, oldest gift first.
 LedgerEntry  `amount_minor` moved from one account of a pool to another. Always positive; the accounts give the sign.
 
 Accounts: `pledged` (outside: what the sponsor has promised), `free`, `held`, `matched`. The limit is what came from
@@ -14,8 +18,9 @@ Accounts: `pledged` (outside: what the sponsor has promised), `free`, `held`, `m
 The database enforces (triggers in matching/triggers.py, constraints here): entries are never changed, deleted or
 truncated; each continues its pool's chain and moves the pool's balances in the same statement; no balance below
 zero; no balance, limit or chain head changes in any other way; only the moves in MOVES exist; a hold
-resolves once; an allocation has its hold entry and moves exactly its own amount in its own currency; terms,
-allocations and a reservation's gift never change; a resolved reservation stays as it is.
+resolves once; an allocation is opened by one hold or offer and moves exactly its own amount in its own currency;
+terms, allocations and a reservation's gift never change; a resolved reservation stays as it is, but for what was
+refunded of a committed one and its becoming voided once nothing of it is left.
 """
 
 import operator
@@ -32,7 +37,7 @@ from django.db.models import F, Q
 
 from campaign.models import Campaign
 from matching import triggers
-from matching.allocation import BASE, BONUS, PoolState
+from matching.allocation import AWARD, BASE, BONUS, PoolState
 from matching.check_records import LedgerCheck, PoolHalt  # noqa: F401 (Django looks for models here)
 
 GENESIS_HASH = "0" * 64
@@ -46,7 +51,12 @@ MOVES = {
     "expire": ("held", "free"),
     "reverse": ("matched", "free"),
     "restore": ("free", "matched"),
+    "offer": ("free", "matched"),
+    "award": ("free", "matched"),
+    "withdraw": ("matched", "free"),
 }
+# Moves of a pool's own money, that belong to no gift.
+GIFTLESS = ("pledge", "unpledge", "award", "withdraw")
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -94,6 +104,9 @@ class MatchPool(models.Model):
         help_text="Set when the ledger check finds the pool at fault; no new match.",
     )
     leftover = models.CharField(max_length=5, choices=Leftover, default=Leftover.GIVEN)
+    unlocked_at = models.DateTimeField(
+        null=True, editable=False, help_text="When its challenge was met; once unlocked it stays so."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     current_terms = models.ForeignKey(
@@ -129,6 +142,13 @@ class MatchPool(models.Model):
             raise PoolTerms.DoesNotExist(f"{self} has no terms yet")
         return terms_by_id(self.current_terms_id)
 
+    def terms_at(self, moment: datetime | None) -> "PoolTerms":
+        """The terms as they stood at a moment, the newest for None; before the first version, the first."""
+        if moment is None or self.terms.created_at <= moment:
+            return self.terms
+        versions = list(self.terms_versions.order_by("version"))
+        return next((row for row in reversed(versions) if row.created_at <= moment), versions[0])
+
     @property
     def is_stopped(self) -> bool:
         """Paused by staff, or halted by the ledger check: gives no new match."""
@@ -141,6 +161,7 @@ class PoolTerms(models.Model):
     class Layer(models.TextChoices):
         BASE = BASE, "base: shares the gift with the other base pools"
         BONUS = BONUS, "bonus: matches the whole gift on top"
+        AWARD = AWARD, "challenge: gives a sum of its own when its target is reached"
 
     pool = models.ForeignKey(MatchPool, on_delete=models.PROTECT, related_name="terms_versions")
     version = models.PositiveIntegerField()
@@ -155,6 +176,15 @@ class PoolTerms(models.Model):
     priority = models.PositiveIntegerField(default=100, help_text="Lower comes first.")
     layer = models.CharField(max_length=5, choices=Layer, default=Layer.BASE)
     offline_gifts = models.BooleanField(default=True)
+    unlock_donors = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Gives nothing until so many donors gave, each counted once."
+    )
+    unlock_raised_minor = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Gives nothing until so much was raised."
+    )
+    reaches_back = models.BooleanField(default=False, help_text="Once unlocked, earlier gifts are matched too.")
+    award_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What a challenge met gives.")
+    award_every = models.BooleanField(default=False, help_text="At every multiple of the target, not only the first.")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=60)
 
@@ -167,20 +197,59 @@ class PoolTerms(models.Model):
                 condition=Q(opens_at=None) | Q(closes_at=None) | Q(closes_at__gt=F("opens_at")),
                 name="terms_window_is_not_empty",
             ),
+            models.CheckConstraint(
+                condition=Q(unlock_donors=None) | Q(unlock_raised_minor=None), name="terms_have_one_target"
+            ),
+            models.CheckConstraint(
+                condition=(Q(unlock_donors=None) | Q(unlock_donors__gt=0))
+                & (Q(unlock_raised_minor=None) | Q(unlock_raised_minor__gt=0)),
+                name="terms_target_is_positive",
+            ),
+            models.CheckConstraint(
+                condition=(~Q(layer="award") & Q(award_minor=None))
+                | (Q(layer="award", award_minor__gt=0) & (Q(unlock_donors__gt=0) | Q(unlock_raised_minor__gt=0))),
+                name="terms_award_has_sum_and_target",
+            ),
         ]
         triggers = triggers.immutable("terms")
 
     def __str__(self) -> str:
         return f"terms {self.version} of pool {self.pool_id}"
 
+    @property
+    def has_target(self) -> bool:
+        """Whether something must happen first: so many donors, or so much raised."""
+        return self.unlock_donors is not None or self.unlock_raised_minor is not None
+
+    @property
+    def matches_gifts(self) -> bool:
+        return self.layer != self.Layer.AWARD
+
+    def starts_at(self) -> datetime:
+        """From when gifts count: the opening if one was set, else the moment the pool came into being."""
+        return self.opens_at or opened_at(self.pool_id)
+
     def ends_at(self, *, campaign_closes_at: datetime) -> datetime:
         """When these terms end: no match outlives its campaign."""
         return min(self.closes_at or campaign_closes_at, campaign_closes_at)
 
     def state(
-        self, *, campaign_closes_at: datetime, free_minor: int, donor_used_minor: int = 0, stopped: bool = False
+        self,
+        *,
+        campaign_closes_at: datetime,
+        free_minor: int,
+        donor_used_minor: int = 0,
+        stopped: bool = False,
+        unlocked_at: datetime | None = None,
+        submitted_at: datetime | None = None,
     ) -> PoolState:
-        """These terms with the money of a moment, as the arithmetic takes them."""
+        """These terms with the money of a moment, as the arithmetic takes them.
+
+        submitted_at: when the gift was sent; None for a gift sent now. A pool that unlocked later is locked for it,
+        unless the pool reaches back.
+        """
+        is_early = submitted_at is not None and unlocked_at is not None and submitted_at < unlocked_at
+        is_locked = self.has_target and (unlocked_at is None or (is_early and not self.reaches_back))
         return PoolState(
             id=self.pool_id,
             free_minor=free_minor,
@@ -189,12 +258,13 @@ class PoolTerms(models.Model):
             cap_per_gift_minor=self.cap_per_gift_minor,
             cap_per_donor_minor=self.cap_per_donor_minor,
             donor_used_minor=donor_used_minor,
-            opens_at=self.opens_at,
+            opens_at=self.starts_at(),
             closes_at=self.ends_at(campaign_closes_at=campaign_closes_at),
             funds=frozenset(self.fund_ids) if self.fund_ids else None,
             priority=self.priority,
             layer=self.layer,
             paused=stopped,
+            locked=is_locked,
             offline_gifts=self.offline_gifts,
         )
 
@@ -203,6 +273,12 @@ class PoolTerms(models.Model):
 def terms_by_id(terms_id: int) -> PoolTerms:
     """One version of terms, remembered: such a row never changes."""
     return PoolTerms.objects.get(pk=terms_id)
+
+
+@lru_cache(maxsize=512)
+def opened_at(pool_id: int) -> datetime:
+    """When a pool came into being: the moment of its first terms, remembered since it never changes."""
+    return PoolTerms.objects.get(pool_id=pool_id, version=1).created_at
 
 
 class ReservationQuerySet(models.QuerySet["Reservation"]):
@@ -219,6 +295,7 @@ class Reservation(models.Model):
         COMMITTED = "committed"
         RELEASED = "released"
         EXPIRED = "expired"
+        VOIDED = "voided"
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="reservations")
     reference = models.CharField(max_length=16, unique=True, default=new_reference)
@@ -231,6 +308,7 @@ class Reservation(models.Model):
     state = models.CharField(max_length=9, choices=State, default=State.HELD)
     held_until = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    refunded_minor = models.BigIntegerField(default=0, help_text="Of the gift, without covered fees.")
     explanation = models.JSONField(
         default=list,
         help_text="[[part, pool id, terms version, match in minor units, bound], ...] as considered.",
@@ -246,6 +324,10 @@ class Reservation(models.Model):
                 name="one_live_reservation_per_gift",
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="reservation_amount_is_positive"),
+            models.CheckConstraint(
+                condition=Q(refunded_minor__gte=0) & Q(refunded_minor__lte=F("amount_minor")),
+                name="reservation_refunded_within_gift",
+            ),
             models.CheckConstraint(
                 condition=Q(state="held", resolved_at=None) | (~Q(state="held") & Q(resolved_at__isnull=False)),
                 name="reservation_resolved_has_moment",
@@ -268,6 +350,11 @@ class Reservation(models.Model):
         return self.state == self.State.HELD and now < self.held_until
 
     @property
+    def remaining_minor(self) -> int:
+        """The gift less what was refunded of it."""
+        return self.amount_minor - self.refunded_minor
+
+    @property
     def match_minor(self) -> int:
         """What this reservation gives now, after reversals. Counts held money too; nothing when it lapsed."""
         if self.state not in (self.State.HELD, self.State.COMMITTED):
@@ -280,6 +367,8 @@ class Allocation(models.Model):
     pool = models.ForeignKey(MatchPool, on_delete=models.PROTECT, related_name="allocations")
     terms = models.ForeignKey(PoolTerms, on_delete=models.PROTECT, related_name="allocations")
     part_index = models.PositiveSmallIntegerField()
+    round = models.PositiveSmallIntegerField(default=0, help_text="0: held at first; 1, 2 ...: added from freed money.")
+    basis_minor = models.BigIntegerField(help_text="What of the gift was not refunded when this was made.")
     fund_id = models.BigIntegerField(help_text="The fund of that part of the gift.")
     amount_minor = models.BigIntegerField()
     reversed_minor = models.BigIntegerField(default=0, help_text="Taken back by refunds; the ledger writes it.")
@@ -288,8 +377,9 @@ class Allocation(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["reservation", "pool", "part_index"], name="one_allocation_per_part_and_pool"
+                fields=["reservation", "pool", "part_index", "round"], name="one_allocation_per_part_pool_and_round"
             ),
+            models.CheckConstraint(condition=Q(basis_minor__gt=0), name="allocation_basis_is_positive"),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="allocation_is_positive"),
             models.CheckConstraint(
                 condition=Q(reversed_minor__gte=0) & Q(reversed_minor__lte=F("amount_minor")),
@@ -304,6 +394,35 @@ class Allocation(models.Model):
     @property
     def kept_minor(self) -> int:
         return self.amount_minor - self.reversed_minor
+
+
+class WaitingGift(models.Model):
+    """A paid gift that would take more from this pool. Money in minor units; rows go when nothing more can come."""
+
+    class WaitsFor(models.TextChoices):
+        MONEY = "money", "free money"
+        DONOR_CAP = "donor_cap", "room under the donor's cap"
+
+    reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="waiting")
+    pool = models.ForeignKey(MatchPool, on_delete=models.CASCADE, related_name="waiting")
+    waits_for = models.CharField(max_length=9, choices=WaitsFor)
+    donor_key = models.CharField(max_length=64)
+    submitted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["submitted_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["reservation", "pool"], name="a_gift_waits_once_for_a_pool"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["pool", "submitted_at", "reservation"], condition=Q(waits_for="money"), name="waiting_for_money"
+            ),
+            models.Index(fields=["donor_key", "pool"], condition=Q(waits_for="donor_cap"), name="waiting_for_cap"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reservation_id} for pool {self.pool_id}"
 
 
 class LedgerEntry(models.Model):
@@ -324,6 +443,9 @@ class LedgerEntry(models.Model):
         EXPIRE = "expire", "hold lapsed"
         REVERSE = "reverse", "gift refunded"
         RESTORE = "restore", "refund failed"
+        OFFER = "offer", "freed money given to a paid gift"
+        AWARD = "award", "challenge met"
+        WITHDRAW = "withdraw", "challenge undone by refunds"
 
     pool = models.ForeignKey(MatchPool, on_delete=models.PROTECT, related_name="entries")
     seq = models.BigIntegerField(db_default=0, help_text="1, 2, 3 ... within the pool; the database counts.")
@@ -354,12 +476,12 @@ class LedgerEntry(models.Model):
                 name="entry_text_is_plain",
             ),
             models.CheckConstraint(
-                condition=(Q(reason__in=["pledge", "unpledge"]) & Q(allocation=None))
-                | (~Q(reason__in=["pledge", "unpledge"]) & Q(allocation__isnull=False)),
+                condition=(Q(reason__in=GIFTLESS) & Q(allocation=None))
+                | (~Q(reason__in=GIFTLESS) & Q(allocation__isnull=False)),
                 name="entry_names_its_allocation",
             ),
             models.UniqueConstraint(
-                fields=["allocation"], condition=Q(reason="hold"), name="an_allocation_is_held_once"
+                fields=["allocation"], condition=Q(reason__in=["hold", "offer"]), name="an_allocation_is_opened_once"
             ),
             models.UniqueConstraint(
                 fields=["allocation"],

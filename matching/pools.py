@@ -12,9 +12,10 @@ from django.db import transaction
 
 from campaign.models import Campaign
 from campaign.money import format_amount
-from matching.allocation import BASE
+from matching.allocation import AWARD, BASE
 from matching.ledger import Move, lock_pools, post
 from matching.models import MatchPool, PoolTerms, Sponsor
+from matching.waiting import queue_earlier_gifts
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,15 @@ class Terms:
     priority: int = 100
     layer: str = BASE
     offline_gifts: bool = True
+    unlock_donors: int | None = None
+    unlock_raised_minor: int | None = None
+    reaches_back: bool = False
+    award_minor: int | None = None
+    award_every: bool = False
+
+    @property
+    def has_target(self) -> bool:
+        return self.unlock_donors is not None or self.unlock_raised_minor is not None
 
     def refuse_contradictions(self) -> None:
         """Raises InvalidTerms with a sentence for the person who typed them."""
@@ -56,6 +66,19 @@ class Terms:
             (self.cap_per_gift_minor or 0) > (self.cap_per_donor_minor or 0)
         ):
             raise InvalidTerms("The cap per gift is above the cap per donor, so it could never be reached.")
+        self._refuse_contradictory_challenge()
+
+    def _refuse_contradictory_challenge(self) -> None:
+        if None not in (self.unlock_donors, self.unlock_raised_minor):
+            raise InvalidTerms("A challenge has one target: a number of donors or a sum raised, not both.")
+        if 0 in (self.unlock_donors, self.unlock_raised_minor, self.award_minor):
+            raise InvalidTerms("A target or an award of nothing means nothing; leave it empty for none.")
+        if self.layer == AWARD and not (self.has_target and self.award_minor):
+            raise InvalidTerms("A challenge needs a target to reach and the sum that it gives.")
+        if self.layer != AWARD and (self.award_minor or self.award_every):
+            raise InvalidTerms("Only a challenge gives a sum of its own; a pool that matches gifts gives their match.")
+        if self.reaches_back and (self.layer == AWARD or not self.has_target):
+            raise InvalidTerms("Only a match that is locked at first can reach back to earlier gifts.")
 
 
 @transaction.atomic
@@ -82,6 +105,7 @@ def open_pool(
     _add_version(pool, terms=terms, actor=actor, now=now)
     post([Move(pool, "pledge", limit_minor)], actor=actor, now=now)
     pool.refresh_from_db()
+    queue_earlier_gifts(pool, now=now)
     return pool
 
 
@@ -89,11 +113,15 @@ def open_pool(
 def change_terms(*, pool_id: int, terms: Terms, actor: str, now: datetime) -> PoolTerms:
     """Add the next version of a pool's terms; what was held or matched keeps the version it was promised under.
 
-    The same terms again write nothing and return the current version. Raises InvalidTerms; PoolsBusy.
+    The same terms again write nothing and return the current version. A challenge that is taken off leaves the pool
+    unlocked. Raises InvalidTerms; PoolsBusy.
     """
     pool = lock_pools([pool_id])[pool_id]
     if pool.current_terms_id and _as_terms(pool.terms) == terms:
         return pool.terms
+    _refuse_broken_promise(pool, terms)
+    if pool.terms.has_target and not terms.has_target:
+        MatchPool.objects.filter(pk=pool_id, unlocked_at=None).update(unlocked_at=now)
     return _add_version(pool, terms=terms, actor=actor, now=now)
 
 
@@ -130,6 +158,16 @@ def _add_version(pool: MatchPool, *, terms: Terms, actor: str, now: datetime) ->
     pool.current_terms = added
     pool.save(update_fields=["current_terms"])
     return added
+
+
+def _refuse_broken_promise(pool: MatchPool, terms: Terms) -> None:
+    """Raises InvalidTerms when the change would go back on what donors were told."""
+    before = pool.terms
+    if pool.head_seq > 1 and (before.layer == AWARD) != (terms.layer == AWARD):
+        raise InvalidTerms("This pool has given already: it cannot turn from a match into a challenge, or back.")
+    promise = ("award_minor", "award_every", "unlock_donors", "unlock_raised_minor")
+    if pool.matched_minor and before.layer == AWARD and any(getattr(before, n) != getattr(terms, n) for n in promise):
+        raise InvalidTerms("This challenge has given already; open another one for another sum or target.")
 
 
 def _as_terms(row: PoolTerms) -> Terms:

@@ -9,9 +9,9 @@ from django.db.models import Prefetch, QuerySet, Sum
 
 from campaign.models import Campaign, Fund
 from matching import wording
-from matching.allocation import Part, consider
-from matching.holds import donor_used
+from matching.allocation import Part, consider, kept_after_refund
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, terms_by_id
+from matching.standing import donor_used
 
 MOST_ENTRIES = 200
 
@@ -108,6 +108,7 @@ def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime
             free_minor=pool.free_minor + lapsed.get(pool.pk, 0),
             donor_used_minor=used.get(pool.pk, 0),
             stopped=pool.is_stopped,
+            unlocked_at=pool.unlocked_at,
         )
         for pool in pools
     ]
@@ -132,6 +133,25 @@ def gift_matches(*, keys: Iterable[UUID]) -> dict[UUID, GiftMatch]:
         .prefetch_related(with_sponsors)
     )
     return {reservation.key: _gift_match(reservation) for reservation in reservations}
+
+
+def shortfall(*, key: UUID) -> int:
+    """By how much a paid gift's match is below what its donor was shown, refunds allowed for; 0 when nothing lacks.
+
+    Shown is the most that was ever held for the gift, or matched before a refund that failed. In minor units.
+    """
+    reservations = list(Reservation.objects.filter(key=key).prefetch_related("allocations"))
+    standing = next((row for row in reservations if row.state == Reservation.State.COMMITTED), None)
+    if standing is None:
+        return 0
+    left, whole = standing.remaining_minor, standing.amount_minor
+    held = max(sum(a.amount_minor for a in row.allocations.all() if a.round == 0) for row in reservations)
+    shown = kept_after_refund(held, basis_minor=whole, remaining_minor=left)
+    matched = sum(
+        kept_after_refund(a.amount_minor, basis_minor=a.basis_minor, remaining_minor=left)
+        for a in standing.allocations.all()
+    )
+    return max(0, max(shown, matched) - standing.match_minor)
 
 
 def explain(match: GiftMatch) -> list[str]:

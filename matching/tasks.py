@@ -4,7 +4,8 @@ from celery import shared_task
 from django.conf import settings
 
 from campaign.clock import database_now
-from matching import heads, holds, watch
+from campaign.models import Campaign
+from matching import challenges, heads, holds, watch
 
 
 @shared_task
@@ -26,3 +27,10 @@ def check_ledger() -> int:
         not_within=timedelta(seconds=settings.CHECK_LEDGER_SECONDS / 2),
     )
     return len(done.findings) if done else 0
+
+
+@shared_task
+def settle_challenges() -> None:
+    """Unlock and award what is due, in every campaign that has pools."""
+    for campaign in Campaign.objects.filter(match_pools__isnull=False).distinct():
+        challenges.settle_challenges(campaign=campaign, now=database_now())

@@ -29,7 +29,8 @@ _POST = """
             RAISE EXCEPTION 'ledger: allocation % is not of pool %', allocation.id, NEW.pool_id
                 USING ERRCODE = 'check_violation';
         END IF;
-        IF NEW.reason IN ('hold', 'commit', 'release', 'expire') AND NEW.amount_minor <> allocation.amount_minor THEN
+        IF NEW.reason IN ('hold', 'commit', 'release', 'expire', 'offer')
+           AND NEW.amount_minor <> allocation.amount_minor THEN
             RAISE EXCEPTION 'ledger: % must move the whole allocation %', NEW.reason, allocation.id
                 USING ERRCODE = 'check_violation';
         END IF;
@@ -44,6 +45,12 @@ _POST = """
         ELSIF NEW.reason = 'restore' THEN
             UPDATE matching_allocation SET reversed_minor = reversed_minor - NEW.amount_minor WHERE id = allocation.id;
         END IF;
+    ELSIF NEW.reason = 'withdraw' AND NEW.amount_minor > (
+        SELECT coalesce(sum(CASE reason WHEN 'award' THEN amount_minor ELSE -amount_minor END), 0)
+        FROM matching_ledgerentry WHERE pool_id = NEW.pool_id AND reason IN ('award', 'withdraw')
+    ) THEN
+        RAISE EXCEPTION 'ledger: more withdrawn from pool % than was awarded', NEW.pool_id
+            USING ERRCODE = 'check_violation';
     END IF;
     NEW.seq := pool.head_seq + 1;
     NEW.prev_hash := pool.head_hash;
@@ -162,7 +169,25 @@ RESERVATION = [
         operation=pgtrigger.Update,
         when=pgtrigger.Before,
         condition=~pgtrigger.Q(old__state="held"),
-        func=_refusal("this hold is already resolved"),
+        func="""
+            IF (to_jsonb(NEW) - 'refunded_minor' - 'state') <> (to_jsonb(OLD) - 'refunded_minor' - 'state')
+               OR OLD.state <> 'committed' OR NEW.state NOT IN ('committed', 'voided') THEN
+                RAISE EXCEPTION 'ledger: this hold is already resolved' USING ERRCODE = 'check_violation';
+            END IF;
+            IF NEW.state = 'voided' AND EXISTS (SELECT 1 FROM matching_allocation
+                                                WHERE reservation_id = NEW.id AND reversed_minor < amount_minor) THEN
+                RAISE EXCEPTION 'ledger: reservation % still has match and cannot be voided', NEW.reference
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    pgtrigger.Trigger(
+        name="reservation_is_refunded_when_committed",
+        operation=pgtrigger.UpdateOf("refunded_minor"),
+        when=pgtrigger.Before,
+        condition=pgtrigger.Q(old__state="held") & pgtrigger.Q(new__refunded_minor__gt=0),
+        func=_refusal("only a committed reservation is refunded"),
     ),
     pgtrigger.Trigger(
         name="reservation_keeps_its_gift",
@@ -178,12 +203,12 @@ RESERVATION = [
         operation=pgtrigger.UpdateOf("state"),
         when=pgtrigger.After,
         timing=pgtrigger.Deferred,
-        condition=~pgtrigger.Q(new__state="held"),
+        condition=~pgtrigger.Q(new__state__in=["held", "voided"]),
         declare=[("expected", "TEXT")],
         func="""
             expected := CASE NEW.state WHEN 'committed' THEN 'commit' WHEN 'released' THEN 'release' ELSE 'expire' END;
             IF EXISTS (
-                SELECT 1 FROM matching_allocation a WHERE a.reservation_id = NEW.id AND NOT EXISTS (
+                SELECT 1 FROM matching_allocation a WHERE a.reservation_id = NEW.id AND a.round = 0 AND NOT EXISTS (
                     SELECT 1 FROM matching_ledgerentry e WHERE e.allocation_id = a.id AND e.reason = expected)
             ) THEN
                 RAISE EXCEPTION 'ledger: reservation % is % without its entries', NEW.reference, NEW.state
@@ -201,21 +226,24 @@ ALLOCATION = [
         when=pgtrigger.Before,
         func="""
             IF TG_OP = 'DELETE' OR pg_trigger_depth() < 2 OR (NEW.reservation_id, NEW.pool_id, NEW.terms_id,
-                NEW.part_index, NEW.fund_id, NEW.amount_minor) IS DISTINCT FROM (OLD.reservation_id, OLD.pool_id,
-                OLD.terms_id, OLD.part_index, OLD.fund_id, OLD.amount_minor) THEN
+                NEW.part_index, NEW.fund_id, NEW.amount_minor, NEW.round, NEW.basis_minor)
+                IS DISTINCT FROM (OLD.reservation_id, OLD.pool_id, OLD.terms_id, OLD.part_index, OLD.fund_id,
+                OLD.amount_minor, OLD.round, OLD.basis_minor) THEN
                 RAISE EXCEPTION 'ledger: allocations never change' USING ERRCODE = 'check_violation';
             END IF;
             RETURN NEW;
         """,
     ),
     pgtrigger.Trigger(
-        name="allocation_is_held_by_an_entry",
+        name="allocation_is_opened_by_an_entry",
         operation=pgtrigger.Insert,
         when=pgtrigger.After,
         timing=pgtrigger.Deferred,
         func="""
-            IF NOT EXISTS (SELECT 1 FROM matching_ledgerentry WHERE allocation_id = NEW.id AND reason = 'hold') THEN
-                RAISE EXCEPTION 'ledger: allocation % has no hold entry', NEW.id USING ERRCODE = 'check_violation';
+            IF NOT EXISTS (SELECT 1 FROM matching_ledgerentry WHERE allocation_id = NEW.id
+                           AND reason = CASE NEW.round WHEN 0 THEN 'hold' ELSE 'offer' END) THEN
+                RAISE EXCEPTION 'ledger: allocation % has no entry that opens it', NEW.id
+                    USING ERRCODE = 'check_violation';
             END IF;
             RETURN NULL;
         """,

@@ -89,11 +89,14 @@ def pool(
     campaign: Campaign,
     sponsor: Sponsor | None = None,
     limit_minor: int = 1_000_000,
-    now: datetime = OPENS_AT,
+    now: datetime | None = None,
     leftover: str = "given",
     **terms: Any,
 ) -> MatchPool:
-    """An open pool with its pledge in the ledger. terms: fields of matching.pools.Terms."""
+    """An open pool with its pledge in the ledger, made when its campaign opened.
+
+    terms: fields of matching.pools.Terms. now: when it is made instead.
+    """
     chosen = sponsor or globals()["sponsor"]()
     return pools.open_pool(
         campaign=campaign,
@@ -102,7 +105,7 @@ def pool(
         limit_minor=limit_minor,
         terms=pools.Terms(**terms),
         actor="system",
-        now=now,
+        now=now or campaign.opens_at,
         leftover=leftover,
     )
 

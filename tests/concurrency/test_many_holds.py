@@ -10,7 +10,7 @@ import pytest
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from matching import holds, ledger
+from matching import holds, ledger, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.ledger import PoolsBusy
@@ -104,7 +104,7 @@ def test_gifts_over_three_pools_never_deadlock(campaign, clients):
                 continue
             holds.commit(key=asked.key, now=timezone.now())
             if turn % 3 == 1:
-                holds.settle_refund(key=asked.key, refunded_minor=500, now=timezone.now())
+                refunds.settle_refund(key=asked.key, refunded_minor=500, now=timezone.now())
         return "done"
 
     results = at_once(clients, act)

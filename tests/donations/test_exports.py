@@ -16,7 +16,7 @@ from donations import exports, queries, receipts, spreadsheets
 from donations.models import Designation, Donation, Donor
 from donations.search import Days
 from donations.spreadsheets import DAY, MOMENT, MONEY, Column, Table
-from matching import holds
+from matching import holds, refunds
 from tests import factories, staff
 from tests.factories import CLOSES_AT, GIFT_AT, OPENS_AT
 
@@ -60,7 +60,7 @@ def a_day(campaign, funds):
         receipts.issue_receipt(donation_id=gift.pk, now=GIFT_AT)
     for gift, refunded_minor in ((gifts[2], 2_000), (gifts[3], 2_600)):
         Donation.objects.filter(pk=gift.pk).update(refunded_minor=refunded_minor)
-        holds.settle_refund(key=gift.match_key, refunded_minor=min(refunded_minor, gift.amount_minor), now=GIFT_AT)
+        refunds.settle_refund(key=gift.match_key, refunded_minor=min(refunded_minor, gift.amount_minor), now=GIFT_AT)
         receipts.replace_receipt(donation_id=gift.pk, reason="Refunded.", now=GIFT_AT)
     factories.donation(campaign=campaign, parts=[(education, 90_000)], at=OPENS_AT - timedelta(microseconds=1))
     factories.donation(campaign=campaign, parts=[(education, 90_000)], at=CLOSES_AT)

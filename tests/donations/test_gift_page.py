@@ -11,7 +11,7 @@ from donations import gateway, payments
 from donations.gift_page import first_name
 from donations.models import Donation, Receipt
 from donations.receipts import issue_receipt, replace_receipt
-from matching import holds
+from matching import refunds
 from matching.queries import gift_match
 from tests import factories
 from tests.donations.give_form import give, open_campaign, words
@@ -105,7 +105,7 @@ def test_a_shortfall_after_a_refund_that_failed_blames_no_late_payment(client, c
 
 def test_a_part_returned_is_said_with_its_match(client, campaign, pool):
     gift = paid(campaign, refunded_minor=4_000)
-    holds.settle_refund(key=gift.match_key, refunded_minor=4_000, now=datetime.now(UTC))
+    refunds.settle_refund(key=gift.match_key, refunded_minor=4_000, now=datetime.now(UTC))
     text = words(page(client, gift))
     assert "$40.00 was returned to you. With it $40.00 of the match went back to the sponsor." in text
     assert "$120.00 goes to work" in text

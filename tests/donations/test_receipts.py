@@ -9,7 +9,7 @@ from campaign.models import Organization
 from donations import follow_ups, receipts
 from donations.models import Donation, FollowUp, Receipt, ReceiptCounter, Reversal
 from donations.receipt_content import Goods, plain_line
-from matching import holds
+from matching import refunds
 from tests import factories
 from tests.factories import GIFT_AT
 
@@ -25,7 +25,7 @@ def issue(donation, **more):
 def refund(donation, minor, *, of_the_gift=None):
     Donation.objects.filter(pk=donation.pk).update(refunded_minor=minor)
     if of_the_gift is not None:
-        holds.settle_refund(key=donation.match_key, refunded_minor=of_the_gift, now=NEXT_DAY, actor="system")
+        refunds.settle_refund(key=donation.match_key, refunded_minor=of_the_gift, now=NEXT_DAY, actor="system")
 
 
 def replace(donation, reason="Refunded $50.00."):

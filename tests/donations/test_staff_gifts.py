@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from donations import receipts
 from donations.models import Donation, FollowUp, GiftNote, Receipt, ReceiptSend, StripeEvent
-from matching import holds
+from matching import refunds
 from tests import factories, staff
 from tests.factories import CLOSES_AT, GIFT_AT, OPENS_AT
 
@@ -196,7 +196,7 @@ def test_it_tells_everything_about_one_gift(dana, campaign, funds):
     reservation = factories.match(gift, at=GIFT_AT)
     first = receipts.issue_receipt(donation_id=gift.pk, now=GIFT_AT)
     Donation.objects.filter(pk=gift.pk).update(refunded_minor=3_000)
-    holds.settle_refund(key=gift.match_key, refunded_minor=3_000, now=GIFT_AT + timedelta(hours=1))
+    refunds.settle_refund(key=gift.match_key, refunded_minor=3_000, now=GIFT_AT + timedelta(hours=1))
     second = receipts.replace_receipt(donation_id=gift.pk, reason="Refunded $30.00.", now=GIFT_AT + timedelta(hours=1))
     ReceiptSend.objects.create(
         receipt=second, to_email="marta@example.org", message_id="<1@x>", attempted_at=GIFT_AT, outcome="sent"

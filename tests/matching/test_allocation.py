@@ -135,7 +135,7 @@ def test_refunds_in_parts_keep_what_their_sum_keeps(allocation, gift, refunds):
     kept = allocation
     for refund in refunds:
         total += refund
-        now_kept = kept_after_refund(allocation, gift_minor=gift, refunded_minor=total)
+        now_kept = kept_after_refund(allocation, basis_minor=gift, remaining_minor=max(0, gift - total))
         assert 0 <= now_kept <= kept
         kept = now_kept
-    assert kept == kept_after_refund(allocation, gift_minor=gift, refunded_minor=sum(refunds))
+    assert kept == kept_after_refund(allocation, basis_minor=gift, remaining_minor=max(0, gift - sum(refunds)))

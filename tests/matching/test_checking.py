@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from matching import holds
+from matching import holds, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns, check_pool
 from matching.models import LedgerEntry, MatchPool, Reservation
@@ -33,7 +33,7 @@ def pool():
         holds.hold(campaign_id=campaign.pk, gift=gift, now=GIFT_AT)
     holds.commit(key=paid.key, now=GIFT_AT)
     holds.release(key=gone.key, now=GIFT_AT)
-    holds.settle_refund(key=paid.key, refunded_minor=3_000, now=GIFT_AT)
+    refunds.settle_refund(key=paid.key, refunded_minor=3_000, now=GIFT_AT)
     made.refresh_from_db()
     return made
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError
 
-from matching import holds
+from matching import holds, late_gifts, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.models import LedgerEntry, Reservation
@@ -230,7 +230,7 @@ class TestLatePayment:
         pool = factories.pool(campaign=campaign, limit_minor=50_000)
         reservation = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
         resolve("expire", reservation.key)
-        matched, shortfall = holds.match_late(key=reservation.key, now=GIFT_AT + timedelta(hours=2))
+        matched, shortfall = late_gifts.match_late(key=reservation.key, now=GIFT_AT + timedelta(hours=2))
         assert (matched.match_minor, shortfall, balances(pool)) == (10_000, 0, (40_000, 0, 10_000))
         assert Reservation.objects.filter(key=reservation.key).count() == 2
 
@@ -239,7 +239,7 @@ class TestLatePayment:
         late = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
         later = GIFT_AT + timedelta(hours=1)
         quick = holds.hold(campaign_id=campaign.pk, gift=gift(fund, 6_000, at=later), now=later)
-        matched, shortfall = holds.match_late(key=late.key, now=later)
+        matched, shortfall = late_gifts.match_late(key=late.key, now=later)
         assert (matched.match_minor, shortfall, quick.match_minor) == (4_000, 6_000, 6_000)
         assert balances(pool) == (0, 6_000, 4_000)
 
@@ -251,7 +251,7 @@ class TestLatePayment:
         resolve("expire", late.key)
         changed = pools.Terms(min_gift_minor=99_999)
         pools.change_terms(pool_id=pool.pk, terms=changed, actor="staff:1", now=GIFT_AT + timedelta(hours=2))
-        matched, shortfall = holds.match_late(key=late.key, now=GIFT_AT + timedelta(hours=3))
+        matched, shortfall = late_gifts.match_late(key=late.key, now=GIFT_AT + timedelta(hours=3))
         assert (matched.match_minor, shortfall) == (10_000, 0)
         assert [row.terms.version for row in matched.allocations.all()] == [1]
 
@@ -267,8 +267,8 @@ class TestRefund:
         first = self.committed(campaign, fund, 9_999)
         second = self.committed(campaign, fund, 9_999)
         for refunded in (1_111, 4_321):
-            holds.settle_refund(key=first.key, refunded_minor=refunded, now=GIFT_AT)
-        holds.settle_refund(key=second.key, refunded_minor=4_321, now=GIFT_AT)
+            refunds.settle_refund(key=first.key, refunded_minor=refunded, now=GIFT_AT)
+        refunds.settle_refund(key=second.key, refunded_minor=4_321, now=GIFT_AT)
         first_kept, second_kept = (gift_match(key=row.key).match_minor for row in (first, second))
         assert first_kept == second_kept == 3_333 * (9_999 - 4_321) // 9_999
         assert balances(one)[2] == 2 * first_kept
@@ -277,17 +277,17 @@ class TestRefund:
     def test_a_repeat_writes_nothing(self, campaign, fund):
         pool = factories.pool(campaign=campaign)
         reservation = self.committed(campaign, fund)
-        holds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT)
+        refunds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT)
         before = entries(pool)
-        assert holds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT) == (5_000, 0)
+        assert refunds.settle_refund(key=reservation.key, refunded_minor=5_000, now=GIFT_AT) == (5_000, 0)
         assert entries(pool) == before
 
     def test_a_failed_refund_restores_what_free_money_allows(self, campaign, fund):
         pool = factories.pool(campaign=campaign, limit_minor=10_000)
         reservation = self.committed(campaign, fund)
-        holds.settle_refund(key=reservation.key, refunded_minor=10_000, now=GIFT_AT)
+        refunds.settle_refund(key=reservation.key, refunded_minor=10_000, now=GIFT_AT)
         self.committed(campaign, fund, 7_000)
-        assert holds.settle_refund(key=reservation.key, refunded_minor=0, now=GIFT_AT) == (3_000, 7_000)
+        assert refunds.settle_refund(key=reservation.key, refunded_minor=0, now=GIFT_AT) == (3_000, 7_000)
         assert balances(pool) == (0, 0, 10_000)
         assert check_campaigns() == []
 

@@ -1,0 +1,106 @@
+"""Challenges: money that waits until enough people gave, or enough was raised (design 3.1).
+
+Two kinds. A pool that matches gifts can be locked until its target is reached; once unlocked it stays so, since
+donors were promised its match. A pool of layer `award` matches nothing: it gives a sum of its own when the target is
+reached, once, or at each multiple ("every 50 donors"). What refunds undo before the campaign closes is taken back, as
+the page says; after the close it stands.
+
+What counts: gifts paid and not wholly refunded, sent within the pool's window, to its funds if it names some. Each
+donor counts once. Nothing has to announce that a target was reached: whoever asks counts anew from the reservations.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from campaign.models import Campaign
+from matching.ledger import SYSTEM, Move, lock_pools, post
+from matching.models import MatchPool, PoolTerms
+
+_MOST_AWARDS_AT_ONCE = 100
+# The parts of each gift that count, less what was refunded of the gift in proportion.
+_COUNT = """
+    SELECT count(DISTINCT donor_key), coalesce(sum(counted_minor), 0) FROM (
+        SELECT r.donor_key, (
+            SELECT sum((part ->> 1)::bigint) FROM jsonb_array_elements(r.parts) part
+            WHERE %(funds)s = '{}' OR (part ->> 0)::bigint = ANY(%(funds)s)
+        ) * (r.amount_minor - r.refunded_minor) / r.amount_minor AS counted_minor
+        FROM matching_reservation r
+        WHERE r.campaign_id = %(campaign)s AND r.state = 'committed' AND r.refunded_minor < r.amount_minor
+          AND r.submitted_at >= %(starts_at)s AND r.submitted_at < %(ends_at)s
+    ) counted WHERE counted_minor > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a challenge has come. One of target_donors and target_minor is a number > 0, the other None."""
+
+    donors: int
+    raised_minor: int
+    target_donors: int | None
+    target_minor: int | None
+
+    @property
+    def times(self) -> int:
+        """How often the target was reached: 0, 1, 2 ..."""
+        if self.target_donors is not None:
+            return self.donors // self.target_donors
+        return self.raised_minor // (self.target_minor or 1)
+
+
+def progress(*, campaign: Campaign, terms: PoolTerms) -> Progress:
+    """Count anew, in one query. The terms must have a target."""
+    parameters: dict[str, Any] = {
+        "campaign": campaign.pk,
+        "funds": list(terms.fund_ids),
+        "starts_at": terms.starts_at(),
+        "ends_at": terms.ends_at(campaign_closes_at=campaign.closes_at),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, parameters)
+        donors, raised_minor = cursor.fetchone()
+    return Progress(donors, int(raised_minor), terms.unlock_donors, terms.unlock_raised_minor)
+
+
+def settle_challenges(*, campaign: Campaign, now: datetime) -> None:
+    """Unlock the pools whose target is reached, and give or take back what the challenges owe.
+
+    Harmless when run twice at once: each pool is a short transaction of its own that looks again under its lock.
+    Raises PoolsBusy: what was settled before it stays.
+    """
+    for pool in MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).order_by("pk"):
+        if not pool.terms.has_target:
+            continue
+        if not pool.terms.matches_gifts:
+            _settle_awards(pool.pk, campaign=campaign, now=now)
+        elif pool.unlocked_at is None and progress(campaign=campaign, terms=pool.terms).times:
+            unlock(pool_id=pool.pk, now=now)
+
+
+@transaction.atomic
+def unlock(*, pool_id: int, now: datetime) -> None:
+    """Open a locked pool for good; offers.py serves the gifts that wait for it. A repeat writes nothing."""
+    lock_pools([pool_id])
+    MatchPool.objects.filter(pk=pool_id, unlocked_at=None).update(unlocked_at=now)
+
+
+@transaction.atomic
+def _settle_awards(pool_id: int, *, campaign: Campaign, now: datetime) -> None:
+    """Bring what an award pool has given to what its challenge has earned: whole awards, while it has money."""
+    pool = lock_pools([pool_id])[pool_id]
+    award_minor = pool.terms.award_minor or 0
+    times = progress(campaign=campaign, terms=pool.terms).times
+    earned = (times if pool.terms.award_every else min(times, 1)) * award_minor
+    while_open = now < campaign.closes_at
+    moves: list[Move] = []
+    given, free = pool.matched_minor, pool.free_minor
+    while len(moves) < _MOST_AWARDS_AT_ONCE and given < earned and free >= award_minor and not pool.is_stopped:
+        moves.append(Move(pool, "award", award_minor))
+        given, free = given + award_minor, free - award_minor
+    while len(moves) < _MOST_AWARDS_AT_ONCE and given > earned and while_open:
+        moves.append(Move(pool, "withdraw", award_minor))
+        given -= award_minor
+    post(moves, actor=SYSTEM, now=now)

@@ -1,0 +1,167 @@
+"""The queue for money that comes free: which paid gifts would take more, and from which pool (design 3.5).
+
+A gift waits for a pool when the pool's terms, as they stood when the gift was sent, would give it more if the pool
+had the money. Rows are written when a gift is paid, and written anew whenever its match or its refunds change; a gift
+that can have no more has none. Being in the queue promises nothing: offers.py works out the sum under the locks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+
+from django.db.models import Q
+
+from matching.allocation import Bound, Given, Part, PoolState, consider, covered_by, kept_after_refund, remaining_parts
+from matching.models import Allocation, MatchPool, Reservation, WaitingGift, terms_by_id
+from matching.standing import pool_states
+
+# What a pool said at first that money, room under a cap or an unlocking may change.
+_MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED})
+_ENOUGH_MINOR = 10**15
+_MOST_EARLIER_GIFTS = 200_000
+
+
+def queue(reservation: Reservation, *, given: Sequence[Allocation]) -> None:
+    """Let a gift that was just paid wait for what the pools lacked. given: its allocations.
+
+    Costs nothing for a gift that had all. Runs in the caller's transaction.
+    """
+    short = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound in _MAY_CHANGE}
+    if short:
+        WaitingGift.objects.bulk_create(waiting_rows(reservation, given=given, pool_ids=short))
+
+
+def queue_again(reservation: Reservation, *, given: Sequence[Allocation]) -> None:
+    """Write a gift's rows anew after its match or its refunds changed. The reservation must be locked."""
+    asked = {pool_id for _, pool_id, _, _, _ in reservation.explanation}
+    asked |= set(reservation.waiting.values_list("pool_id", flat=True)) | {row.pool_id for row in given}
+    reservation.waiting.all().delete()
+    WaitingGift.objects.bulk_create(waiting_rows(reservation, given=given, pool_ids=asked))
+
+
+def queue_earlier_gifts(pool: MatchPool, *, now: datetime) -> None:
+    """A pool that matches from a moment before it was opened: the gifts paid since then wait for it too."""
+    if not pool.terms.matches_gifts or pool.terms.starts_at() >= now:
+        return
+    earlier = Reservation.objects.filter(
+        campaign=pool.campaign_id,
+        state=Reservation.State.COMMITTED,
+        submitted_at__gte=pool.terms.starts_at(),
+        submitted_at__lt=now,
+    ).order_by("submitted_at", "id")[:_MOST_EARLIER_GIFTS]
+    rows = (_row(reservation, pool_id=pool.pk, waits_for=WaitingGift.WaitsFor.MONEY) for reservation in earlier)
+    WaitingGift.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
+
+
+def pools_short_of_cap(reservation: Reservation) -> list[int]:
+    """The pools that gave less because of the donor's cap: locked when the gift is paid, so that room made under the
+    cap at the same moment is not missed."""
+    return [pool_id for _, pool_id, _, _, bound in reservation.explanation if bound == Bound.CAP_PER_DONOR]
+
+
+def make_room_under_caps(freed: Iterable[tuple[int, str]]) -> None:
+    """Match of these donors went back to these pools: their other gifts no longer wait for the cap but for money.
+
+    freed: (pool id, donor key), 0..n. The pools must be locked.
+    """
+    which = Q()
+    for pool_id, donor_key in set(freed):
+        which |= Q(pool_id=pool_id, donor_key=donor_key)
+    if which:
+        waiting = WaitingGift.objects.filter(which, waits_for=WaitingGift.WaitsFor.DONOR_CAP)
+        waiting.update(waits_for=WaitingGift.WaitsFor.MONEY)
+
+
+def given_before(allocations: Iterable[Allocation]) -> list[Given]:
+    """What a gift has now, as the arithmetic takes it."""
+    rows = []
+    for row in allocations:
+        terms = terms_by_id(row.terms_id)
+        covered = covered_by(row.kept_minor, ratio=(terms.ratio_match, terms.ratio_gift))
+        rows.append(Given(row.part_index, row.pool_id, row.kept_minor, covered))
+    return rows
+
+
+def parts_left(reservation: Reservation) -> list[Part]:
+    """The parts of a gift less what was refunded of it."""
+    parts = [Part(fund_id, amount_minor) for fund_id, amount_minor in reservation.parts]
+    return remaining_parts(parts, remaining_minor=reservation.remaining_minor)
+
+
+def waiting_rows(
+    reservation: Reservation,
+    *,
+    given: Sequence[Allocation],
+    pool_ids: Iterable[int],
+    used: Mapping[tuple[int, str], int] = MappingProxyType({}),
+) -> list[WaitingGift]:
+    """What the gift waits for, as unsaved rows by pool: each pool asked alone, as if it had the money.
+
+    given: what the gift has. used: what donors got from pools in this transaction and is not yet written, by (pool
+    id, donor key). A pool that was paused when the gift was sent is not asked: nobody is matched for that
+    time afterwards.
+    """
+    paused = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound == Bound.PAUSED}
+    pools = list(MatchPool.objects.filter(pk__in=set(pool_ids) - paused).order_by("pk"))
+    if not pools or reservation.remaining_minor <= 0:
+        return []
+    lacking = {row.pool_id for row in given if row.kept_minor < _kept_after_refunds(row, reservation)}
+    parts, before = parts_left(reservation), given_before(given)
+    rows = []
+    for state in _states_with_money(pools, reservation=reservation, used=used):
+        shares = consider(
+            parts=parts,
+            submitted_at=reservation.submitted_at,
+            offline=reservation.is_offline,
+            pools=[state],
+            before=before,
+            gift_minor=reservation.amount_minor,
+        )
+        if state.id in lacking or any(share.match_minor for share in shares):
+            rows.append(_row(reservation, pool_id=state.id, waits_for=WaitingGift.WaitsFor.MONEY))
+        elif any(share.bound == Bound.CAP_PER_DONOR for share in shares):
+            rows.append(_row(reservation, pool_id=state.id, waits_for=WaitingGift.WaitsFor.DONOR_CAP))
+    return rows
+
+
+def _kept_after_refunds(allocation: Allocation, reservation: Reservation) -> int:
+    return kept_after_refund(
+        allocation.amount_minor,
+        basis_minor=allocation.basis_minor,
+        remaining_minor=reservation.remaining_minor,
+    )
+
+
+def _states_with_money(
+    pools: Sequence[MatchPool], *, reservation: Reservation, used: Mapping[tuple[int, str], int]
+) -> list[PoolState]:
+    terms = {pool.pk: pool.terms_at(reservation.submitted_at) for pool in pools}
+    states = pool_states(
+        pools,
+        campaign=reservation.campaign,
+        terms=terms,
+        donor_key=reservation.donor_key,
+        submitted_at=reservation.submitted_at,
+    )
+    by_id = {pool.pk: pool for pool in pools}
+    return [
+        replace(
+            state,
+            free_minor=_ENOUGH_MINOR,
+            donor_used_minor=state.donor_used_minor + used.get((state.id, reservation.donor_key), 0),
+            paused=False,
+            locked=state.locked and not (terms[state.id].reaches_back and by_id[state.id].unlocked_at is None),
+        )
+        for state in states
+    ]
+
+
+def _row(reservation: Reservation, *, pool_id: int, waits_for: WaitingGift.WaitsFor) -> WaitingGift:
+    return WaitingGift(
+        reservation=reservation,
+        pool_id=pool_id,
+        waits_for=waits_for,
+        donor_key=reservation.donor_key,
+        submitted_at=reservation.submitted_at,
+    )
