@@ -8,18 +8,23 @@ Amounts come twice, `..._minor` for programs and `..._text` as printed.
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
+from django.conf import settings
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from campaign.models import Campaign, Organization
 from campaign.money import LOCALE, format_amount
 from donations.models import Donation, Reversal
+from matching.models import SignedHead
 from matching.queries import GiftMatch
 
 LAYOUT = 1
+_HEAD_DIGITS = 32  # of the head's hash in print: nobody can make another head that begins with 128 bits of it
 # Bidirectional overrides and isolates could turn a figure round for the reader.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
@@ -62,6 +67,22 @@ def receipt_facts(
         "thanks": organization.receipt_thanks.strip(),
         "disclosures": organization.state_disclosures.strip(),
         "signatory": {"name": organization.signatory_name, "title": organization.signatory_title},
+    }
+
+
+def ledger_facts(*, match_reference: str, head: SignedHead | None) -> dict[str, str]:
+    """How the reader can check the match: where, and the ledger's newest signed head at the moment of issue.
+
+    The head pins all of the ledger up to its moment: with thousands of receipts nobody can rewrite it unseen. It moves
+    on by itself, so it is no reason to replace a receipt. Without a head those texts are empty.
+    """
+    moment = head.made_at.astimezone(UTC) if head else None
+    named = f"Ledger head {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
+    return {
+        "check_url": f"{settings.SITE_URL}{reverse('match')}?{urlencode({'reference': match_reference})}#look-up",
+        "page_text": f"{settings.SITE_URL.partition('://')[2]}{reverse('match')}",
+        "head_sha256": head.sha256 if head else "",
+        "head_text": f"{named}, sha256 {head.sha256[:_HEAD_DIGITS]}, key {head.key.key_id}" if head else "",
     }
 
 

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from campaign.models import Organization
 from donations.models import Donation, FollowUp, GiftNote, Receipt
-from donations.receipt_content import Goods, day_text, local_day, receipt_day, receipt_facts
+from donations.receipt_content import Goods, day_text, ledger_facts, local_day, receipt_day, receipt_facts
+from matching.heads import latest_head
 from matching.queries import gift_match
 
 
@@ -118,6 +119,7 @@ def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Recei
     earlier = _newest_receipt(donation)
     version = earlier.version + 1 if earlier else 1
     day = receipt_day(donation)
+    match = facts["match"]
     number = f"{day.year}-{_next_number(day.year):06d}"
     receipt = Receipt.objects.create(
         donation=donation,
@@ -133,6 +135,7 @@ def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Recei
             "version": version,
             "replaces": earlier.number if earlier else "",
             "issued_text": day_text(local_day(now, campaign=donation.campaign)),
+            "ledger": ledger_facts(match_reference=match["reference"], head=latest_head()) if match else None,
         },
         issued_at=now,
     )

@@ -79,7 +79,9 @@ def test_a_paid_gift_thanks_by_first_name_and_says_the_match(client, campaign, p
     assert "You paid $103.30 The Harbor Family added $100.00" in text
     assert "Paid with Visa ending in 4242" in text
     assert f"Your receipt is being made; it comes by e-mail to {gift.donor_email}." in text
-    assert f'href="/match/?reference={gift_match(key=gift.match_key).reference}"' in page(client, gift)
+    reference = gift_match(key=gift.match_key).reference
+    assert f"The match stands in the public ledger as {reference} , without your name. Check it yourself" in text
+    assert page(client, gift).count(f'href="/match/?reference={reference}#look-up"') == 2
 
 
 def test_a_gift_without_a_match_says_nothing_of_one(client, campaign):

@@ -16,6 +16,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from donations import mail, receipts
 from donations.models import Donation, ReceiptSend
 from donations.receipt_pdf import render_receipt
+from matching import heads
 from sandbox.stack.ports import free_port
 from tests import factories
 from tests.factories import GIFT_AT
@@ -41,6 +42,7 @@ def donation():
     made = factories.donation(campaign=campaign, parts=parts, fee_minor=320, donor_email="maria@example.org")
     factories.pool(campaign=campaign)
     factories.match(made)
+    heads.publish_head(now=GIFT_AT)
     return made
 
 
@@ -138,12 +140,22 @@ class TestMessage:
         assert "617-555-0142" in text
         assert "no effect on your care" in text
 
+    @pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+    def test_both_texts_say_how_to_check_the_match(self, receipt, kind):
+        ledger = receipt.content["ledger"]
+        text = body(send(receipt), kind)
+        assert "Check it yourself" in text
+        assert ledger["check_url"] in text
+        assert ledger["head_text"].startswith("Ledger head 2026-12-01 15:30 UTC, sha256 ")
+        assert ledger["head_text"] in text
+
     def test_nothing_is_loaded_and_nothing_is_tracked(self, receipt):
         html = body(send(receipt), "text/html")
         assert not re.search(r"<(img|link|script|iframe)|url\(|@import", html)
         links = set(re.findall(r'href="([^"?]+)', html))
         gift_page = f"https://giving.harborview.example{receipt.donation.get_absolute_url()}"
-        assert links == {gift_page, "mailto:giving@harborview.example"}
+        match_page = "https://giving.harborview.example/match/"
+        assert links == {gift_page, match_page, "mailto:giving@harborview.example"}
 
     def test_a_replacement_says_which_one_it_replaces(self, receipt, donation):
         Donation.objects.filter(pk=donation.pk).update(refunded_minor=5_000)

@@ -16,6 +16,7 @@ from donations import receipt_pdf, receipts
 from donations.font_coverage import covered_characters
 from donations.models import Donation, Receipt
 from donations.receipt_content import plain_line, receipt_facts
+from matching import heads
 from tests import factories
 from tests.factories import GIFT_AT
 
@@ -69,6 +70,26 @@ def minor(pattern, text):
 
 
 class TestText:
+    def test_it_says_how_to_check_the_match_and_names_the_ledgers_head(self, paid, settings):
+        settings.SITE_URL, settings.LEDGER_SIGNING_KEY = "https://give.harborviewhospital.example.org", "11" * 32
+        factories.organization()
+        head = heads.publish_head(now=GIFT_AT)
+        pdf = receipt_pdf.render_receipt(receipts.issue_receipt(donation_id=paid.pk, now=GIFT_AT))
+        text = squeezed(text_of(pdf))
+        assert "Checkityourself:give.harborviewhospital.example.org/match/." in text
+        assert f"Ledgerhead2026-12-0115:30UTC,sha256{head.sha256[:32]},key10ba682c" in text
+        assert head.sha256[:32] in text_of(pdf), "it must be possible to copy it"
+        links = [note.get_object()["/A"]["/URI"] for page in reader(pdf).pages for note in page.get("/Annots", [])]
+        assert any(re.fullmatch(r"https://\S+/match/\?reference=M-\w{10}#look-up", link) for link in links)
+        assert len(reader(pdf).pages) == 1
+
+    def test_one_from_before_heads_were_signed_prints_as_it_did(self, receipt, named):
+        content = {key: value for key, value in receipt.content.items() if key != "ledger"}
+        older = Receipt(number=receipt.number, issued_at=receipt.issued_at, content=content)
+        text = text_of(receipt_pdf.render_receipt(older))
+        assert "Check it yourself" not in text
+        assert "As information, not part of your payment" in text
+
     def test_it_holds_everything_a_tax_adviser_asks_for(self, receipt, paid):
         text = text_of(receipt_pdf.render_receipt(receipt))
         for words in [

@@ -9,7 +9,7 @@ from campaign.models import Organization
 from donations import follow_ups, receipts
 from donations.models import Donation, FollowUp, Receipt, ReceiptCounter, Reversal
 from donations.receipt_content import Goods, plain_line
-from matching import refunds
+from matching import heads, refunds
 from tests import factories
 from tests.factories import GIFT_AT
 
@@ -97,6 +97,7 @@ class TestIssue:
             "net_text": "$103.30",
             "statement": "No goods or services were provided in exchange for this gift.",
             "match": None,
+            "ledger": None,
             "thanks": "Thank you for your gift.",
             "disclosures": "Registered in Massachusetts.",
             "signatory": {"name": "Joan Whitfield", "title": "Chief Development Officer"},
@@ -181,6 +182,39 @@ class TestMatchLine:
             f"(reference {match.reference})."
         )
         assert (content["match"]["match_minor"], content["paid_minor"], content["net_minor"]) == (10_000,) * 3
+
+    def test_a_matched_one_says_how_to_check_it(self, settings):
+        settings.SITE_URL, settings.LEDGER_SIGNING_KEY = "https://give.example.org", "11" * 32
+        campaign = factories.campaign()
+        factories.pool(campaign=campaign)
+        donation = factories.donation(campaign=campaign)
+        match = factories.match(donation)
+        head = heads.publish_head(now=GIFT_AT)
+        assert issue(donation).content["ledger"] == {
+            "check_url": f"https://give.example.org/match/?reference={match.reference}#look-up",
+            "page_text": "give.example.org/match/",
+            "head_sha256": head.sha256,
+            "head_text": f"Ledger head 2026-12-01 15:30 UTC, sha256 {head.sha256[:32]}, key 10ba682c",
+        }
+
+    def test_without_signed_heads_it_still_says_where_to_look(self):
+        campaign = factories.campaign()
+        factories.pool(campaign=campaign)
+        donation = factories.donation(campaign=campaign)
+        match = factories.match(donation)
+        ledger = issue(donation).content["ledger"]
+        assert ledger["check_url"].endswith(f"/match/?reference={match.reference}#look-up")
+        assert (ledger["head_text"], ledger["head_sha256"]) == ("", "")
+
+    def test_a_newer_head_is_no_reason_to_replace_it(self, settings):
+        settings.LEDGER_SIGNING_KEY = "11" * 32
+        campaign = factories.campaign()
+        factories.pool(campaign=campaign)
+        donation = factories.donation(campaign=campaign)
+        factories.match(donation)
+        receipt = issue(donation)
+        heads.publish_head(now=GIFT_AT)
+        assert replace(donation) == receipt
 
     def test_it_names_each_of_several_sponsors(self):
         donation = factories.donation()
@@ -381,4 +415,4 @@ class TestWhatTheDatabaseRefuses:
 
     def test_two_valid_ones_for_a_gift(self, receipt):
         with pytest.raises(IntegrityError, match="one_valid_receipt_per_gift"):
-            receipts._issue(receipt.donation, facts={"net_text": ""}, now=GIFT_AT)
+            receipts._issue(receipt.donation, facts={"net_text": "", "match": None}, now=GIFT_AT)
