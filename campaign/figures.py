@@ -14,14 +14,22 @@ from donations.match_line import MatchLine
 from donations.match_line import match_line as match_line_for
 from donations.queries import PublicGift, Totals
 from matching.models import MatchPool
+from matching.public_state import public_state_text
 from matching.queries import PoolFigures, pool_figures
 
 
 @dataclass(frozen=True, slots=True)
 class PublicPool:
-    """One sponsor's pool as the public sees it. Money in minor units; fund_ids: empty means every fund."""
+    """One sponsor's pool as the public sees it. Money in minor units; fund_ids: empty means every fund.
 
+    sponsor_url and logo_url: empty when there is none, or when the sponsor is anonymous.
+    """
+
+    pool_id: int
+    entry_count: int
     sponsor_name: str
+    sponsor_url: str
+    logo_url: str
     sentence: str
     leftover_sentence: str
     is_conditional: bool
@@ -95,18 +103,23 @@ def _count(*, campaign: Campaign, now: datetime) -> Figures:
         made_at=now,
         totals=gift_queries.totals(campaign_id=campaign.pk),
         by_fund=gift_queries.fund_totals(campaign_id=campaign.pk),
-        pools=tuple(_public(row) for row in pool_figures(campaign=campaign, now=now)),
+        pools=tuple(_public(row, campaign=campaign, now=now) for row in pool_figures(campaign=campaign, now=now)),
     )
 
 
-def _public(row: PoolFigures) -> PublicPool:
+def _public(row: PoolFigures, *, campaign: Campaign, now: datetime) -> PublicPool:
+    sponsor = row.pool.sponsor
     return PublicPool(
+        pool_id=row.pool.pk,
+        entry_count=row.pool.head_seq,
+        sponsor_url="" if sponsor.is_anonymous else sponsor.website,
+        logo_url=sponsor.logo.url if sponsor.logo and not sponsor.is_anonymous else "",
         sponsor_name=row.sponsor_name,
         sentence=row.sentence,
         leftover_sentence=row.leftover_sentence,
         is_conditional=row.pool.leftover == MatchPool.Leftover.KEPT,
         state=row.state,
-        state_text=row.state_text,
+        state_text=public_state_text(row=row, campaign=campaign, now=now),
         is_bonus=row.terms.layer == "bonus",
         limit_minor=row.limit_minor,
         matched_minor=row.matched_minor,

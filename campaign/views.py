@@ -23,7 +23,8 @@ from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.kept_pages import CLOCK, kept_for_a_second
 from campaign.models import Campaign, Fund, Story
 from campaign.money import InvalidAmount, parse_amount
-from matching.queries import ledger_entries
+from matching.heads import latest_head
+from matching.queries import ledger_entries, standing
 
 _WALL = 8
 _STOP_POLLING = 286
@@ -103,9 +104,11 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 def match(request: HttpRequest) -> HttpResponse:
     """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
     context = _figures(Campaign.objects.current(), now=timezone.now())
+    context |= {"head": latest_head(), "site_url": settings.SITE_URL}
     reference = _asked(request, "reference").strip()[:40]
     if reference:
-        context |= {"reference": reference, "entries": ledger_entries(reference=reference)}
+        entries = ledger_entries(reference=reference)
+        context |= {"reference": reference, "entries": entries, "stands": standing(entries)}
     return render(request, "campaign/match.html", context)
 
 

@@ -192,6 +192,16 @@ def ledger_entries(*, reference: str) -> list[LedgerEntry]:
     return list(entries.select_related("pool__sponsor").order_by("recorded_at", "id")[:MOST_ENTRIES])
 
 
+def standing(entries: Iterable[LedgerEntry]) -> dict[str, int]:
+    """What these entries leave in `held` and in `matched`, in minor units."""
+    stands = {"held": 0, "matched": 0}
+    for entry in entries:
+        for account, change in ((entry.from_account, -entry.amount_minor), (entry.to_account, entry.amount_minor)):
+            if account in stands:
+                stands[account] += change
+    return stands
+
+
 def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:
     terms = terms_by_id(pool.current_terms_id or 0)
     free = pool.free_minor + lapsed

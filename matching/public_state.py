@@ -1,0 +1,53 @@
+"""The state of a pool as a visitor reads it on /match/: how long until it opens, and when it was used up."""
+
+from datetime import datetime, timedelta
+
+from campaign.models import Campaign
+from matching import wording
+from matching.models import LedgerEntry
+from matching.queries import PoolFigures
+
+_IN_MINUTES, _IN_HOURS = timedelta(minutes=90), timedelta(hours=36)
+
+
+def public_state_text(*, row: PoolFigures, campaign: Campaign, now: datetime) -> str:
+    """`Opens in 2 hours`, `Used up at 9:14 AM`; any other state as staff read it. One query for a pool that is used up.
+
+    now: aware, the moment of the figures.
+    """
+    if row.state == "not_yet_open" and row.opens_at:
+        return f"Opens in {wait_text(row.opens_at - now)}"
+    if row.state == "used_up":
+        moment = used_up_at(pool_id=row.pool.pk)
+        return f"Used up {_when(moment, campaign=campaign, now=now)}" if moment else row.state_text
+    return row.state_text
+
+
+def used_up_at(*, pool_id: int) -> datetime | None:
+    """When the last of a pool's money left `free`, from the ledger, for a pool that has none; None without entries.
+
+    Money that came free later and was taken again makes it later: what counts is since when there has been nothing.
+    """
+    takes = LedgerEntry.objects.filter(pool_id=pool_id, from_account=LedgerEntry.Account.FREE)
+    return takes.order_by("-seq").values_list("recorded_at", flat=True).first()
+
+
+def wait_text(wait: timedelta) -> str:
+    """`1 minute` to `90 minutes`, rounded up; then `2 hours` to `36 hours`, then days, rounded."""
+    if wait <= _IN_MINUTES:
+        return _counted(max(1, -(-wait // timedelta(minutes=1))), "minute")
+    if wait <= _IN_HOURS:
+        return _counted(round(wait / timedelta(hours=1)), "hour")
+    return _counted(round(wait / timedelta(days=1)), "day")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _when(moment: datetime, *, campaign: Campaign, now: datetime) -> str:
+    local = moment.astimezone(campaign.tz)
+    clock = wording.clock_text(local)
+    if local.date() == now.astimezone(campaign.tz).date():
+        return f"at {clock}"
+    return f"on {local:%B} {local.day} at {clock}"
