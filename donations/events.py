@@ -1,7 +1,7 @@
 """Stripe's events: stored raw as they come, applied by a worker, in any order and any number of copies.
 
 An event only ever says that something happened to a payment, refund or dispute. What is applied is the state of that
-object: forward only for payments (payments.settle), as a sum over rows for refunds and disputes.
+object: forward only for payments (payments.settle), as its newest event says for each refund and dispute.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ def apply(*, row_id: int, now: datetime) -> int | None:
     act = _ACTIONS.get(row.type)
     donation_id = None
     try:
-        donation_id = act(row.payload["data"]["object"], now) if act else None
+        donation_id = act(row, now) if act else None
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
         work.note_failure(row, error=error, permanent=isinstance(error, payments.PaymentMismatch))
         return None
@@ -60,8 +60,8 @@ def apply(*, row_id: int, now: datetime) -> int | None:
     return donation_id
 
 
-def _payment_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
-    payment = payment_from(thing)
+def _payment_moved(event: StripeEvent, now: datetime) -> int | None:
+    payment = payment_from(_object_of(event))
     donation = _gift_of(payment.payment_intent, gift_key=payment.gift_key)
     if donation is None:
         return None
@@ -74,14 +74,15 @@ def _payment_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
     return donation.pk
 
 
-def _card_declined(thing: Mapping[str, Any], now: datetime) -> int | None:
-    donation_id = _payment_moved(thing, now)
+def _card_declined(event: StripeEvent, now: datetime) -> int | None:
+    donation_id = _payment_moved(event, now)
     if donation_id is not None:
         payments.count_decline(donation_id=donation_id, now=now)
     return donation_id
 
 
-def _charge_succeeded(thing: Mapping[str, Any], now: datetime) -> int | None:
+def _charge_succeeded(event: StripeEvent, now: datetime) -> int | None:
+    thing = _object_of(event)
     donation = _gift_of(thing.get("payment_intent") or "", gift_key=(thing.get("metadata") or {}).get("gift", ""))
     if donation is None:
         return None
@@ -90,15 +91,16 @@ def _charge_succeeded(thing: Mapping[str, Any], now: datetime) -> int | None:
     return donation.pk
 
 
-def _refund_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
-    return _reversal(thing, kind=Reversal.Kind.REFUND, now=now)
+def _refund_moved(event: StripeEvent, now: datetime) -> int | None:
+    return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
 
 
-def _dispute_moved(thing: Mapping[str, Any], now: datetime) -> int | None:
-    return _reversal(thing, kind=Reversal.Kind.DISPUTE, now=now)
+def _dispute_moved(event: StripeEvent, now: datetime) -> int | None:
+    return _reversal(event, kind=Reversal.Kind.DISPUTE, now=now)
 
 
-def _reversal(thing: Mapping[str, Any], *, kind: str, now: datetime) -> int | None:
+def _reversal(event: StripeEvent, *, kind: str, now: datetime) -> int | None:
+    thing = _object_of(event)
     donation = _gift_of(thing.get("payment_intent") or "", gift_key="") or _gift_by_asking(thing)
     if donation is None:
         return None
@@ -111,6 +113,7 @@ def _reversal(thing: Mapping[str, Any], *, kind: str, now: datetime) -> int | No
         amount_minor=thing["amount"],
         status=thing.get("status") or "pending",
         created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
+        reported_at=event.created_at,
         now=now,
     ).pk
 
@@ -140,7 +143,13 @@ def _gift_by_asking(thing: Mapping[str, Any]) -> Donation | None:
     return _gift_of(payment.payment_intent, gift_key=payment.gift_key)
 
 
-_ACTIONS: dict[str, Callable[[Mapping[str, Any], datetime], int | None]] = {
+def _object_of(event: StripeEvent) -> Mapping[str, Any]:
+    """The payment, charge, refund or dispute as it stood when the event was made."""
+    thing: Mapping[str, Any] = event.payload["data"]["object"]
+    return thing
+
+
+_ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | None]] = {
     "payment_intent.succeeded": _payment_moved,
     "payment_intent.processing": _payment_moved,
     "payment_intent.requires_action": _payment_moved,

@@ -267,7 +267,8 @@ class Designation(models.Model):
 
 
 class Reversal(models.Model):
-    """Money that goes back: a refund, or a dispute. One row per object at Stripe; its status only moves forward.
+    """Money that goes back: a refund, or a dispute. One row per object at Stripe, as its newest report says: changed_at
+    is that report's moment by Stripe's clock.
 
     A gift that staff entered has at most one, OFFLINE: the whole of it was cancelled, and `status` says why.
     What counts as refunded is the sum of refunds not failed, of disputes lost and of cancellations; see

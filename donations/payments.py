@@ -21,7 +21,7 @@ from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, let_go
 from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
 from matching import holds, late_gifts, refunds
 from matching.ledger import STRIPE, busy_when_locked
-from matching.queries import gift_match
+from matching.queries import gift_match, shortfall
 
 MOST_TRIES = 5
 MOST_DECLINES = 10  # of one payment; only a browser that goes round our page gets past MOST_TRIES
@@ -31,6 +31,12 @@ WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
 ASK_AGAIN = timedelta(seconds=5)
 _GONE_REFUND = ("failed", "canceled")
 _CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
+# Of two reports that Stripe dates to the same second, the one that stands later here is the newer.
+_COURSE = (
+    *("requires_action", "pending", "succeeded", *_GONE_REFUND),
+    *("warning_needs_response", "warning_under_review", "warning_closed"),
+    *("needs_response", "under_review", "prevented", "lost", "won"),
+)
 
 
 class PaymentUnavailable(Exception):
@@ -136,33 +142,35 @@ def keep_charge(*, donation_id: int, charge: ChargeDetails) -> None:
 
 @transaction.atomic
 def record_reversal(
-    *, donation_id: int, kind: str, stripe_id: str, amount_minor: int, status: str, created_at: datetime, now: datetime
+    *,
+    donation_id: int,
+    kind: str,
+    stripe_id: str,
+    amount_minor: int,
+    status: str,
+    created_at: datetime,
+    reported_at: datetime,
+    now: datetime,
 ) -> Donation:
     """Note a refund or dispute as Stripe reports it, and make match and receipt agree with what is now refunded.
 
-    Any order and number of reports of the same objects end the same: the row's status only moves forward, and the
-    rest is computed from the sum of the rows. One transaction; locks the gift, then its pools. No network.
+    created_at: of the refund or dispute; reported_at: of this report, both by Stripe's clock. Any order and number of
+    reports of the same objects end the same: each row stands as its newest report says (a refund may fail after it
+    succeeded, a lost dispute may still be won), and the rest is computed from the sum of the rows.
+    One transaction; locks the gift, then its pools. No network. Raises PoolsBusy.
     """
     donation = locked_gift(donation_id)
-    row, is_new = Reversal.objects.get_or_create(
-        stripe_id=stripe_id,
-        defaults={
-            "donation": donation,
-            "kind": kind,
-            "amount_minor": amount_minor,
-            "status": status,
-            "created_at": created_at,
-            "changed_at": now,
-        },
-    )
-    if not is_new and _rank(status) > _rank(row.status):
-        row.status, row.changed_at = status, now
-        row.save(update_fields=["status", "changed_at"])
-    elif not is_new:
+    row = Reversal.objects.filter(stripe_id=stripe_id).first()
+    if row is not None and _age(status, reported_at) <= _age(row.status, row.changed_at):
         return donation
-    shown = format_amount(amount_minor, currency=donation.currency)
-    _note(donation, text=f"{row.get_kind_display()} of {shown}: {status.replace('_', ' ')}.", now=now)
-    _apply_reversals(donation, now=now)
+    before = None if row is None else (row.status, row.amount_minor)
+    row = row or Reversal(donation=donation, kind=kind, stripe_id=stripe_id, created_at=created_at)
+    row.status, row.amount_minor, row.changed_at = status, amount_minor, reported_at
+    row.save()
+    if (status, amount_minor) != before:
+        shown = format_amount(amount_minor, currency=donation.currency)
+        _note(donation, text=f"{row.get_kind_display()} of {shown}: {status.replace('_', ' ')}.", now=now)
+        _apply_reversals(donation, now=now)
     return donation
 
 
@@ -288,7 +296,8 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
 def _apply_reversals(donation: Donation, *, now: datetime) -> None:
     if not donation.reversals.exists():
         return
-    open_dispute = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).exclude(status__in=_CLOSED_DISPUTE).first()
+    disputes = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).order_by("created_at")
+    open_dispute = disputes.exclude(status__in=_CLOSED_DISPUTE).first()
     donation.disputed_at = open_dispute.created_at if open_dispute else None
     before, donation.refunded_minor = donation.refunded_minor, refunded_total(donation)
     donation.save(update_fields=["disputed_at", "refunded_minor"])
@@ -296,25 +305,25 @@ def _apply_reversals(donation: Donation, *, now: datetime) -> None:
         return
     core_minor = min(donation.refunded_minor, donation.amount_minor)
     with suppress(holds.NoReservation):
-        settled = refunds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
-        _note_shortfall(donation, short_minor=settled.short_minor, now=now)
+        refunds.settle_refund(key=donation.match_key, refunded_minor=core_minor, now=now)
+        _keep_shortfall(donation, now=now)
     if donation.refunded_minor != before:
         follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
 
 
-def _note_shortfall(donation: Donation, *, short_minor: int, now: datetime) -> None:
-    """A refund failed, and other gifts have some of the match that it had freed: staff and donor must see that."""
-    if short_minor <= donation.match_shortfall_minor:
-        return
-    donation.match_shortfall_minor = short_minor
+def _keep_shortfall(donation: Donation, *, now: datetime) -> None:
+    """When a refund failed, other gifts may have some of the match that it had freed: staff and donor must see that."""
+    before, donation.match_shortfall_minor = donation.match_shortfall_minor, shortfall(key=donation.match_key)
     donation.save(update_fields=["match_shortfall_minor"])
-    less = format_amount(short_minor, currency=donation.currency)
-    _note(donation, text=f"A refund failed, and the match could not be restored in full: {less} is missing.", now=now)
+    if donation.match_shortfall_minor > before:
+        less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
+        text = f"A refund failed or a dispute was won, and the match could not be restored in full: {less} is missing."
+        _note(donation, text=text, now=now)
 
 
-def _rank(status: str) -> int:
-    """How far a refund or dispute has come: open, then settled, then settled otherwise."""
-    return 2 if status in (*_GONE_REFUND, *_CLOSED_DISPUTE) else int(status == "succeeded")
+def _age(status: str, reported_at: datetime) -> tuple[datetime, int, str]:
+    """What tells the newer of two reports of one refund or dispute; a status unknown to us is the oldest of its second."""
+    return reported_at, _COURSE.index(status) if status in _COURSE else -1, status
 
 
 def _note(donation: Donation, *, text: str, now: datetime) -> None:

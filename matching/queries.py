@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet, Sum
@@ -146,12 +147,15 @@ def shortfall(*, key: UUID) -> int:
         return 0
     left, whole = standing.remaining_minor, standing.amount_minor
     held = max(sum(a.amount_minor for a in row.allocations.all() if a.round == 0) for row in reservations)
-    shown = kept_after_refund(held, basis_minor=whole, remaining_minor=left)
-    matched = sum(
-        kept_after_refund(a.amount_minor, basis_minor=a.basis_minor, remaining_minor=left)
-        for a in standing.allocations.all()
+    allocations = list(standing.allocations.all())
+    # In fractions: the same sum from one pool and from three is rounded down once and three times.
+    never_matched = Fraction(held * left, whole) - sum(
+        Fraction(a.amount_minor * min(left, a.basis_minor), a.basis_minor) for a in allocations
     )
-    return max(0, max(shown, matched) - standing.match_minor)
+    kept_minor = sum(
+        kept_after_refund(a.amount_minor, basis_minor=a.basis_minor, remaining_minor=left) for a in allocations
+    )
+    return max(0, int(never_matched)) + kept_minor - standing.match_minor
 
 
 def explain(match: GiftMatch) -> list[str]:

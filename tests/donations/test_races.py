@@ -131,6 +131,7 @@ def test_a_refund_that_comes_while_the_receipt_is_being_issued_replaces_it(campa
             amount_minor=2_500,
             status="succeeded",
             created_at=timezone.now(),
+            reported_at=timezone.now(),
             now=timezone.now(),
         )
         return receipt

@@ -156,6 +156,13 @@ class TestOffers:
         assert shortfall(key=first) == 1_000
         assert LedgerEntry.objects.filter(pool=pool).last().reason == "restore"
 
+    def test_a_refund_makes_no_shortfall_of_the_cents_that_are_rounded_down(self, campaign, paid):
+        for priority in (1, 2, 3):
+            factories.pool(campaign=campaign, limit_minor=3_333, priority=priority)
+        key = paid(9_999)
+        assert refunds.settle_refund(key=key, refunded_minor=1, now=LATER) == (9_996, 0)
+        assert shortfall(key=key) == 0
+
     def test_a_gift_refunded_in_full_gets_nothing_more(self, campaign, paid, offer):
         pool = factories.pool(campaign=campaign, limit_minor=735)
         gone = paid()
