@@ -18,9 +18,11 @@ Accounts: `pledged` (outside: what the sponsor has promised), `free`, `held`, `m
 The database enforces (triggers in matching/triggers.py, constraints here): entries are never changed, deleted or
 truncated; each continues its pool's chain and moves the pool's balances in the same statement; no balance below
 zero; no balance, limit or chain head changes in any other way; only the moves in MOVES exist; a hold
-resolves once; an allocation is opened by one hold or offer and moves exactly its own amount in its own currency;
-terms, allocations and a reservation's gift never change; a resolved reservation stays as it is, but for what was
-refunded of a committed one and its becoming voided once nothing of it is left.
+resolves once; an allocation fits its gift, its pool and its terms, is opened by one hold or offer and moves exactly
+its own amount in its own currency; an entry carries its gift's reference; a stopped pool gives no new match; only a
+challenge awards, and no more is withdrawn than was awarded; terms, allocations and a reservation's gift never change,
+versions of terms follow each other and the newest is in force; an unlocked pool stays so; a resolved reservation stays
+as it is, but for what was refunded of a committed one and its becoming voided once nothing of it is left.
 """
 
 import operator
@@ -211,7 +213,7 @@ class PoolTerms(models.Model):
                 name="terms_award_has_sum_and_target",
             ),
         ]
-        triggers = triggers.immutable("terms")
+        triggers = triggers.TERMS
 
     def __str__(self) -> str:
         return f"terms {self.version} of pool {self.pool_id}"

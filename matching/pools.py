@@ -152,9 +152,11 @@ def set_paused(*, pool_id: int, paused: bool, actor: str, now: datetime) -> None
 
 def _add_version(pool: MatchPool, *, terms: Terms, actor: str, now: datetime) -> PoolTerms:
     terms.refuse_contradictions()
-    version = pool.terms_versions.count() + 1
+    newest = pool.terms_versions.order_by("-version").first()
+    version = newest.version + 1 if newest else 1
+    made_at = max(now, newest.created_at) if newest else now  # another change may have had the lock first
     fields = {**asdict(terms), "fund_ids": list(terms.fund_ids)}
-    added = PoolTerms.objects.create(pool=pool, version=version, created_at=now, created_by=actor, **fields)
+    added = PoolTerms.objects.create(pool=pool, version=version, created_at=made_at, created_by=actor, **fields)
     pool.current_terms = added
     pool.save(update_fields=["current_terms"])
     return added

@@ -23,6 +23,13 @@ _POST = """
         RAISE EXCEPTION 'ledger: entry does not continue the chain of pool %', pool.id
             USING ERRCODE = 'check_violation';
     END IF;
+    IF NEW.reason IN ('hold', 'offer', 'award') AND (pool.is_paused OR pool.halted_reason <> '') THEN
+        RAISE EXCEPTION 'ledger: pool % is stopped and gives no new match', pool.id USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.reason = 'award' AND NOT EXISTS (
+        SELECT 1 FROM matching_poolterms WHERE id = pool.current_terms_id AND layer = 'award') THEN
+        RAISE EXCEPTION 'ledger: pool % has no challenge to award', pool.id USING ERRCODE = 'check_violation';
+    END IF;
     IF NEW.allocation_id IS NOT NULL THEN
         SELECT * INTO STRICT allocation FROM matching_allocation WHERE id = NEW.allocation_id FOR UPDATE;
         IF allocation.pool_id <> NEW.pool_id THEN
@@ -34,17 +41,40 @@ _POST = """
             RAISE EXCEPTION 'ledger: % must move the whole allocation %', NEW.reason, allocation.id
                 USING ERRCODE = 'check_violation';
         END IF;
-        SELECT state INTO STRICT reservation_state FROM matching_reservation WHERE id = allocation.reservation_id;
-        IF reservation_state <> (CASE NEW.reason WHEN 'hold' THEN 'held' WHEN 'release' THEN 'released'
+        SELECT * INTO STRICT reservation FROM matching_reservation WHERE id = allocation.reservation_id;
+        IF reservation.state <> (CASE NEW.reason WHEN 'hold' THEN 'held' WHEN 'release' THEN 'released'
                                                  WHEN 'expire' THEN 'expired' ELSE 'committed' END) THEN
             RAISE EXCEPTION 'ledger: % of allocation %, whose reservation is %',
-                NEW.reason, allocation.id, reservation_state USING ERRCODE = 'check_violation';
+                NEW.reason, allocation.id, reservation.state USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reference <> reservation.reference THEN
+            RAISE EXCEPTION 'ledger: entry names %, its allocation belongs to %', NEW.reference, reservation.reference
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reason IN ('hold', 'commit', 'release', 'expire', 'offer')
+           AND (NEW.reason = 'offer') <> (allocation.round > 0) THEN
+            RAISE EXCEPTION 'ledger: % does not go with round % of allocation %',
+                NEW.reason, allocation.round, allocation.id USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.reason IN ('hold', 'offer') AND (
+            reservation.campaign_id <> pool.campaign_id
+            OR allocation.reversed_minor <> 0
+            OR allocation.basis_minor <> reservation.amount_minor - reservation.refunded_minor
+            OR (reservation.parts -> allocation.part_index ->> 0)::bigint IS DISTINCT FROM allocation.fund_id
+            OR NOT EXISTS (SELECT 1 FROM matching_poolterms WHERE id = allocation.terms_id AND pool_id = pool.id
+                                                               AND layer <> 'award')
+        ) THEN
+            RAISE EXCEPTION 'ledger: allocation % does not fit its gift, its pool or its terms', allocation.id
+                USING ERRCODE = 'check_violation';
         END IF;
         IF NEW.reason = 'reverse' THEN
             UPDATE matching_allocation SET reversed_minor = reversed_minor + NEW.amount_minor WHERE id = allocation.id;
         ELSIF NEW.reason = 'restore' THEN
             UPDATE matching_allocation SET reversed_minor = reversed_minor - NEW.amount_minor WHERE id = allocation.id;
         END IF;
+    ELSIF NEW.reference <> '' THEN
+        RAISE EXCEPTION 'ledger: % belongs to no gift, and names %', NEW.reason, NEW.reference
+            USING ERRCODE = 'check_violation';
     ELSIF NEW.reason = 'withdraw' AND NEW.amount_minor > (
         SELECT coalesce(sum(CASE reason WHEN 'award' THEN amount_minor ELSE -amount_minor END), 0)
         FROM matching_ledgerentry WHERE pool_id = NEW.pool_id AND reason IN ('award', 'withdraw')
@@ -98,6 +128,24 @@ def immutable(noun: str) -> list[pgtrigger.Trigger]:
     ]
 
 
+TERMS = [
+    *immutable("terms"),
+    pgtrigger.Trigger(
+        name="terms_follow_each_other",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.Before,
+        declare=[("newest", "matching_poolterms%ROWTYPE")],
+        func="""
+            SELECT * INTO newest FROM matching_poolterms WHERE pool_id = NEW.pool_id ORDER BY version DESC LIMIT 1;
+            IF NEW.version <> coalesce(newest.version, 0) + 1 OR NEW.created_at < newest.created_at THEN
+                RAISE EXCEPTION 'ledger: terms % of pool % do not follow the ones before', NEW.version, NEW.pool_id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+]
+
 ENTRY = [
     *immutable("entries"),
     pgtrigger.Trigger(
@@ -107,7 +155,7 @@ ENTRY = [
         declare=[
             ("pool", "matching_matchpool%ROWTYPE"),
             ("allocation", "matching_allocation%ROWTYPE"),
-            ("reservation_state", "TEXT"),
+            ("reservation", "matching_reservation%ROWTYPE"),
         ],
         func=_POST,
     ),
@@ -124,6 +172,28 @@ POOL = [
         | pgtrigger.Q(new__matched_minor__gt=0)
         | pgtrigger.Q(new__head_seq__gt=0),
         func=_refusal("a pool starts empty; money comes in by an entry"),
+    ),
+    pgtrigger.Trigger(
+        name="pool_stays_unlocked",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        condition=pgtrigger.Q(old__unlocked_at__isnull=False)
+        & pgtrigger.Q(old__unlocked_at__df=pgtrigger.F("new__unlocked_at")),
+        func=_refusal("a pool once unlocked stays so"),
+    ),
+    pgtrigger.Trigger(
+        name="pool_terms_are_its_newest",
+        operation=pgtrigger.Update,
+        when=pgtrigger.Before,
+        condition=pgtrigger.AnyChange("current_terms"),
+        func="""
+            IF NEW.current_terms_id IS DISTINCT FROM (
+                SELECT id FROM matching_poolterms WHERE pool_id = NEW.id ORDER BY version DESC LIMIT 1) THEN
+                RAISE EXCEPTION 'ledger: the terms of pool % are its newest version', NEW.id
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
     ),
     pgtrigger.Trigger(
         name="pool_balances_move_by_entries",
@@ -161,7 +231,7 @@ RESERVATION = [
         name="reservation_starts_held",
         operation=pgtrigger.Insert,
         when=pgtrigger.Before,
-        condition=~pgtrigger.Q(new__state="held"),
+        condition=~pgtrigger.Q(new__state="held") | pgtrigger.Q(new__refunded_minor__gt=0),
         func=_refusal("a reservation starts as a hold"),
     ),
     pgtrigger.Trigger(
@@ -181,6 +251,13 @@ RESERVATION = [
             END IF;
             RETURN NEW;
         """,
+    ),
+    pgtrigger.Trigger(
+        name="reservation_is_voided_when_committed",
+        operation=pgtrigger.UpdateOf("state"),
+        when=pgtrigger.Before,
+        condition=pgtrigger.Q(old__state="held") & pgtrigger.Q(new__state="voided"),
+        func=_refusal("only a committed reservation is voided"),
     ),
     pgtrigger.Trigger(
         name="reservation_is_refunded_when_committed",
