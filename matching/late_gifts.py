@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from matching.holds import Gift, HoldAlreadyCommitted, KeyReused, commit, latest, reserve, resolve
+from matching.holds import Gift, HoldAlreadyCommitted, HoldAlreadyVoided, KeyReused, commit, latest, reserve, resolve
 from matching.ledger import STRIPE, Move, lock_pools, post
 from matching.models import MatchPool, Reservation
 from matching.refunds import lock_committed
@@ -26,13 +26,15 @@ def match_late(*, key: UUID, now: datetime, actor: str = STRIPE) -> tuple[Reserv
 
     The rules are the ones that stood when the gift was submitted. Returns the reservation that now stands,
     committed, and the shortfall in minor units against what had been held (0 or more). A gift whose hold still
-    stands is committed as it is. Raises NoReservation; HoldAlreadyCommitted; PoolsBusy.
+    stands is committed as it is. Raises NoReservation; HoldAlreadyCommitted, HoldAlreadyVoided; PoolsBusy.
     """
     earlier = latest(key)
     if earlier.state == Reservation.State.HELD:
         return commit(key=key, now=now, actor=actor), 0
     if earlier.state == Reservation.State.COMMITTED:
         raise HoldAlreadyCommitted(earlier)
+    if earlier.state == Reservation.State.VOIDED:
+        raise HoldAlreadyVoided(earlier)
     matched = _match(campaign_id=earlier.campaign_id, gift=Gift.of(earlier), now=now, actor=actor)
     shown = sum(allocation.amount_minor for allocation in earlier.allocations.all())
     return matched, max(0, shown - matched.match_minor)
@@ -43,14 +45,18 @@ def match_offline(*, campaign_id: int, gift: Gift, now: datetime, actor: str) ->
     """Match a gift by cheque or cash, as it was received at gift.submitted_at: held and committed in one step.
 
     gift.offline must be true; pools that take only gifts made on the site give nothing. A repeat with the same key
-    returns the reservation that stands. Raises KeyReused if the key came with another gift; PoolsBusy.
+    returns the reservation that stands. Raises KeyReused if the key came with another gift; HoldAlreadyVoided if that
+    gift was corrected since; PoolsBusy.
     One transaction; locks the pools that could give, by primary key.
     """
     if not gift.offline:
         raise ValueError("match_offline() is for offline gifts; a gift made on the site is held first")
-    earlier = Reservation.objects.filter(key=gift.key, state=Reservation.State.COMMITTED).first()
+    resolved = [Reservation.State.COMMITTED, Reservation.State.VOIDED]
+    earlier = Reservation.objects.filter(key=gift.key, state__in=resolved).order_by("-id").first()
     if earlier is None:
         return _match(campaign_id=campaign_id, gift=gift, now=now, actor=actor)
+    if earlier.state == Reservation.State.VOIDED:
+        raise HoldAlreadyVoided(earlier)
     if Gift.of(earlier) != gift:
         raise KeyReused(f"{gift.key} was matched for another amount, fund, donor or moment")
     return earlier

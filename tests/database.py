@@ -66,6 +66,16 @@ def as_owner(statement: str, table: str, *, without: Sequence[str] = ()) -> None
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
+def ledger_rows() -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that the ledger's tables say, for tests that nothing was written."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for table in ("matchpool", "poolterms", "reservation", "allocation", "ledgerentry", "waitinggift"):
+            cursor.execute(f"SELECT * FROM matching_{table} ORDER BY id")
+            rows[table] = cursor.fetchall()
+    return rows
+
+
 def current_url() -> str:
     """The address of the test database, for processes beside this one."""
     settings = connection.settings_dict

@@ -14,6 +14,7 @@ from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.models import LedgerEntry, Reservation
 from tests import factories
+from tests.database import ledger_rows
 from tests.factories import GIFT_AT, OPENS_AT
 
 pytestmark = pytest.mark.django_db
@@ -390,23 +391,13 @@ def run(statements):
         at_commit_is_now()
 
 
-def written():
-    with connection.cursor() as cursor:
-        tables = ("matchpool", "poolterms", "reservation", "allocation", "ledgerentry")
-        rows = {}
-        for table in tables:
-            cursor.execute(f"SELECT * FROM matching_{table} ORDER BY id")
-            rows[table] = cursor.fetchall()
-    return rows
-
-
 @pytest.mark.parametrize("name", BAD_WRITES)
 def test_the_database_refuses(scene, name):
     statements, reason = BAD_WRITES[name]
-    before = written()
+    before = ledger_rows()
     with pytest.raises(IntegrityError, match=reason):
         run(statements(scene))
-    assert written() == before
+    assert ledger_rows() == before
 
 
 def test_the_role_is_no_superuser_and_may_write():
