@@ -9,7 +9,17 @@ from uuid import UUID
 
 from django.db import transaction
 
-from matching.holds import Gift, HoldAlreadyCommitted, HoldAlreadyVoided, KeyReused, commit, latest, reserve, resolve
+from matching.holds import (
+    Gift,
+    HoldAlreadyCommitted,
+    HoldAlreadyVoided,
+    KeyReused,
+    answer_from_the_first,
+    commit,
+    latest,
+    reserve,
+    resolve,
+)
 from matching.ledger import STRIPE, Move, lock_pools, post
 from matching.models import MatchPool, Reservation
 from matching.refunds import lock_committed
@@ -20,6 +30,7 @@ class GiftRefunded(Exception):
     """Part of the gift was refunded: its match cannot be worked out anew. Nothing was written."""
 
 
+@answer_from_the_first
 @transaction.atomic
 def match_late(*, key: UUID, now: datetime, actor: str = STRIPE) -> tuple[Reservation, int]:
     """A payment succeeded after its hold lapsed or was released: match it again from free money (design 3.4).
@@ -40,6 +51,7 @@ def match_late(*, key: UUID, now: datetime, actor: str = STRIPE) -> tuple[Reserv
     return matched, max(0, shown - matched.match_minor)
 
 
+@answer_from_the_first
 @transaction.atomic
 def match_offline(*, campaign_id: int, gift: Gift, now: datetime, actor: str) -> Reservation:
     """Match a gift by cheque or cash, as it was received at gift.submitted_at: held and committed in one step.

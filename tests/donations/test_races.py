@@ -1,11 +1,9 @@
 """What two people do to one gift at the same moment: each race is forced, by holding one side at its weakest step."""
 
-import threading
-import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from donations import follow_ups, gateway, payments
@@ -17,6 +15,7 @@ from matching.ledger import lock_pools
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
+from tests.beside import Beside, someone_waits_for_a_lock
 from tests.paying import confirm, started_gift
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,41 +30,6 @@ def campaign():
 @pytest.fixture
 def pool(campaign):
     return factories.pool(campaign=campaign, limit_minor=1_000_000)
-
-
-class Beside(threading.Thread):
-    """Runs beside the test on a connection of its own; finish() brings its answer or its error here."""
-
-    def __init__(self, act):
-        super().__init__(daemon=True)
-        self.act, self.answer, self.error = act, None, None
-        self.start()
-
-    def run(self):
-        try:
-            self.answer = self.act()
-        except Exception as error:
-            self.error = error
-        finally:
-            connection.close()
-
-    def finish(self):
-        self.join(20)
-        assert not self.is_alive()
-        if self.error:
-            raise self.error
-        return self.answer
-
-
-def someone_waits_for_a_lock():
-    deadline = time.monotonic() + 5
-    with connection.cursor() as cursor:
-        while time.monotonic() < deadline:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-            time.sleep(0.02)
-    raise AssertionError("nobody waits")
 
 
 def test_renewing_a_hold_takes_its_pools_in_the_order_of_every_other_gift(campaign):

@@ -1,7 +1,6 @@
 """The watch over the ledger: the check by timer, the pool it halts, who is told, and how the pool goes on."""
 
 import logging
-import threading
 from datetime import timedelta
 from html import unescape
 from io import StringIO
@@ -17,9 +16,10 @@ from django.db import connection, transaction
 from matching import holds, tasks, watch
 from matching.allocation import Part
 from matching.check_records import LedgerCheck, PoolHalt
-from matching.ledger import PoolsBusy, lock_pools
+from matching.ledger import lock_pools
 from matching.models import MatchPool
 from tests import factories, staff
+from tests.beside import Beside, someone_waits_for_a_lock
 from tests.database import as_owner
 from tests.factories import GIFT_AT
 
@@ -326,36 +326,14 @@ class TestStaffPages:
 class TestAtOnce:
     """With real transactions of two connections."""
 
-    @pytest.fixture
-    def elsewhere(self):
-        """Run something on a connection of its own, to its end."""
-
-        def run_there(work):
-            found = []
-
-            def there():
-                try:
-                    found.append(work())
-                except Exception as error:
-                    found.append(error)
-                finally:
-                    connection.close()
-
-            thread = threading.Thread(target=there)
-            thread.start()
-            thread.join(30)
-            return found[0]
-
-        return run_there
-
-    def test_one_check_runs_at_a_time(self, pools, elsewhere, monkeypatch):
+    def test_one_check_runs_at_a_time(self, pools, monkeypatch):
         seen = []
         whole = watch.check_pool
 
         def meanwhile(pool):
             if not seen:
                 seen.append("first")
-                seen.append(elsewhere(check))
+                seen.append(Beside(check).finish())
             return whole(pool)
 
         monkeypatch.setattr(watch, "check_pool", meanwhile)
@@ -363,11 +341,11 @@ class TestAtOnce:
         assert seen == ["first", None]
         assert LedgerCheck.objects.count() == 1
 
-    def test_a_check_keeps_no_gift_waiting_and_sees_one_moment(self, campaign, pools, elsewhere, monkeypatch):
+    def test_a_check_keeps_no_gift_waiting_and_sees_one_moment(self, campaign, pools, monkeypatch):
         whole = watch.check_pool
 
         def meanwhile(pool):
-            given = elsewhere(lambda: give(campaign))
+            given = Beside(lambda: give(campaign)).finish()
             assert given == {pools[0].pk: 10_000}
             return whole(pool)
 
@@ -375,14 +353,15 @@ class TestAtOnce:
         done = check()
         assert (done.findings, done.entry_count) == ([], 3)
 
-    def test_a_gift_that_waited_for_the_halt_gets_nothing_from_the_pool(self, campaign, pools, elsewhere):
+    def test_a_gift_that_waited_for_the_halt_gets_nothing_from_the_pool(self, campaign, pools):
         first, second = pools
         with transaction.atomic():
             watch.halt_pool(pool_id=first.pk, reason=DRIFT, now=GIFT_AT)
-            assert isinstance(elsewhere(lambda: give(campaign)), PoolsBusy)  # it waits, and the halt is not yet made
-        assert elsewhere(lambda: give(campaign)) == {second.pk: 10_000}
+            waiting = Beside(lambda: give(campaign))
+            someone_waits_for_a_lock()
+        assert waiting.finish() == {second.pk: 10_000}
 
-    def test_a_pool_that_others_have_locked_is_halted_by_the_next_check(self, pools, elsewhere):
+    def test_a_pool_that_others_have_locked_is_halted_by_the_next_check(self, pools):
         first, _ = pools
         with connection.cursor() as cursor:  # past the triggers: there is nobody else here
             cursor.execute(f"ALTER TABLE {POOL} DISABLE TRIGGER USER")
@@ -393,7 +372,7 @@ class TestAtOnce:
             cursor.execute(f"ALTER TABLE {POOL} ENABLE TRIGGER USER")
         with transaction.atomic():
             lock_pools([first.pk])
-            assert elsewhere(check).findings[0] == [first.pk, DRIFT]
+            assert Beside(check).finish().findings[0] == [first.pk, DRIFT]
         assert not PoolHalt.objects.exists()
         check(now=GIFT_AT + 2 * MINUTE)
         assert PoolHalt.objects.get().pool == first
