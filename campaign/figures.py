@@ -22,7 +22,8 @@ from matching.queries import PoolFigures, pool_figures
 class PublicPool:
     """One sponsor's pool as the public sees it. Money in minor units; fund_ids: empty means every fund.
 
-    sponsor_url and logo_url: empty when there is none, or when the sponsor is anonymous.
+    sponsor_url and logo_url: empty when there is none, or when the sponsor is anonymous. progress_share: of a
+    challenge, how much of its target is reached, 0 to 1; None when nothing is awaited.
     """
 
     pool_id: int
@@ -32,10 +33,14 @@ class PublicPool:
     logo_url: str
     sentence: str
     leftover_sentence: str
+    rule_sentence: str
     is_conditional: bool
     state: str
     state_text: str
+    progress_text: str
+    progress_share: float | None
     is_bonus: bool
+    is_award: bool
     limit_minor: int
     matched_minor: int
     held_minor: int
@@ -45,7 +50,11 @@ class PublicPool:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """made_at: the moment of all the figures. free_minor: of pools that are open now; later_minor: of pools to come."""
+    """made_at: the moment of all the figures.
+
+    matched_minor has what sponsors gave to gifts and, once, what challenges gave. free_minor: of pools that match gifts
+    now; later_minor: of pools that match gifts later.
+    """
 
     made_at: datetime
     totals: Totals
@@ -66,7 +75,12 @@ class Figures:
 
     @property
     def later_minor(self) -> int:
-        return sum(pool.free_minor for pool in self.pools if pool.state == "not_yet_open")
+        return sum(pool.free_minor for pool in self.pools if pool.state == "not_yet_open" and not pool.is_award)
+
+    @property
+    def challenges(self) -> list[PublicPool]:
+        """What pages show with a bar: locked pools, and sums that wait for their target or have just been given."""
+        return [pool for pool in self.pools if pool.state in ("locked", "running", "met", "given")]
 
     @property
     def limit_minor(self) -> int:
@@ -117,10 +131,14 @@ def _public(row: PoolFigures, *, campaign: Campaign, now: datetime) -> PublicPoo
         sponsor_name=row.sponsor_name,
         sentence=row.sentence,
         leftover_sentence=row.leftover_sentence,
+        rule_sentence=row.rule_sentence,
         is_conditional=row.pool.leftover == MatchPool.Leftover.KEPT,
         state=row.state,
         state_text=public_state_text(row=row, campaign=campaign, now=now),
+        progress_text=row.progress_text,
+        progress_share=row.progress_share,
         is_bonus=row.terms.layer == "bonus",
+        is_award=row.is_award,
         limit_minor=row.limit_minor,
         matched_minor=row.matched_minor,
         held_minor=row.held_minor,

@@ -25,14 +25,16 @@ ASK = MatchLine("ask", "", "Choose an amount to see what the match adds to it.")
 def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: datetime) -> MatchLine:
     """What a gift of these parts (fund id, amount in minor units) would be matched with: a forecast, said as one.
 
-    No parts: the line asks for an amount. Reads only; two queries, three more when there is no match.
+    What locked pools that reach back would add later is said too. No parts: the line asks for an amount. Reads only;
+    two queries, three more when there is no match, and one for each challenge that was not counted lately.
     """
     if not parts:
         return ASK
     quote = queries.quote(campaign=campaign, parts=parts, now=now)
     amount_minor = sum(amount for _, amount in parts)
+    later = "".join(f" {_locked_text(row, currency=campaign.currency)}" for row in quote.locked)
     if not quote.match_minor:
-        return _unmatched(campaign=campaign, amount_minor=amount_minor, now=now)
+        return _unmatched(campaign=campaign, amount_minor=amount_minor, later=later, now=now)
     gift, match, both = (
         format_amount_short(minor, currency=campaign.currency)
         for minor in (amount_minor, quote.match_minor, amount_minor + quote.match_minor)
@@ -42,9 +44,8 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
     return MatchLine(
         tone="part" if is_part else "full",
         headline=f"{gift} becomes {both}.",
-        detail=f"{adds}, which is all the match there is for this gift; we hold it for you while you pay."
-        if is_part
-        else f"{adds}; we hold it for you while you pay.",
+        detail=f"{adds}{', which is all the match there is for this gift' if is_part and not later else ''}; "
+        f"we hold it for you while you pay.{later}",
         match_minor=quote.match_minor,
     )
 
@@ -55,26 +56,41 @@ def sponsors_text(names: list[str]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _unmatched(*, campaign: Campaign, amount_minor: int, now: datetime) -> MatchLine:
+def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
+    """`$50 more from the Harbor Family unlocks when 500 people have given: 312 so far; the oldest gifts come first.`"""
+    more = format_amount_short(locked.match_minor, currency=currency)
+    target = locked.progress_text[:1].lower() + locked.progress_text[1:]
+    return f"{more} more from {locked.sponsor_name} {target}; the oldest gifts come first."
+
+
+def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime) -> MatchLine:
     gift = format_amount_short(amount_minor, currency=campaign.currency)
-    headline, detail = _why_not(campaign=campaign, gift=gift, now=now)
-    return MatchLine("none", headline, f"{detail} Your {gift} goes to work all the same.")
+    headline, detail = _why_not(campaign=campaign, gift=gift, is_later=bool(later), now=now)
+    return MatchLine("none", headline, f"{detail}{later} Your {gift} goes to work all the same.")
 
 
-def _why_not(*, campaign: Campaign, gift: str, now: datetime) -> tuple[str, str]:
-    """Headline and reason, the most useful first: a match that takes other gifts, one to come, one that ended."""
+def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime) -> tuple[str, str]:
+    """Headline and reason, the most useful first: a match that takes other gifts, one to come, one that ended.
+
+    is_later: a locked pool that would match the gift afterwards is spoken of beside it.
+    """
     pools = queries.pool_figures(campaign=campaign, now=now)
-    found = {pool.state: pool for pool in reversed(pools)}
+    found = {pool.state: pool for pool in reversed(pools) if not pool.is_award}
+    if is_later:
+        found["later"] = found["locked"]
     if campaign.phase(now=now) == "closed":
         return f"{campaign.name} has ended.", "Gifts are no longer matched."
-    if "open" in found:
-        return f"{gift} would not be matched.", f"This is what is matched: {found['open'].sentence}"
-    if "not_yet_open" in found:
-        opening = found["not_yet_open"].state_text
-        moment = opening[:1].lower() + opening[1:]
-        return "The match is not open yet.", f"It {moment}, {campaign.time_zone_label}; a gift sent now has no match."
-    if "paused" in found:
-        return "The match is paused.", "A gift sent now has no match."
-    if "used_up" in found:
-        return "The match is all taken.", "Every dollar of it is given, or held for donors who are paying now."
+    reasons = {
+        "open": (f"{gift} would not be matched.", "This is what is matched: {sentence}"),
+        "later": ("Your match is still locked.", "A gift sent now has no match yet."),
+        "locked": ("The match is still locked.", "{progress}. A gift sent now has no match."),
+        "not_yet_open": ("The match is not open yet.", "It {opens}, {zone}; a gift sent now has no match."),
+        "paused": ("The match is paused.", "A gift sent now has no match."),
+        "used_up": ("The match is all taken.", "Every dollar of it is given, or held for donors who are paying now."),
+    }
+    for state, (headline, detail) in reasons.items():
+        if pool := found.get(state):
+            opens = pool.state_text[:1].lower() + pool.state_text[1:]
+            words = {"sentence": pool.sentence, "progress": pool.progress_text, "opens": opens}
+            return headline, detail.format(**words, zone=campaign.time_zone_label)
     return "This gift has no match.", "There is no match to hold at the moment."

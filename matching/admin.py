@@ -144,7 +144,7 @@ class MatchPoolAdmin(admin.ModelAdmin):
 
     @admin.display(description="terms")
     def sentence(self, pool: MatchPool) -> str:
-        return f"{_sentence(pool, pool.terms)} {wording.leftover_sentence(pool)}"
+        return f"{_sentence(pool, pool.terms)} {wording.leftover_sentence(pool, terms=pool.terms)}"
 
 
 def _sentence(pool: MatchPool, terms: PoolTerms) -> str:

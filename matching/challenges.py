@@ -9,7 +9,7 @@ What counts: gifts paid and not wholly refunded, sent within the pool's window, 
 donor counts once. Nothing has to announce that a target was reached: whoever asks counts anew from the reservations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,21 @@ class Progress:
         if self.target_donors is not None:
             return self.donors // self.target_donors
         return self.raised_minor // (self.target_minor or 1)
+
+    @property
+    def of_next_time(self) -> "Progress":
+        """What counts towards the next time, for a challenge that gives at each multiple of its target."""
+        if self.target_donors is not None:
+            return replace(self, donors=self.donors % self.target_donors)
+        return replace(self, raised_minor=self.raised_minor % (self.target_minor or 1))
+
+    @property
+    def share(self) -> float:
+        """How much of the target is reached, 0 to 1: for the length of a bar."""
+        reached = (
+            self.donors / self.target_donors if self.target_donors else self.raised_minor / (self.target_minor or 1)
+        )
+        return min(reached, 1.0)
 
 
 def progress(*, campaign: Campaign, terms: PoolTerms) -> Progress:

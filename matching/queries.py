@@ -1,33 +1,44 @@
 """What others may read of the match. No function here writes or locks."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet, Sum
 
+from campaign.copies import fresh
 from campaign.models import Campaign, Fund
-from matching import wording
-from matching.allocation import Part, consider, kept_after_refund
+from matching import challenge_wording, challenges, wording
+from matching.allocation import AWARD, BASE, BONUS, Part, PoolState, consider, kept_after_refund
+from matching.challenges import Progress
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, terms_by_id
 from matching.standing import donor_used
 
 MOST_ENTRIES = 200
+_LAYERS = (BASE, BONUS, AWARD)  # as pages list them
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFigures:
-    """A pool as the public and staff see it. Money in minor units; lapsed holds are counted as free."""
+    """A pool as the public and staff see it. Money in minor units; lapsed holds are counted as free.
+
+    progress: of a challenge and of a pool that is still locked; at most about a second old. progress_text: how far it
+    has come, or when the pool was unlocked; empty without a target.
+    """
 
     pool: MatchPool
     terms: PoolTerms
     sponsor_name: str
     sentence: str
     leftover_sentence: str
+    rule_sentence: str
     state: str
     state_text: str
+    progress: Progress | None
+    progress_text: str
     limit_minor: int
     matched_minor: int
     held_minor: int
@@ -41,13 +52,35 @@ class PoolFigures:
     def closes_at(self) -> datetime | None:
         return self.terms.closes_at
 
+    @property
+    def progress_share(self) -> float | None:
+        """How much of the target is reached, 0 to 1; None without a challenge to wait for."""
+        if self.progress is None:
+            return None
+        return (self.progress.of_next_time if self.terms.award_every else self.progress).share
+
+    @property
+    def is_award(self) -> bool:
+        """Whether it gives a sum of its own, and no match to any gift."""
+        return not self.terms.matches_gifts
+
+
+@dataclass(frozen=True, slots=True)
+class LockedMatch:
+    """What a locked pool that reaches back would add to a gift sent now, once its target is reached."""
+
+    sponsor_name: str
+    match_minor: int
+    progress_text: str
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a gift sent now would get: a forecast, not a promise. sponsor_names: in order, 0..n."""
+    """What a gift sent now would get: a forecast, not a promise. sponsor_names: in order, 0..n. locked: 0..n."""
 
     match_minor: int
     sponsor_names: list[str]
+    locked: list[LockedMatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +122,24 @@ class GiftMatch:
 
 
 def pool_figures(*, campaign: Campaign, now: datetime) -> list[PoolFigures]:
-    """Every opened pool of a campaign, by layer, priority and id: three queries however many there are."""
+    """Every opened pool of a campaign: base, bonus, challenges, each by priority and id.
+
+    Three queries however many there are, and one for each challenge that nobody has counted within the last second.
+    """
     pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
     lapsed = _lapsed_by_pool(pools, now=now)
     funds = Fund.objects.in_bulk()
     figures = [_figures(pool, campaign=campaign, funds=funds, lapsed=lapsed.get(pool.pk, 0), now=now) for pool in pools]
-    return sorted(figures, key=lambda row: (row.terms.layer, row.terms.priority, row.pool.pk))
+    return sorted(figures, key=lambda row: (_LAYERS.index(row.terms.layer), row.terms.priority, row.pool.pk))
 
 
 def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime, donor_key: str = "") -> Quote:
     """What a gift of these parts (fund id, amount in minor units) would be matched with if it were sent now."""
     wanted = [Part(fund_id, amount_minor) for fund_id, amount_minor in parts if amount_minor > 0]
-    pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
-    lapsed = _lapsed_by_pool(pools, now=now)
-    used = donor_used(donor_key=donor_key, pool_ids=[pool.pk for pool in pools])
+    found = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+    lapsed = _lapsed_by_pool(found, now=now)
+    pools = {pool.pk: pool for pool in found}
+    used = donor_used(donor_key=donor_key, pool_ids=list(pools))
     states = [
         pool.terms.state(
             campaign_closes_at=campaign.closes_at,
@@ -111,12 +148,44 @@ def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime
             stopped=pool.is_stopped,
             unlocked_at=pool.unlocked_at,
         )
-        for pool in pools
+        for pool in pools.values()
     ]
     shares = [s for s in consider(parts=wanted, submitted_at=now, offline=False, pools=states) if s.match_minor]
-    names = {pool.pk: pool.sponsor.display_name for pool in pools}
-    sponsors = list(dict.fromkeys(names[share.pool_id] for share in shares))
-    return Quote(match_minor=sum(share.match_minor for share in shares), sponsor_names=sponsors)
+    sponsors = list(dict.fromkeys(pools[share.pool_id].sponsor.display_name for share in shares))
+    return Quote(
+        match_minor=sum(share.match_minor for share in shares),
+        sponsor_names=sponsors,
+        locked=_locked_matches(pools, states=states, parts=wanted, campaign=campaign, now=now),
+    )
+
+
+def _locked_matches(
+    pools: dict[int, MatchPool],
+    *,
+    states: Sequence[PoolState],
+    parts: Sequence[Part],
+    campaign: Campaign,
+    now: datetime,
+) -> list[LockedMatch]:
+    """What the gift would have once the pools that reach back are unlocked, from those pools alone."""
+    reaching = {state.id for state in states if state.locked and pools[state.id].terms.reaches_back}
+    if not reaching:
+        return []
+    unlocked = [replace(state, locked=False) if state.id in reaching else state for state in states]
+    added: Counter[int] = Counter()
+    for share in consider(parts=parts, submitted_at=now, offline=False, pools=unlocked):
+        if share.pool_id in reaching and share.match_minor:
+            added[share.pool_id] += share.match_minor
+    return [
+        LockedMatch(
+            sponsor_name=pools[pool_id].sponsor.display_name,
+            match_minor=match_minor,
+            progress_text=_progress_text(
+                _progress(pools[pool_id], campaign=campaign, now=now), pool=pools[pool_id], campaign=campaign
+            ),
+        )
+        for pool_id, match_minor in added.items()
+    ]
 
 
 def gift_match(*, key: UUID) -> GiftMatch | None:
@@ -209,20 +278,40 @@ def standing(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:
     terms = terms_by_id(pool.current_terms_id or 0)
     free = pool.free_minor + lapsed
-    state = wording.state_of(pool=pool, terms=terms, campaign=campaign, free_minor=free, now=now)
+    progress = _progress(pool, campaign=campaign, now=now)
+    state = wording.state_of(pool=pool, terms=terms, campaign=campaign, free_minor=free, now=now, progress=progress)
     return PoolFigures(
         pool=pool,
         terms=terms,
         sponsor_name=pool.sponsor.display_name,
         sentence=wording.terms_sentence(pool=pool, terms=terms, campaign=campaign, funds=funds),
-        leftover_sentence=wording.leftover_sentence(pool),
+        leftover_sentence=wording.leftover_sentence(pool, terms=terms),
+        rule_sentence=challenge_wording.rule_sentence(terms),
         state=state,
-        state_text=wording.state_text(state=state, terms=terms, campaign=campaign),
+        state_text=wording.state_text(state=state, pool=pool, terms=terms, campaign=campaign),
+        progress=progress,
+        progress_text=_progress_text(progress, pool=pool, campaign=campaign),
         limit_minor=pool.limit_minor,
         matched_minor=pool.matched_minor,
         held_minor=pool.held_minor - lapsed,
         free_minor=free,
     )
+
+
+def _progress(pool: MatchPool, *, campaign: Campaign, now: datetime) -> Progress | None:
+    """How far a challenge has come, from a copy that is at most about a second old; None when nothing is awaited."""
+    terms = pool.terms
+    if not terms.has_target or (terms.matches_gifts and pool.unlocked_at is not None):
+        return None
+    return fresh(f"challenge:{terms.pk}", now=now, make=lambda: challenges.progress(campaign=campaign, terms=terms))[1]
+
+
+def _progress_text(progress: Progress | None, *, pool: MatchPool, campaign: Campaign) -> str:
+    if progress is not None:
+        return challenge_wording.progress_text(progress, terms=pool.terms, currency=pool.currency)
+    if pool.terms.has_target and pool.unlocked_at is not None:
+        return f"Unlocked {wording.moment_text(pool.unlocked_at, campaign=campaign)}"
+    return ""
 
 
 def _lapsed_by_pool(pools: QuerySet[MatchPool], *, now: datetime) -> dict[int, int]:

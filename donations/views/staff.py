@@ -31,6 +31,7 @@ from matching.queries import pool_figures
 from matching.watch import watch
 
 NEWEST = 8
+_WAITING = ("not_yet_open", "paused", "locked", "running", "met")  # pools whose free money no gift can have now
 
 
 @require_GET
@@ -171,7 +172,7 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "matched_minor": sum(pool.matched_minor for pool in pools),
         "held_minor": sum(pool.held_minor for pool in pools),
         "free_minor": sum(pool.free_minor for pool in pools if pool.state == "open"),
-        "waiting_minor": sum(pool.free_minor for pool in pools if pool.state in ("not_yet_open", "paused")),
+        "waiting_minor": sum(pool.free_minor for pool in pools if pool.state in _WAITING),
         "sponsor_count": len({pool.pool.sponsor_id for pool in pools if pool.matched_minor}),
         "open_pool_count": sum(pool.state == "open" for pool in pools),
         "checkout_count": queries.donors_at_checkout(campaign_id=campaign.pk, now=now),

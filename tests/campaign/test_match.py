@@ -4,9 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
-from matching import heads, holds, pools, refunds
+from matching import challenges, heads, holds, pools, refunds
 from tests import factories
 from tests.campaign.pages import BEFORE, DURING, assert_shared, get, picture, text
 from tests.factories import GIFT_AT
@@ -35,7 +36,7 @@ def test_each_pool_is_shown_with_sponsor_terms_state_and_three_figures(campaign)
     factories.match(factories.donation(campaign=campaign, amount_minor=30_000))
     (pool,) = shown(text("/match/", at=DURING))
     assert "The Harbor Family" in pool
-    assert "Every dollar is doubled up to $5,000 of match a donor until $250,000 is used." in pool
+    assert "Every dollar is doubled, up to $5,000 of match a donor, until $250,000 is used." in pool
     assert ">Open</span>" in pool
     assert "<b>Unconditional.</b> What is left over is given anyway." in pool
     assert "<b>$300</b> matched" in pool
@@ -205,3 +206,28 @@ class TestReference:
 def test_a_reference_of_any_shape_is_answered(campaign):
     get("/match/?reference=%00M-1")
     assert "<script>" not in text("/match/?reference=<script>alert(1)</script>")
+
+
+def test_a_locked_pool_says_how_far_its_target_is(campaign):
+    factories.pool(campaign=campaign, unlock_donors=4, reaches_back=True)
+    factories.match(factories.donation(campaign=campaign))
+    (pool,) = shown(text("/match/", at=DURING))
+    assert "Once 4 people have given, every dollar is doubled" in pool
+    assert ">Locked</span>" in pool
+    assert "<b>Unlocks when 4 people have given: 1 so far</b>" in pool
+    assert 'width="25.00" height="4"' in pool
+
+
+def test_a_challenge_says_its_rule_and_what_it_gave(campaign):
+    factories.pool(campaign=campaign, layer="award", limit_minor=5_000, award_minor=5_000, unlock_donors=1)
+    (pool,) = shown(text("/match/", at=DURING))
+    assert "When 1 person gives, The Harbor Family gives $50." in pool
+    assert "<b>0 of 1 person has given</b>" in pool
+    assert "If refunds bring the count below the target before the campaign closes, the sum is taken back." in pool
+    assert "<b>$50</b> to be earned" in pool
+    factories.match(factories.donation(campaign=campaign))
+    challenges.settle_challenges(campaign=campaign, now=DURING)
+    cache.clear()
+    (pool,) = shown(text("/match/", at=DURING))
+    assert "Reached: $50 given" in pool
+    assert "<b>$50</b> given" in pool

@@ -130,3 +130,34 @@ def test_it_is_not_kept_by_anyone(client, campaign):
 
 def test_without_a_campaign_it_says_nothing(client):
     assert client.get("/give/match/").status_code == 204
+
+
+def test_a_locked_match_says_what_unlocks_it(client, campaign):
+    factories.pool(campaign=campaign, unlock_donors=500)
+    assert line(client) == (
+        "The match is still locked. Unlocks when 500 people have given: 0 so far. A gift sent now has no match. "
+        "Your $100 goes to work all the same."
+    )
+
+
+def test_a_locked_match_that_reaches_back_says_what_comes_later(client, campaign):
+    factories.pool(campaign=campaign, unlock_donors=500, reaches_back=True)
+    assert line(client) == (
+        "Your match is still locked. A gift sent now has no match yet. $100 more from The Harbor Family unlocks when "
+        "500 people have given: 0 so far; the oldest gifts come first. Your $100 goes to work all the same."
+    )
+
+
+def test_a_locked_match_beside_an_open_one(client, campaign):
+    factories.pool(campaign=campaign, limit_minor=4_000)
+    later = factories.sponsor("the Alumni")
+    factories.pool(campaign=campaign, sponsor=later, unlock_raised_minor=10_000, reaches_back=True, priority=200)
+    assert line(client) == (
+        "$100 becomes $140. The Harbor Family adds $40; we hold it for you while you pay. $60 more from the Alumni "
+        "unlocks when $100 has been raised: $0 so far; the oldest gifts come first."
+    )
+
+
+def test_a_challenge_is_no_match_of_a_gift(client, campaign):
+    factories.pool(campaign=campaign, layer="award", award_minor=100, unlock_donors=5)
+    assert line(client).startswith("This gift has no match.")

@@ -81,7 +81,7 @@ def test_it_opens_a_pool_through_the_ledger(dana, campaign, fund):
     entries = LedgerEntry.objects.values_list("reason", "amount_minor", "actor")
     assert list(entries) == [("pledge", 250_000_000, f"staff:{user.pk}")]
     page = staff.text_of(dana.get("/staff/pools/"))
-    assert "Every dollar to Education in gifts of $25 or more is doubled up to $5,000 of match a donor" in page
+    assert "Every dollar to Education in gifts of $25 or more is doubled, up to $5,000 of match a donor" in page
     assert "Terms 1, since" in page
 
 
