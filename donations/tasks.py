@@ -4,17 +4,22 @@ import logging
 from datetime import timedelta
 
 from celery import Task, shared_task
+from django.core.cache import cache
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
 from donations import events, follow_ups, freed_match, reconciliation, work
-from donations.models import FollowUp, StripeEvent
+from donations.models import Donation, FollowUp, StripeEvent
+from matching import challenges
+from matching.ledger import PoolsBusy
 
 logger = logging.getLogger(__name__)
 _SWEPT_AT_ONCE = 200
 # While workers are busy each sweep finds the same rows: its messages die before they pile up in the broker.
 _SWEPT_EXPIRES_SECONDS = 60
+_COUNT_WAITS_SECONDS = 5
 
 
 def wake(task: Task, row_id: int, *, expires_seconds: int | None = None) -> None:
@@ -28,6 +33,32 @@ def wake(task: Task, row_id: int, *, expires_seconds: int | None = None) -> None
         logger.warning("the broker is away; the sweep will find row %s of %s", row_id, task.name)
 
 
+def wake_after_payment(donation_id: int | None) -> None:
+    """What a gift that moved owes, and the challenges of its campaign."""
+    if donation_id is not None:
+        wake_follow_ups(donation_id)
+        wake_challenges(donation_id)
+
+
+def wake_challenges(donation_id: int) -> None:
+    """Have the challenges counted now, since this gift may reach a target; the timer counts them in any case.
+
+    One count waits at a time, however many gifts arrive: it is made after all of them.
+    """
+    campaign_id = Donation.objects.values_list("campaign_id", flat=True).get(pk=donation_id)
+    if not challenges.awaited(campaign_id=campaign_id):
+        return
+    try:
+        if cache.add(_waiting_key(campaign_id), 1, _COUNT_WAITS_SECONDS):
+            settle_challenges_of.apply_async((campaign_id,), expires=_COUNT_WAITS_SECONDS)
+    except (OperationalError, OSError, RedisError):
+        logger.warning("the broker is away; the timer will count the challenges of campaign %s", campaign_id)
+
+
+def _waiting_key(campaign_id: int) -> str:
+    return f"challenges-wait:{campaign_id}"
+
+
 def wake_follow_ups(donation_id: int | None) -> None:
     for row_id in follow_ups.due_ids(donation_id=donation_id) if donation_id else []:
         wake(run_follow_up, row_id)
@@ -35,7 +66,22 @@ def wake_follow_ups(donation_id: int | None) -> None:
 
 @shared_task
 def apply_event(row_id: int) -> None:
-    wake_follow_ups(events.apply(row_id=row_id, now=database_now()))
+    wake_after_payment(events.apply(row_id=row_id, now=database_now()))
+
+
+@shared_task
+def settle_challenges_of(campaign_id: int) -> None:
+    """Count a campaign's challenges; when one unlocks a pool, serve the gifts that wait for it."""
+    try:
+        cache.delete(_waiting_key(campaign_id))  # before the count: a gift that comes during it asks for another
+    except (RedisError, OSError):
+        logger.warning("the cache is away; the timer counts the challenges of campaign %s", campaign_id)
+    campaign = Campaign.objects.get(pk=campaign_id)
+    try:
+        if challenges.settle_challenges(campaign=campaign, now=database_now()) and campaign.offers_freed_match:
+            freed_match.offer(campaign_id=campaign_id, now=database_now())
+    except PoolsBusy:
+        logger.info("the pools of campaign %s are busy; the timer will count its challenges", campaign_id)
 
 
 @shared_task
@@ -70,5 +116,5 @@ def ask_about_late_payments() -> int:
     moved = reconciliation.ask_about_late_payments(now=now)
     moved += reconciliation.adopt_unknown_payments(since=now - timedelta(hours=3), now=now)
     for donation_id in moved:
-        wake_follow_ups(donation_id)
+        wake_after_payment(donation_id)
     return len(moved)

@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from campaign.models import Campaign
+from matching.allocation import AWARD
 from matching.ledger import SYSTEM, Move, lock_pools, post
 from matching.models import MatchPool, PoolTerms
 
@@ -80,12 +82,21 @@ def progress(*, campaign: Campaign, terms: PoolTerms) -> Progress:
     return Progress(donors, int(raised_minor), terms.unlock_donors, terms.unlock_raised_minor)
 
 
-def settle_challenges(*, campaign: Campaign, now: datetime) -> None:
+def awaited(*, campaign_id: int) -> bool:
+    """Whether any pool of the campaign waits for a target, or gives sums as targets are reached. One query."""
+    opened = MatchPool.objects.filter(campaign=campaign_id)
+    has_target = Q(current_terms__unlock_donors__isnull=False) | Q(current_terms__unlock_raised_minor__isnull=False)
+    return opened.filter(has_target, Q(unlocked_at=None) | Q(current_terms__layer=AWARD)).exists()
+
+
+def settle_challenges(*, campaign: Campaign, now: datetime) -> bool:
     """Unlock the pools whose target is reached, and give or take back what the challenges owe.
 
+    Returns whether a pool was unlocked, so that gifts which wait for it can be served at once.
     Harmless when run twice at once: each pool is a short transaction of its own that looks again under its lock.
     Raises PoolsBusy: what was settled before it stays.
     """
+    any_unlocked = False
     for pool in MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).order_by("pk"):
         if not pool.terms.has_target:
             continue
@@ -93,6 +104,8 @@ def settle_challenges(*, campaign: Campaign, now: datetime) -> None:
             _settle_awards(pool.pk, campaign=campaign, now=now)
         elif pool.unlocked_at is None and progress(campaign=campaign, terms=pool.terms).times:
             unlock(pool_id=pool.pk, now=now)
+            any_unlocked = True
+    return any_unlocked
 
 
 @transaction.atomic

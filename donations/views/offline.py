@@ -70,7 +70,7 @@ def _enter(request: HttpRequest, campaign: Campaign) -> HttpResponseBase:
         return _entered_before(request, error.donation)
     except PoolsBusy:
         return _form_page(request, form=form, form_key=form_key, problem=_BUSY, doubts=doubts, status=503)
-    tasks.wake_follow_ups(donation.pk)
+    tasks.wake_after_payment(donation.pk)
     messages.success(request, f"Entered as {donation.reference}. {outcome(donation)}")
     return redirect("staff-gift", donation.pk)
 
