@@ -13,12 +13,15 @@ _AMOUNTS = {"min_gift": "min_gift_minor", "cap_per_donor": "cap_per_donor_minor"
 _AS_WRITTEN = ("ratio_match", "layer", "opens_at", "closes_at", "priority")
 
 
-def open_pools(*, campaign: Campaign, now: datetime) -> list[MatchPool]:
-    """Open each pool with its whole pledge. now: when the pledges enter the ledger, before the first gift."""
+def open_pools(*, campaign: Campaign, pictures: dict[str, str], now: datetime) -> list[MatchPool]:
+    """Open each pool with its whole pledge.
+
+    pictures: stored names by the drawings' own, for logos. now: when the pledges enter the ledger, before any gift.
+    """
     return [
         pools.open_pool(
             campaign=campaign,
-            sponsor=Sponsor.objects.create(**pool["sponsor"]),
+            sponsor=_sponsor(pool["sponsor"], pictures=pictures),
             name=pool["name"],
             limit_minor=content.minor(pool["limit"]),
             terms=_terms(pool),
@@ -28,6 +31,11 @@ def open_pools(*, campaign: Campaign, now: datetime) -> list[MatchPool]:
         )
         for pool in content.pools()
     ]
+
+
+def _sponsor(words: dict[str, Any], *, pictures: dict[str, str]) -> Sponsor:
+    logo = pictures[words["logo"]] if "logo" in words else ""
+    return Sponsor.objects.create(**(words | {"logo": logo}))
 
 
 def _terms(pool: dict[str, Any]) -> pools.Terms:

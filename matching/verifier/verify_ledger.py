@@ -417,8 +417,11 @@ def moment(text: str) -> str:
     return f"{text[:10]} {text[11:19]} UTC"
 
 
+_PLURALS = {"entry": "entries", "signed head": "signed heads"}
+
+
 def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number == 1 else 'entries'}"
+    return f"{number:,} {noun if number == 1 else _PLURALS[noun]}"
 
 
 # Where it is read from
@@ -600,7 +603,7 @@ def audit(options: argparse.Namespace, save: IO[bytes] | None) -> Audit:
             for record, where in source.entries():
                 found.add_entry(record, where)
     except Unreadable as error:
-        found.report.fault(f"{error}"[:1].upper() + f"{error}"[1:])
+        found.report.fault(re.sub("^line ", "Line ", str(error)))
         return found
     found.finish()
     return found
@@ -652,7 +655,7 @@ def tell(found: Audit) -> None:
         say(f"... and {found.report.fault_count - len(found.report.faults)} more")
     verdict = f"{found.report.fault_count} FOUND WRONG" if found.report.fault_count else "All is well"
     say("")
-    say(f"{verdict}: {count(found.entry_count, 'entry')} and {len(found.heads)} signed heads were checked.")
+    say(f"{verdict}: {count(found.entry_count, 'entry')} and {count(len(found.heads), 'signed head')} checked.")
 
 
 def main(arguments: list[str] | None = None) -> int:

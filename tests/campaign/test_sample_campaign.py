@@ -190,7 +190,7 @@ def test_all_its_pages_answer_and_their_pictures_are_there(loaded):
         response = Client().get(address)
         assert response.status_code == 200, address
         pictures |= set(re.findall(r'src="/media/([^"]+)"', response.content.decode()))
-    assert len(pictures) == 13
+    assert len(pictures) == 13 + 2, "the illustrations and two sponsors' logos"
     assert all(default_storage.exists(picture) for picture in pictures)
 
 

@@ -97,7 +97,7 @@ class TestSound:
             f"Pool {pool.pk} (The Harbor Family): 3 entries; matched 100.00 USD, held 0.00 USD, free 400.00 USD" in told
         )
         assert f"Signed head 1 of 2026-12-01 15:30:00 UTC, key {head.key.key_id}, sha256 {head.sha256}" in told
-        assert "All is well: 3 entries and 1 signed heads were checked." in told
+        assert "All is well: 3 entries and 1 signed head checked." in told
         assert "Note:" not in told
 
     def test_the_table_with_the_document_is_well(self, head, download):
@@ -378,7 +378,7 @@ class TestSite:
     def test_it_reads_a_site_page_by_page_and_keeps_what_it_read(self, address, head, tmp_path, capsys):
         saved = tmp_path / "saved.jsonl"
         assert verify(address, "--save", saved, "--every-head", "--head", head.sha256[:16]) == 0
-        assert "All is well: 3 entries and 1 signed heads were checked." in capsys.readouterr().out
+        assert "All is well: 3 entries and 1 signed head checked." in capsys.readouterr().out
         assert verify(saved) == 0
         saved.write_bytes(saved.read_bytes().replace(b'"actor":"donor"', b'"actor":"sonor"'))
         assert verify(saved) == 1

@@ -35,8 +35,9 @@ class Command(BaseCommand):
             raise CommandError("This database has gifts of its own: invented ones would falsify its books.")
         now = timezone.now()
         pages.write_organization()
-        funds = pages.write_funds(pictures=pictures.store_all())
+        stored = pictures.store_all()
+        funds = pages.write_funds(pictures=stored)
         campaign = pages.write_campaign(funds)
-        opened = match.open_pools(campaign=campaign, now=gifts.pools_open_at(now=now))
+        opened = match.open_pools(campaign=campaign, pictures=stored, now=gifts.pools_open_at(now=now))
         count = gifts.write_gifts(campaign=campaign, now=now)
         return f"loaded {campaign}: {len(funds)} funds, {len(opened)} match pools, {count} gifts"
