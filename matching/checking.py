@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from campaign.money import format_amount
+from matching import heads
 from matching.models import GENESIS_HASH, MOVES, MatchPool
 from matching.triggers import OWN_HASH
 
@@ -122,7 +123,7 @@ def check_pool(pool: MatchPool) -> PoolCheck:
     with snapshot():
         row = MatchPool.objects.get(pk=pool.pk)
         last, broken = _read_chain(row)
-        findings = [*broken, *_compare_with_row(row, last), *_read_gifts(row)]
+        findings = [*broken, *_compare_with_row(row, last), *_read_gifts(row), *_compare_with_head(row)]
     return PoolCheck(row, last["entries"], findings)
 
 
@@ -204,6 +205,12 @@ def _compare_with_row(pool: MatchPool, last: dict[str, Any]) -> Iterator[str]:
                 format_amount(int(minor), currency=pool.currency) for minor in (stored - entries, stored, entries)
             )
             yield f"{name} is off by {off}: the row says {row}, the entries {chain}"
+
+
+def _compare_with_head(pool: MatchPool) -> list[str]:
+    """A history rewritten with all its hashes agrees with itself, but not with what was signed before."""
+    head = heads.latest_head()
+    return heads.contradictions(head, pool_id=pool.pk) if head else []
 
 
 def _rows(query: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -75,6 +75,21 @@ def heads_between(first: int, last: int) -> QuerySet[SignedHead]:
     return SignedHead.objects.select_related("key").filter(number__range=(first, last)).order_by("number")
 
 
+def contradictions(head: SignedHead, *, pool_id: int | None = None) -> list[str]:
+    """What the ledger has otherwise than this head says, 0..n; pool_id: of that pool alone. One query."""
+    points = [point for point in _points(head.text) if pool_id in (None, point.pool_id)]
+    wanted = Q(pk=None)
+    for point in points:
+        wanted |= Q(pool_id=point.pool_id, seq=point.seq)
+    rows = LedgerEntry.objects.filter(wanted).values_list("pool_id", "seq", "entry_hash")
+    there = {(pool, seq): entry_hash for pool, seq, entry_hash in rows}
+    return [
+        f"{head} has entry {point.seq} of pool {point.pool_id} with another hash than the ledger has now"
+        for point in points
+        if there.get((point.pool_id, point.seq)) != point.entry_hash
+    ]
+
+
 def head_record(head: SignedHead) -> dict[str, Any]:
     """A head as it is published."""
     return {
@@ -146,18 +161,10 @@ def _points(text: str) -> Iterator[Point]:
 
 def _refuse_rewritten(latest: SignedHead) -> None:
     """Never put our name to a ledger that contradicts what we signed before."""
-    points = list(_points(latest.text))
-    wanted = Q()
-    for point in points:
-        wanted |= Q(pool_id=point.pool_id, seq=point.seq)
-    rows = LedgerEntry.objects.filter(wanted).values_list("pool_id", "seq", "entry_hash") if points else []
-    there = {(pool_id, seq): entry_hash for pool_id, seq, entry_hash in rows}
-    for point in points:
-        if there.get((point.pool_id, point.seq)) != point.entry_hash:
-            raise HistoryRewritten(
-                f"{latest} has entry {point.seq} of pool {point.pool_id} with another hash than the ledger has now: "
-                "no head is signed. Run `manage.py check_match_ledger`; docs/ledger.md says how to go on."
-            )
+    for text in contradictions(latest):
+        raise HistoryRewritten(
+            f"{text}: no head is signed. Run `manage.py check_match_ledger`; docs/ledger.md says how to go on."
+        )
 
 
 def _last_use(key: LedgerKey) -> str | None:

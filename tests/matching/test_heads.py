@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from matching import heads, signing
+from matching.checking import check_pool
 from matching.checks import heads_are_signed, signing_key_can_be_read
 from matching.models import LedgerEntry, LedgerKey, SignedHead
 from matching.tasks import publish_ledger_head
@@ -137,6 +138,11 @@ def test_it_signs_no_ledger_that_contradicts_the_last_head(pool):
     with pytest.raises(heads.HistoryRewritten, match=f"head 1 has entry 3 of pool {pool.pk} with another hash"):
         heads.publish_head(now=GIFT_AT + MINUTE)
     assert heads.latest_head() == head
+    other = factories.pool(campaign=pool.campaign)
+    assert check_pool(other).findings == []
+    assert (
+        f"head 1 has entry 3 of pool {pool.pk} with another hash than the ledger has now" in check_pool(pool).findings
+    )
 
 
 @pytest.mark.parametrize("bad", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])

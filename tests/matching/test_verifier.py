@@ -195,7 +195,7 @@ class TestFault:
         kept = download("kept.json", "/match/heads/latest.json")
         rewrite(pool)
         new = download("new.jsonl", "/match/ledger.jsonl")
-        assert verify(new) == 0  # the control: by itself it is faultless
+        assert verify(new) == 0, "the control: by itself it is faultless"
         assert verify(new, kept) == 1
         told = capsys.readouterr().out
         assert f"Pool {pool.pk}, entry 3: signed head 1 of 2026-12-01 15:30:00 UTC has it with another hash." in told
