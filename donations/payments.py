@@ -322,7 +322,7 @@ def _keep_shortfall(donation: Donation, *, now: datetime) -> None:
 
 
 def _age(status: str, reported_at: datetime) -> tuple[datetime, int, str]:
-    """What tells the newer of two reports of one refund or dispute; a status unknown to us is the oldest of its second."""
+    """What tells the newer of two reports of one refund or dispute; an unknown status is the oldest of its second."""
     return reported_at, _COURSE.index(status) if status in _COURSE else -1, status
 
 
