@@ -65,6 +65,7 @@ class ImportRow(models.Model):
     problems = models.JSONField(default=list, help_text="[[heading, sentence], ...]: why it cannot be entered.")
     warnings = models.JSONField(default=list, help_text="[[heading, sentence], ...]: what a person should look at.")
     key = models.CharField(max_length=64, blank=True)
+    amount_minor = models.BigIntegerField(null=True)
     received_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     last_error = models.CharField(max_length=500, blank=True)

@@ -20,7 +20,7 @@ from django.db.models import Q
 from campaign.models import Campaign
 from donations import follow_ups
 from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
-from matching import holds
+from matching import holds, late_gifts
 from matching.allocation import Part
 
 LARGEST_MINOR = 10_000_000_000
@@ -218,11 +218,7 @@ def _write(*, campaign: Campaign, gift: OfflineGift, form_key: str, actor: str, 
     received = gift.received_at.astimezone(campaign.tz)
     text = f"Entered: {donation.method_text.lower()}, received {received:%B} {received.day}, {received:%Y}."
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text)
-    _match(donation, gift, actor=actor, now=now)
+    matched = as_matched(donation, gift)
+    late_gifts.match_offline(campaign_id=campaign.pk, gift=matched, now=now, actor=actor)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation
-
-
-def _match(donation: Donation, gift: OfflineGift, *, actor: str, now: datetime) -> None:
-    holds.hold(campaign_id=donation.campaign_id, gift=as_matched(donation, gift), now=now)
-    holds.commit(key=donation.match_key, now=now, actor=actor)

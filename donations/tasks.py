@@ -1,16 +1,18 @@
 """Celery's part: wake-ups and timers. A message carries a row's id; losing every message loses nothing."""
 
 import logging
+import time
 from datetime import timedelta
 
 from celery import Task, shared_task
+from django.conf import settings
 from django.core.cache import cache
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
-from donations import events, follow_ups, freed_match, reconciliation, work
+from donations import events, follow_ups, freed_match, imports, reconciliation, work
 from donations.models import Donation, FollowUp, StripeEvent
 from matching import challenges
 from matching.ledger import PoolsBusy
@@ -20,6 +22,7 @@ _SWEPT_AT_ONCE = 200
 # While workers are busy each sweep finds the same rows: its messages die before they pile up in the broker.
 _SWEPT_EXPIRES_SECONDS = 60
 _COUNT_WAITS_SECONDS = 5
+_IMPORT_SECONDS = 20  # of one turn: other work waits for this worker meanwhile
 
 
 def wake(task: Task, row_id: int, *, expires_seconds: int | None = None) -> None:
@@ -91,6 +94,21 @@ def run_follow_up(row_id: int) -> None:
 
 
 @shared_task
+def enter_import(import_id: int) -> None:
+    """Enter gifts of a confirmed spreadsheet for a while, then make room for other work and come again.
+
+    Receipts of these gifts are left to the sweep: their thousands of messages would stand before those of donors.
+    """
+    until = time.monotonic() + _IMPORT_SECONDS
+    lease = imports.claim(import_id=import_id, now=database_now())
+    while lease is not None and time.monotonic() < until:
+        lease = imports.enter_some(import_id=import_id, lease=lease, now=database_now())
+    if lease is not None:
+        imports.let_go(import_id=import_id, lease=lease, now=database_now())
+        wake(enter_import, import_id)
+
+
+@shared_task
 def wake_due_work() -> int:
     """Wake rows that no message woke in time; waking one twice is harmless."""
     now, woken = database_now(), 0
@@ -98,6 +116,10 @@ def wake_due_work() -> int:
         for row_id in work.overdue(model, now=now, limit=_SWEPT_AT_ONCE):
             wake(task, row_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
             woken += 1
+    grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)
+    for import_id in imports.overdue(now=now, grace=grace):
+        wake(enter_import, import_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
+        woken += 1
     return woken
 
 

@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from donations.sign_in import StaffLogInForm
-from donations.views import finance, gifts, give, offline, staff, webhooks
+from donations.views import finance, gifts, give, imports, offline, staff, webhooks
 
 urlpatterns = [
     path("give/", give.give, name="give"),
@@ -19,6 +19,14 @@ urlpatterns = [
     path("staff/figures/", staff.figures, name="staff-figures"),
     path("staff/gifts/", staff.gifts, name="staff-gifts"),
     path("staff/gifts/new/", offline.new_gift, name="staff-gift-new"),
+    path("staff/gifts/imports/", imports.uploads, name="staff-imports"),
+    path("staff/gifts/imports/template.<str:kind>", imports.template, name="staff-import-template"),
+    path("staff/gifts/imports/<int:pk>/", imports.show, name="staff-import"),
+    path("staff/gifts/imports/<int:pk>/progress/", imports.progress, name="staff-import-progress"),
+    path("staff/gifts/imports/<int:pk>/confirm/", imports.confirm, name="staff-import-confirm"),
+    path("staff/gifts/imports/<int:pk>/discard/", imports.discard, name="staff-import-discard"),
+    path("staff/gifts/imports/<int:pk>/again/", imports.again, name="staff-import-again"),
+    path("staff/gifts/imports/<int:pk>/rows-to-correct.csv", imports.bad_rows, name="staff-import-bad-rows"),
     path("staff/gifts/<int:pk>/", staff.gift, name="staff-gift"),
     path(
         "staff/gifts/<int:pk>/follow-ups/<int:follow_up_pk>/again/",
