@@ -14,13 +14,12 @@ from django.db import connection, transaction
 
 from campaign.money import format_amount
 from matching import heads
-from matching.models import GENESIS_HASH, MOVES, MatchPool
+from matching.models import GENESIS_HASH, GIFTLESS, MOVES, MatchPool
 from matching.triggers import OWN_HASH
 
 _SHOWN = 5  # entries or gifts named for each rule; the others are counted
 _AT_ONCE = 500
 _OPENS = "('hold', 'offer')"
-_GIVES_NO_GIFT = "('pledge', 'unpledge', 'award', 'withdraw')"
 
 
 def _moved(account: str) -> str:
@@ -39,7 +38,7 @@ _ENTRY_RULES = {
     "entry {seq} does not carry the hash of the entry before it": "prev_hash <> hash_before",
     "entry {seq} was changed after it was written: its hash does not fit its text": "entry_hash <> own_hash",
     "entry {seq} is not a move that the ledger knows": "amount_minor <= 0 OR (allocation_id IS NULL) <> (reason IN "
-    f"{_GIVES_NO_GIFT}) OR concat_ws('>', reason, from_account, to_account) <> ALL (%(moves)s)",
+    f"{GIFTLESS}) OR concat_ws('>', reason, from_account, to_account) <> ALL (%(moves)s)",
     "entry {seq} is in {currency}, the pool in {pool_currency}": "currency <> %(currency)s",
     "after entry {seq} the account free stood below zero": "free < 0",
     "after entry {seq} the account held stood below zero": "held < 0",

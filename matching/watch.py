@@ -39,13 +39,24 @@ class PoolStillAtFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a person does about a halted pool. command: what to type, or nothing."""
+
+    text: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.command}".strip()
+
+
+@dataclass(frozen=True, slots=True)
 class HaltedPool:
     """A pool that gives no new match. findings: what the newest check says is off now, 0..n."""
 
     pool: MatchPool
     since: datetime | None
     findings: list[str]
-    steps: list[str]
+    steps: list[Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +122,15 @@ def resume_pool(*, pool_id: int, actor: str, now: datetime) -> PoolCheck:
     return checked
 
 
-def next_steps(pool: MatchPool) -> list[str]:
+def next_steps(pool: MatchPool) -> list[Step]:
     """What a person does about a halted pool, in order; the same on the staff pages, in the e-mail, at the prompt."""
     return [
-        f"See what is off now, which changes nothing: manage.py check_match_ledger --pool {pool.pk}",
-        "Find the cause and put it right: docs/ledger.md, “When a pool is halted”, names what to do for each finding.",
-        f"Let the pool match again; refused while anything is off: manage.py resume_match_pool {pool.pk} --by YOU",
+        Step("See what is off now; this changes nothing:", f"manage.py check_match_ledger --pool {pool.pk}"),
+        Step("Find the cause and put it right: docs/ledger.md, “When a pool is halted”, says how for each finding."),
+        Step(
+            "Let the pool match again; refused while anything is off:",
+            f"manage.py resume_match_pool {pool.pk} --by YOUR-LOG-IN",
+        ),
     ]
 
 

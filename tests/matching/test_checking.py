@@ -5,9 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from matching import holds, refunds
+from matching import holds, late_gifts, offers, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns, check_pool
+from matching.ledger import SYSTEM, Move, post
 from matching.models import LedgerEntry, MatchPool, Reservation
 from tests import factories
 from tests.database import as_owner
@@ -329,6 +330,49 @@ def test_it_names_an_allocation_moved_to_another_pool_in_both(pool, names):
         f"pool {pool.pk} ({pool}): entries name allocation {names['gone_part']}, which is not of this pool",
         f"pool {other.pk} ({other}): {gone}: the gift was allocated $50.00, the entries that open it say $0.00",
     ]
+
+
+@pytest.fixture
+def challenge(pool):
+    """A challenge of $10.00 that was met once and undone: its pledge, an award, its withdrawal."""
+    made = factories.pool(campaign=pool.campaign, limit_minor=5_000, layer="award", unlock_donors=1, award_minor=1_000)
+    post([Move(made, "award", 1_000)], actor=SYSTEM, now=GIFT_AT)
+    post([Move(made, "withdraw", 1_000)], actor=SYSTEM, now=GIFT_AT)
+    made.refresh_from_db()
+    return made
+
+
+def test_it_finds_nothing_in_awards_offers_and_corrections(pool, challenge):
+    fund_id = pool.campaign.funds.get().pk
+    wrong, right, poor = (
+        holds.Gift(uuid4(), "3", (Part(fund_id, amount),), GIFT_AT, offline=True) for amount in (9_000, 8_000, 99_000)
+    )
+    for gift in (wrong, poor):
+        late_gifts.match_offline(campaign_id=pool.campaign_id, gift=gift, now=GIFT_AT, actor="staff:1")
+    late_gifts.correct(key=wrong.key, gift=right, now=GIFT_AT, actor="staff:1")
+    [added] = offers.offer_batch(campaign_id=pool.campaign_id, now=GIFT_AT).added
+    assert (added.key, added.added_minor) == (poor.key, 1_000)
+    assert {"offer", "award", "withdraw", "reverse"} <= set(LedgerEntry.objects.values_list("reason", flat=True))
+    assert check_campaigns() == []
+
+
+def test_it_names_the_entry_that_withdraws_more_than_was_awarded(challenge):
+    as_owner(
+        f"UPDATE {ENTRY} SET seq = 9 WHERE pool_id = {challenge.pk} AND seq = 2; "
+        f"UPDATE {ENTRY} SET seq = 2 WHERE pool_id = {challenge.pk} AND seq = 3; "
+        f"UPDATE {ENTRY} SET seq = 3 WHERE pool_id = {challenge.pk} AND seq = 9",
+        ENTRY,
+    )
+    rehashed(challenge)
+    assert check_pool(challenge).findings == [
+        "after entry 2 the account matched stood below zero",
+        "after entry 2 more was withdrawn than was awarded",
+    ]
+
+
+def test_it_names_a_corrected_gift_that_still_has_match(pool, names):
+    as_owner(f"UPDATE {RESERVATION} SET state = 'voided' WHERE id = {names['paid_id']}", RESERVATION)
+    assert check_pool(pool).findings == [f"{names['paid']} is voided and still has match"]
 
 
 def test_it_limits_what_it_says_when_everything_is_off(pool):

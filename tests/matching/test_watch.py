@@ -140,7 +140,7 @@ class TestTelling:
         assert [line.getMessage() for line in caplog.records] == [f"pool {pools[0].pk} ({pools[0]}) is halted: {DRIFT}"]
         [sent] = mail.outbox
         assert (sent.to, sent.subject) == (["ops@harborview.example"], f"Match pool halted: {pools[0]}")
-        for words in (DRIFT, *watch.next_steps(pools[0])):
+        for words in (DRIFT, *map(str, watch.next_steps(pools[0]))):
             assert words in sent.body
         assert PoolHalt.objects.get().told_at == GIFT_AT
 
@@ -310,7 +310,8 @@ class TestStaffPages:
             for words in (f"New match is stopped: {first.name}", "Stopped since Dec. 1, 10:30 AM", DRIFT.capitalize()):
                 assert words in page
             for step in watch.next_steps(first):
-                assert f"<li>{step}</li>" in page
+                command = f" <code>{step.command}</code>" if step.command else ""
+                assert f"<li>{step.text}{command}</li>" in page
             assert f"New match is stopped: {second.name}" not in page
 
     def test_they_say_when_nothing_is_off_any_more(self, pools):
