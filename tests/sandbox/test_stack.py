@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -493,11 +494,17 @@ def test_a_reset_leaves_what_is_not_the_demo_s(open_folder):
     assert [path.name for path in open_folder.iterdir()] == ["thesis.txt"]
 
 
-def test_the_secret_key_is_random_kept_and_private(tmp_path):
-    first = state.secret_key(tmp_path)
-    assert len(first) >= 50
-    assert state.secret_key(tmp_path) == first
-    assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
+@pytest.mark.parametrize(
+    ("made", "name", "shape"),
+    [(state.secret_key, "secret-key", r"[\w-]{50,}"), (state.ledger_key, "ledger-key", "[0-9a-f]{64}")],
+)
+def test_a_secret_is_random_kept_and_private(tmp_path, made, name, shape):
+    first = made(tmp_path)
+    assert re.fullmatch(shape, first)
+    assert made(tmp_path) == first
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    (tmp_path / name).unlink()
+    assert made(tmp_path) != first
 
 
 def test_logs_never_grow_beyond_two_runs(tmp_path):
