@@ -77,7 +77,7 @@ def test_the_page_switches_by_itself_when_its_moments_come(open_page, live_serve
 
 def test_the_figures_renew_themselves(open_page, live_server):
     campaign = move_campaign(opens_in=timedelta(days=1))
-    factories.pool(campaign=campaign, limit_minor=100_000)
+    factories.pool(campaign=campaign, limit_minor=100_000, now=timezone.now())  # matches from then on
     page = open_page()
     page.goto(live_server.url)
     expect(page.locator("#progress")).to_contain_text("$1,000 still free")
@@ -106,7 +106,7 @@ def test_the_give_box_follows_the_amount_and_leads_to_the_form(open_page, live_s
     fund = factories.fund("Education", slug="education")
     factories.organization()
     campaign = factories.campaign(funds=[fund])
-    factories.pool(campaign=campaign, limit_minor=1_000_000)
+    factories.pool(campaign=campaign, limit_minor=1_000_000, now=timezone.now())  # matches from then on
     page = open_page(viewport=DESKTOP)
     page.goto(f"{live_server.url}/funds/education/")
     box = page.get_by_role("complementary", name="Give to Education")
