@@ -6,9 +6,10 @@ from django.db import transaction
 
 from campaign.money import format_amount
 from donations import freed_match, mail, receipts, work
-from donations.models import Donation, FollowUp
+from donations.models import Donation, FollowUp, Reversal
 
 NOT_REFUNDED = "A refund did not go through."
+MATCH_CHANGED = "The match of the gift has changed."
 
 
 def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
@@ -66,7 +67,20 @@ def _bring_receipt_up_to_date(row: FollowUp, *, now: datetime) -> None:
 
 def _what_changed(donation: Donation) -> str:
     """Why the receipt before is void, for its PDF, the gift's history and finance: with the sums."""
+    cancelled = donation.reversals.filter(kind=Reversal.Kind.OFFLINE).first()
+    if cancelled is not None:
+        return str(Reversal.Cause(cancelled.status).label)
+    if donation.is_offline:
+        return _corrections_since_receipt(donation)
     if not donation.refunded_minor:
         return NOT_REFUNDED
     refunded = format_amount(donation.refunded_minor, currency=donation.currency)
     return f"Refunded {refunded} of {format_amount(donation.total_minor, currency=donation.currency)} paid."
+
+
+def _corrections_since_receipt(donation: Donation) -> str:
+    """What staff corrected after the newest receipt was issued, as its donor may read it."""
+    newest = donation.receipts.order_by("-version").values_list("issued_at", flat=True).first()
+    later = donation.corrections.filter(at__gte=newest) if newest else donation.corrections.all()
+    said = [str(row) for row in later]
+    return f"Corrected: {' '.join(said)}" if said else MATCH_CHANGED

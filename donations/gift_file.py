@@ -56,8 +56,10 @@ class GiftFile:
 def read(*, gift: Donation, now: datetime) -> GiftFile:
     """The whole file of a gift; nothing is locked or written. A hold that has lapsed by now is said to have."""
     match = gift_match(key=gift.match_key)
-    reservations = Reservation.objects.filter(key=gift.match_key).prefetch_related("allocations__pool__sponsor")
-    entries = LedgerEntry.objects.filter(allocation__reservation__key=gift.match_key).select_related("pool")
+    earlier = gift.corrections.values_list("match_key_before", flat=True)
+    keys = [gift.match_key, *(key for key in earlier if key is not None)]
+    reservations = Reservation.objects.filter(key__in=keys).prefetch_related("allocations__pool__sponsor")
+    entries = LedgerEntry.objects.filter(allocation__reservation__key__in=keys).select_related("pool")
     return GiftFile(
         state=state_pill(gift),
         parts=_parts(gift),

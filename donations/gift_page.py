@@ -11,7 +11,7 @@ from django.urls import reverse
 from campaign.money import format_amount
 from donations import giving
 from donations.match_line import MatchLine, match_line
-from donations.models import Donation, Receipt
+from donations.models import Donation, Receipt, Reversal
 from donations.receipt_content import refund_failed
 from matching.allocation import Bound
 from matching.queries import GiftMatch, gift_match
@@ -265,6 +265,12 @@ class GiftPage:
     @property
     def is_returned(self) -> bool:
         return self.gift.net_minor == 0
+
+    @cached_property
+    def cancelled_because(self) -> str:
+        """Why a check or cash was taken back, in a sentence; empty for all other gifts."""
+        found = self.gift.reversals.filter(kind=Reversal.Kind.OFFLINE).first() if self.gift.is_offline else None
+        return str(Reversal.Cause(found.status).label) if found else ""
 
     @property
     def match_is_held(self) -> bool:

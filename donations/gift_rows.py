@@ -22,6 +22,7 @@ _MATCHES = {
     "committed": ("Matched", "good"),
     "released": ("Released", "mute"),
     "expired": ("Hold lapsed", "mute"),
+    "voided": ("Voided", "mute"),
 }
 
 
@@ -47,6 +48,8 @@ def state_pill(gift: Donation) -> Pill:
 
 def payment_pill(gift: Donation) -> Pill:
     """How far the payment is and what was refunded of it, dispute or none."""
+    if gift.refunded_minor and gift.is_offline:
+        return Pill("Cancelled", "mute")
     if gift.refunded_minor and gift.net_minor == 0:
         return Pill("Refunded", "mute")
     if gift.refunded_minor:

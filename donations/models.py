@@ -310,6 +310,8 @@ class GiftCorrection(models.Model):
     is still to be found. Written before the gift changes: the database asks for it.
     """
 
+    FOR_STAFF = "Note"  # what donors never read
+
     donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="corrections")
     at = models.DateTimeField()
     actor = models.CharField(max_length=40)
@@ -322,7 +324,9 @@ class GiftCorrection(models.Model):
         triggers = [pgtrigger.Protect(name="corrections_stay", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:
-        return " ".join(f"{what}: {before} → {after}." for what, before, after in self.changes)
+        """What changed, in sentences that the donor may read: `Amount was $50.00 and is $60.00.`"""
+        told = [change for change in self.changes if change[0] != self.FOR_STAFF]
+        return " ".join(f"{what} was {before} and is {after}." for what, before, after in told)
 
 
 class GiftNote(models.Model):

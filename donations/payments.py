@@ -175,8 +175,10 @@ def record_reversal(
 
 
 def refunded_total(donation: Donation) -> int:
-    """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost; at most the total."""
+    """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost, a check that was
+    cancelled; at most the total."""
     counted = Q(kind=Reversal.Kind.REFUND) & ~Q(status__in=_GONE_REFUND) | Q(kind=Reversal.Kind.DISPUTE, status="lost")
+    counted |= Q(kind=Reversal.Kind.OFFLINE)
     total: int = donation.reversals.filter(counted).aggregate(sum=Sum("amount_minor"))["sum"] or 0
     return min(total, donation.total_minor)
 

@@ -38,8 +38,9 @@ DONATION = [
         when=pgtrigger.After,
         timing=pgtrigger.Deferred,
         func="""
-            IF NEW.amount_minor <> (SELECT coalesce(sum(amount_minor), 0) FROM donations_designation
-                                    WHERE donation_id = NEW.id) THEN
+            IF EXISTS (SELECT 1 FROM donations_donation d WHERE d.id = NEW.id AND d.amount_minor <>
+                       (SELECT coalesce(sum(amount_minor), 0) FROM donations_designation
+                        WHERE donation_id = d.id)) THEN
                 RAISE EXCEPTION 'the designations of gift % do not add up to it', NEW.id
                     USING ERRCODE = 'check_violation';
             END IF;

@@ -28,6 +28,8 @@ urlpatterns = [
     path("staff/gifts/imports/<int:pk>/again/", imports.again, name="staff-import-again"),
     path("staff/gifts/imports/<int:pk>/rows-to-correct.csv", imports.bad_rows, name="staff-import-bad-rows"),
     path("staff/gifts/<int:pk>/", staff.gift, name="staff-gift"),
+    path("staff/gifts/<int:pk>/correct/", offline.correct, name="staff-gift-correct"),
+    path("staff/gifts/<int:pk>/cancel/", offline.cancel, name="staff-gift-cancel"),
     path(
         "staff/gifts/<int:pk>/follow-ups/<int:follow_up_pk>/again/",
         staff.try_follow_up_again,

@@ -4,16 +4,16 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from campaign.clock import database_now
 from campaign.models import Campaign
 from campaign.money import format_amount
-from donations import form_keys, offline_gifts, tasks
+from donations import corrections, form_keys, offline_gifts, tasks
 from donations.form_keys import FormKey
 from donations.models import Donation
-from donations.offline_forms import OfflineGiftForm
+from donations.offline_forms import CancellationForm, CorrectionForm, OfflineGiftForm
 from donations.offline_gifts import GiftEnteredBefore, OfflineGift
 from donations.roles import actor, needs
 from donations.views.staff import page
@@ -73,6 +73,85 @@ def _enter(request: HttpRequest, campaign: Campaign) -> HttpResponseBase:
     tasks.wake_after_payment(donation.pk)
     messages.success(request, f"Entered as {donation.reference}. {outcome(donation)}")
     return redirect("staff-gift", donation.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("donations.enter_offline_gift")
+def correct(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Change what was written down wrong of a check or cash; its match and receipt follow."""
+    found = get_object_or_404(Donation.objects.select_related("campaign"), pk=pk, method__in=Donation.OFFLINE)
+    if found.refunded_minor:
+        messages.info(request, f"{found.reference} was cancelled and is not corrected any more. Enter the gift anew.")
+        return redirect("staff-gift", pk)
+    now = database_now()
+    if request.method != "POST":
+        return _correction_page(request, form=CorrectionForm(donation=found, now=now))
+    form = CorrectionForm(request.POST, donation=found, now=now)
+    if not form.is_valid():
+        return _correction_page(request, form=form)
+    doubts = Doubts(gift=form.gift, campaign=found.campaign, besides=pk)
+    if doubts.is_new_to(request):
+        return _correction_page(request, form=form, doubts=doubts)
+    seen = request.POST.get("corrections", "")
+    try:
+        corrections.correct_gift(
+            donation_id=pk,
+            gift=form.gift,
+            corrections_seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else -1,
+            reason=form.cleaned_data["reason"],
+            actor=actor(request),
+            now=now,
+        )
+    except corrections.CorrectedMeanwhile:
+        messages.error(request, "This gift has been corrected since the form was opened, so nothing more was changed.")
+    except corrections.GiftCancelled:
+        messages.error(request, "This gift was cancelled meanwhile, so nothing was changed.")
+    except corrections.NothingToCorrect:
+        messages.info(request, "The form says what the gift says already; nothing was changed.")
+    except PoolsBusy:
+        return _correction_page(request, form=form, problem=_BUSY, doubts=doubts, status=503)
+    else:
+        tasks.wake_after_payment(pk)
+        found.refresh_from_db()
+        messages.success(request, f"Corrected. {outcome(found)}")
+    return redirect("staff-gift", pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("donations.enter_offline_gift")
+def cancel(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Take a check or cash back in full, with its match; the receipt becomes void."""
+    found = get_object_or_404(Donation.objects.select_related("campaign"), pk=pk, method__in=Donation.OFFLINE)
+    form = CancellationForm(request.POST if request.method == "POST" else None, donation=found)
+    problem = ""
+    if found.refunded_minor:
+        messages.info(request, f"{found.reference} is cancelled already; nothing more was done.")
+        return redirect("staff-gift", pk)
+    if request.method == "POST" and form.is_valid():
+        try:
+            corrections.cancel_gift(donation_id=pk, actor=actor(request), now=database_now(), **form.cleaned_data)
+        except corrections.GiftCancelled:
+            messages.info(request, f"{found.reference} is cancelled already; nothing more was done.")
+            return redirect("staff-gift", pk)
+        except PoolsBusy:
+            problem = _BUSY
+        else:
+            tasks.wake_after_payment(pk)
+            messages.success(
+                request, f"Cancelled {found.reference}. Its match went back, and its receipt becomes void."
+            )
+            return redirect("staff-gift", pk)
+    context = {"form": form, "gift": found, "problem": problem, "currency": found.currency}
+    response = page(request, "donations/staff_gift_cancel.html", found.campaign, context)
+    response.status_code = 503 if problem else 200
+    return response
+
+
+def _correction_page(request: HttpRequest, *, form: CorrectionForm, **more: Any) -> HttpResponse:
+    """corrections: how many there were when the form was opened, as the form itself says once it was sent."""
+    found = form.donation
+    seen = request.POST.get("corrections") if request.method == "POST" else found.corrections.count()
+    return _form_page(request, form=form, form_key=form_keys.new_form_key(), gift=found, corrections=seen, **more)
 
 
 class Doubts:
