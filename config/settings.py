@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from kombu import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -101,6 +102,10 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 120
+# A worker without -Q serves both; see docs/operating.md for one of its own for the mail.
+QUEUE, MAIL_QUEUE = "celery", "mail"
+CELERY_TASK_QUEUES = (Queue(QUEUE), Queue(MAIL_QUEUE))
+CELERY_TASK_DEFAULT_QUEUE = QUEUE
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -108,7 +113,8 @@ CELERY_TIMEZONE = "UTC"
 # Rows are the truth: the sweep wakes those that no message woke within the grace (donations/work.py).
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 WORK_GRACE_SECONDS = env.float("WORK_GRACE_SECONDS", default=10.0)
-WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=60)
+# How long one attempt has a row for itself: longer than any task may run.
+WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=CELERY_TASK_TIME_LIMIT + 30)
 # The whole ledger is read this often, for this long at most: what is left over comes first the next time.
 CHECK_LEDGER_SECONDS = env.float("CHECK_LEDGER_SECONDS", default=120.0)
 CHECK_LEDGER_LONGEST_SECONDS = env.float("CHECK_LEDGER_LONGEST_SECONDS", default=30.0)
@@ -147,6 +153,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "donations.tasks.ask_about_late_payments",
         "schedule": env.float("RECONCILE_SECONDS", default=60.0),
         "options": {"expires": 30},
+    },
+    "adopt-unknown-payments": {
+        "task": "donations.tasks.adopt_unknown_payments",
+        "schedule": env.float("ADOPT_SECONDS", default=300.0),
+        "options": {"expires": 120},
     },
 }
 

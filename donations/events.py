@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from donations import gateway, payments, work
-from donations.gateway import VerifiedEvent, charge_from, payment_from
-from donations.models import Donation, Reversal, StripeEvent
+from django.conf import settings
+
+from donations import gateway, payments, strays, work
+from donations.gateway import Refund, VerifiedEvent, charge_from, payment_from, refund_from
+from donations.models import Donation, Reversal, StrayPayment, StripeEvent
 
 
 class UnknownGift(Exception):
@@ -43,77 +45,134 @@ def _payment_of(payload: Mapping[str, Any]) -> str:
 def apply(*, row_id: int, now: datetime) -> int | None:
     """Apply one stored event if it is due and nobody else has it; the gift's id, or None when none was touched.
 
-    A failure stays on the row and is tried again with growing pauses, then waits for a person; it is not raised.
+    A failure stays on the row and is tried again with growing pauses, then waits for a person; it is not raised. What
+    we make no use of, and what a newer version of Stripe's API wrote, is kept and listed for staff with the reason.
     """
     row = work.claim(StripeEvent, pk=row_id, now=now)
     if row is None:
         return None
-    act = _ACTIONS.get(row.type)
-    donation_id = None
     try:
-        donation_id = act(row, now) if act else None
+        ended = _act(row, now=now)
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
-        work.note_failure(row, error=error, permanent=isinstance(error, payments.PaymentMismatch))
+        work.note_failure(row, error=error, now=now, permanent=isinstance(error, payments.PaymentMismatch))
         return None
-    state = StripeEvent.State.APPLIED if donation_id else StripeEvent.State.IGNORED
-    work.note_success(row, state=state)
-    return donation_id
+    if isinstance(ended, StripeEvent.Ignored):
+        work.note_success(row, state=StripeEvent.State.IGNORED, why_ignored=ended)
+        return None
+    work.note_success(row, state=StripeEvent.State.APPLIED)
+    return ended
 
 
-def _payment_moved(event: StripeEvent, now: datetime) -> int | None:
+def is_newer(api_version: str) -> bool:
+    """Whether a version such as 2026-11-19.ember is of a later day than the one that this code was written for."""
+    return api_version[:10] > settings.STRIPE_API_VERSION[:10]
+
+
+def _act(row: StripeEvent, *, now: datetime) -> int | StripeEvent.Ignored:
+    """The id of the gift that was moved or looked at, or why the event is of no use."""
+    act = ACTIONS.get(row.type)
+    if act is None:
+        return StripeEvent.Ignored.TYPE
+    if is_newer(row.api_version):
+        return StripeEvent.Ignored.VERSION  # its fields may mean something else; reconciliation asks for the object
+    return act(row, now)
+
+
+def _payment_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     payment = payment_from(_object_of(event))
     donation = _gift_of(payment.payment_intent, gift_key=payment.gift_key)
     if donation is None:
-        return None
+        return StripeEvent.Ignored.NO_GIFT
     if _must_be_read_again(donation, payment):
         payment = gateway.retrieve_payment(payment.payment_intent)
-    payments.settle(donation_id=donation.pk, payment=payment, now=now)
+    if not strays.settle_or_set_aside(donation_id=donation.pk, payment=payment, now=now):
+        return StripeEvent.Ignored.UNPAID
     if payment.status == "processing" and donation.state == Donation.State.STARTED:
         payment = gateway.retrieve_payment(payment.payment_intent)  # the bank's refusal may have come first
-        payments.settle(donation_id=donation.pk, payment=payment, now=now)
+        strays.settle_or_set_aside(donation_id=donation.pk, payment=payment, now=now)
     return donation.pk
 
 
-def _card_declined(event: StripeEvent, now: datetime) -> int | None:
-    donation_id = _payment_moved(event, now)
-    if donation_id is not None:
-        payments.count_decline(donation_id=donation_id, now=now)
-    return donation_id
+def _card_declined(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    ended = _payment_moved(event, now)
+    if not isinstance(ended, StripeEvent.Ignored):
+        payments.count_decline(donation_id=ended, now=now)
+    return ended
 
 
-def _charge_succeeded(event: StripeEvent, now: datetime) -> int | None:
+def _charge_succeeded(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     thing = _object_of(event)
     donation = _gift_of(thing.get("payment_intent") or "", gift_key=(thing.get("metadata") or {}).get("gift", ""))
     if donation is None:
-        return None
-    if donation.charge != thing["id"]:
+        return StripeEvent.Ignored.NO_GIFT
+    if donation.charge == thing["id"]:
+        return donation.pk
+    try:
         payments.keep_charge(donation_id=donation.pk, charge=charge_from(thing))
+    except payments.PaymentMismatch:
+        payment = gateway.retrieve_payment(thing["payment_intent"])
+        strays.settle_or_set_aside(donation_id=donation.pk, payment=payment, now=now)
     return donation.pk
 
 
-def _refund_moved(event: StripeEvent, now: datetime) -> int | None:
-    return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
-
-
-def _dispute_moved(event: StripeEvent, now: datetime) -> int | None:
-    return _reversal(event, kind=Reversal.Kind.DISPUTE, now=now)
-
-
-def _reversal(event: StripeEvent, *, kind: str, now: datetime) -> int | None:
+def _fraud_warned(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     thing = _object_of(event)
     donation = _gift_of(thing.get("payment_intent") or "", gift_key="") or _gift_by_asking(thing)
     if donation is None:
+        return StripeEvent.Ignored.NO_GIFT
+    payments.note_fraud_warning(
+        donation_id=donation.pk,
+        stripe_id=thing["id"],
+        fraud_type=thing["fraud_type"],
+        created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
+        now=now,
+    )
+    return donation.pk
+
+
+def _refund_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
+
+
+def _dispute_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    return _reversal(event, kind=Reversal.Kind.DISPUTE, now=now)
+
+
+def _reversal(event: StripeEvent, *, kind: str, now: datetime) -> int | StripeEvent.Ignored:
+    refund = refund_from(_object_of(event))
+    ended = reversal_reported(refund, kind=kind, reported_at=event.created_at, now=now)
+    return StripeEvent.Ignored.NO_GIFT if ended is None else ended
+
+
+def reversal_reported(refund: Refund, *, kind: str, reported_at: datetime, now: datetime) -> int | None:
+    """Note a refund or dispute on the gift that it is of, or on the payment that was set aside; the gift's id.
+
+    None when it is about no gift of ours. reported_at: by Stripe's clock. Raises payments.PaymentMismatch, UnknownGift,
+    PoolsBusy and the gateway's errors. Asks Stripe once when the payment is not its gift's own.
+    """
+    donation = _gift_of(refund.payment_intent, gift_key="") or _gift_by_asking(
+        {"payment_intent": refund.payment_intent}
+    )
+    is_stray = StrayPayment.objects.filter(payment_intent=refund.payment_intent, accepted_as=None).exists()
+    if refund.payment_intent and (
+        is_stray or (donation and donation.payment_intent not in (None, refund.payment_intent))
+    ):
+        payment = gateway.retrieve_payment(refund.payment_intent)
+        strays.set_aside(payment=payment, donation=donation, now=now)
+        strays.note_refunds(payment, now=now)
+        return donation.pk if donation else None
+    if donation is None:
         return None
-    if thing["currency"].upper() != donation.currency:
-        raise payments.PaymentMismatch(f"{thing['id']} is in {thing['currency']}, {donation.reference} is not")
+    if refund.currency != donation.currency:
+        raise payments.PaymentMismatch(f"{refund.stripe_id} is in {refund.currency}, {donation.reference} is not")
     return payments.record_reversal(
         donation_id=donation.pk,
         kind=kind,
-        stripe_id=thing["id"],
-        amount_minor=thing["amount"],
-        status=thing.get("status") or "pending",
-        created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
-        reported_at=event.created_at,
+        stripe_id=refund.stripe_id,
+        amount_minor=refund.amount_minor,
+        status=refund.status,
+        created_at=refund.created_at,
+        reported_at=reported_at,
         now=now,
     ).pk
 
@@ -149,7 +208,7 @@ def _object_of(event: StripeEvent) -> Mapping[str, Any]:
     return thing
 
 
-_ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | None]] = {
+ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | StripeEvent.Ignored]] = {
     "payment_intent.succeeded": _payment_moved,
     "payment_intent.processing": _payment_moved,
     "payment_intent.requires_action": _payment_moved,
@@ -162,4 +221,5 @@ _ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | None]] = {
     "charge.dispute.created": _dispute_moved,
     "charge.dispute.updated": _dispute_moved,
     "charge.dispute.closed": _dispute_moved,
+    "radar.early_fraud_warning.created": _fraud_warned,
 }

@@ -1,5 +1,6 @@
 """Work owed for a gift: its receipt, the e-mail that carries it, news of match that was added."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -8,6 +9,7 @@ from campaign.money import format_amount
 from donations import freed_match, mail, receipts, work
 from donations.models import Donation, FollowUp, Reversal
 
+MAIL = (FollowUp.Kind.EMAIL, FollowUp.Kind.MATCH)
 NOT_REFUNDED = "A refund did not go through."
 MATCH_CHANGED = "The match of the gift has changed."
 
@@ -43,7 +45,7 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
         else:
             mail.send_receipt(receipt_id=row.subject_id, now=now)
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
-        work.note_failure(row, error=error, permanent=getattr(error, "permanent", False))
+        work.note_failure(row, error=error, now=now, permanent=getattr(error, "permanent", False))
         return False
     return work.note_success(row, state=FollowUp.State.DONE)
 
@@ -52,6 +54,11 @@ def due_ids(*, donation_id: int) -> list[int]:
     """Work of one gift that waits, the oldest first."""
     rows = FollowUp.objects.filter(donation_id=donation_id, state=FollowUp.State.DUE)
     return list(rows.values_list("pk", flat=True))
+
+
+def are_mail(ids: Sequence[int]) -> set[int]:
+    """Those of these rows that talk to the mail server, which may be slow: they have a queue of their own."""
+    return set(FollowUp.objects.filter(pk__in=ids, kind__in=MAIL).values_list("pk", flat=True))
 
 
 def _bring_receipt_up_to_date(row: FollowUp, *, now: datetime) -> None:

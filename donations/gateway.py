@@ -16,9 +16,19 @@ import stripe
 from django.conf import settings
 from django.db import transaction
 
+_MOST_SEARCHED = 2_000
+REFUND_REASONS = ("requested_by_customer", "duplicate", "fraudulent")
+
 
 class GatewayUnavailable(Exception):
     """Stripe did not answer, or asks to come back later; what it did is not known. Safe to repeat."""
+
+
+class GatewayFailed(GatewayUnavailable):
+    """Stripe answered with an error of its own (5xx), which it gives again to the same idempotency key for a day.
+
+    Whether it did its work is not known; see payments.py for the round that follows.
+    """
 
 
 class GatewayRefused(Exception):
@@ -33,6 +43,10 @@ class BadSignature(Exception):
     """The webhook was not signed with a secret of ours, or too long ago."""
 
 
+class WrongMode(BadSignature):
+    """The webhook is from Stripe's test mode and our keys are live, or the other way round."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChargeDetails:
     """How a payment was made. method: `card`, `us_bank_account`, `wallet` or `other`; label: Visa, a bank's name."""
@@ -42,6 +56,9 @@ class ChargeDetails:
     label: str
     last4: str
     charged_at: datetime
+    amount_minor: int = 0
+    currency: str = ""
+    refunded_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,20 @@ class Payment:
     decline_code: str = ""
     charge_id: str = ""
     charge: ChargeDetails | None = None
+    created_at: datetime | None = None
+    cancel_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A refund, or a dispute, as Stripe lists them. payment_intent: empty when it is of a charge without one."""
+
+    stripe_id: str
+    payment_intent: str
+    amount_minor: int
+    currency: str
+    status: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +147,42 @@ def cancel_payment(payment_intent: str) -> Payment:
     return payment_from(intent.to_dict())
 
 
-def payments_since(moment: datetime, *, limit: int = 1000) -> Iterator[Payment]:
-    """Payments made since a moment, newest first, at most limit; a call for each hundred."""
+def refund_payment(
+    *, idempotency_key: str, payment_intent: str, amount_minor: int, reason: str, noted: Mapping[str, str]
+) -> Refund:
+    """Give money back, all of a payment or a part of it; the same key gives the same refund again.
+
+    reason: one of REFUND_REASONS. noted: kept with the refund at Stripe. Raises GatewayUnavailable, GatewayFailed,
+    GatewayRefused (more than is left, a disputed payment, the key used for another sum). One call.
+    """
+    asked: Any = {"payment_intent": payment_intent, "amount": amount_minor, "reason": reason, "metadata": dict(noted)}
     with _plain_errors():
-        page = _client().v1.payment_intents.list({"created": {"gte": int(moment.timestamp())}, "limit": 100})
+        return refund_from(_client().v1.refunds.create(asked, {"idempotency_key": idempotency_key}).to_dict())
+
+
+def find_payment(*, gift_key: str, since: datetime, until: datetime) -> Payment | None:
+    """The payment that carries this gift's key among those made in a stretch of time, or None when there is none.
+
+    A call for each hundred payments. Raises GatewayUnavailable when there are too many to be sure, GatewayRefused.
+    """
+    created = {"gte": int(since.timestamp()), "lte": int(until.timestamp())}
+    asked: Any = {"created": created, "limit": 100}
+    with _plain_errors():
+        page = _client().v1.payment_intents.list(asked)
+        for number, intent in enumerate(page.auto_paging_iter()):
+            if number == _MOST_SEARCHED:
+                raise GatewayUnavailable(f"more than {_MOST_SEARCHED} payments in the stretch searched")
+            payment = payment_from(intent.to_dict())
+            if payment.gift_key == gift_key:
+                return payment
+    return None
+
+
+def payments_since(moment: datetime, *, limit: int = 1000) -> Iterator[Payment]:
+    """Payments made since a moment, newest first, with their charges, at most limit; a call for each hundred."""
+    asked: Any = {"created": {"gte": int(moment.timestamp())}, "limit": 100, "expand": ["data.latest_charge"]}
+    with _plain_errors():
+        page = _client().v1.payment_intents.list(asked)
         for number, intent in enumerate(page.auto_paging_iter()):
             if number == limit:
                 return
@@ -129,13 +192,15 @@ def payments_since(moment: datetime, *, limit: int = 1000) -> Iterator[Payment]:
 def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
     """Read a webhook's raw body, proven to come from Stripe by any of our secrets (two while one is rotated).
 
-    Raises BadSignature for a forged, tampered, stale or unreadable body. Makes no network call.
+    Raises BadSignature for a forged, tampered, stale or unreadable body, and its kind WrongMode. No network call.
     """
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
             event = _storable(stripe.Webhook.construct_event(payload, signature, secret).to_dict())
         except (ValueError, stripe.SignatureVerificationError):
             continue
+        if bool(event.get("livemode")) != is_live():
+            raise WrongMode(f"{event['id']} is of Stripe's {'live' if event.get('livemode') else 'test'} mode")
         return VerifiedEvent(
             event_id=event["id"],
             type=event["type"],
@@ -145,6 +210,11 @@ def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
             payload=event,
         )
     raise BadSignature("no secret of ours made this signature")
+
+
+def is_live() -> bool:
+    """Whether our keys move real money."""
+    return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 
 
 def _storable(event: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +243,21 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         decline_code=error.get("decline_code") or error.get("code") or "",
         charge_id=(charge["id"] if isinstance(charge, Mapping) else charge) or "",
         charge=charge_from(charge) if isinstance(charge, Mapping) else None,
+        created_at=datetime.fromtimestamp(intent["created"], tz=UTC) if intent.get("created") else None,
+        cancel_reason=intent.get("cancellation_reason") or "",
+    )
+
+
+def refund_from(thing: Mapping[str, Any]) -> Refund:
+    """A Refund's or Dispute's JSON as Refund."""
+    payment = thing.get("payment_intent") or ""
+    return Refund(
+        stripe_id=thing["id"],
+        payment_intent=payment["id"] if isinstance(payment, Mapping) else payment,
+        amount_minor=thing["amount"],
+        currency=thing["currency"].upper(),
+        status=thing.get("status") or "pending",
+        created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
     )
 
 
@@ -192,7 +277,16 @@ def charge_from(charge: Mapping[str, Any]) -> ChargeDetails:
     else:
         method, label = "other", kind.replace("_", " ").title()
     charged_at = datetime.fromtimestamp(charge["created"], tz=UTC)
-    return ChargeDetails(charge["id"], method, label[:40], (way.get("last4") or "")[:4], charged_at)
+    return ChargeDetails(
+        charge=charge["id"],
+        method=method,
+        label=label[:40],
+        last4=(way.get("last4") or "")[:4],
+        charged_at=charged_at,
+        amount_minor=charge["amount"],
+        currency=charge["currency"].upper(),
+        refunded_minor=charge.get("amount_refunded") or 0,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -217,9 +311,14 @@ def _plain_errors() -> Iterator[None]:
         pass
     try:
         yield
-    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
         raise GatewayUnavailable(str(error)) from error
+    except stripe.APIError as error:
+        kind = GatewayFailed if (error.http_status or 0) >= 500 else GatewayUnavailable
+        raise kind(str(error)) from error
     except stripe.StripeError as error:
+        if (error.http_status or 0) >= 500:
+            raise GatewayFailed(f"{error.http_status}: {error.user_message}") from error
         if _comes_later(error):
             raise GatewayUnavailable(str(error)) from error
         raise GatewayRefused(f"{error.http_status} {error.code}: {error.user_message}") from error
@@ -227,4 +326,4 @@ def _plain_errors() -> Iterator[None]:
 
 def _comes_later(error: stripe.StripeError) -> bool:
     code = getattr(getattr(error, "error", None), "code", None)
-    return code == "lock_timeout" or (error.http_status or 0) in (409, 429) or (error.http_status or 0) >= 500
+    return code == "lock_timeout" or (error.http_status or 0) in (409, 429)

@@ -140,7 +140,7 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
             return donation.state == Donation.State.ABANDONED
         is_reopened = donation.payment_intent != cancelled  # in another tab, meanwhile: that payment must go too
         if not is_reopened:
-            _leave(donation, now=now, actor=actor)
+            leave(donation, now=now, actor=actor)
     return abandon_gift(donation_id=donation_id, now=now, actor=actor) if is_reopened else True
 
 
@@ -182,7 +182,8 @@ def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
         return
 
 
-def _leave(donation: Donation, *, now: datetime, actor: str) -> None:
+def leave(donation: Donation, *, now: datetime, actor: str) -> None:
+    """End a gift that nobody paid: its form may start another. The gift must be locked by the caller, and started."""
     donation.state = Donation.State.ABANDONED
     donation.closed_at = now
     donation.form_key = f"left-{donation.match_key}"  # the form may start another gift

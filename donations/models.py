@@ -9,6 +9,7 @@ GiftCorrection   what staff changed of a gift by check or cash, and why; append-
 GiftImport    a spreadsheet of such gifts, with its ImportRows (donations/import_models.py).
 GiftNote      the gift's history, append-only.
 StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
+StrayPayment, FraudWarning, StripeMovement, StripeRun, TickOff   donations/stripe_models.py
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (donations/receipt_models.py).
@@ -33,12 +34,14 @@ from campaign.models import Campaign, Fund
 from donations import triggers
 from donations.import_models import GiftImport, ImportRow
 from donations.receipt_models import Receipt, ReceiptCounter, ReceiptSend
+from donations.stripe_models import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
 
 __all__ = [
     "Designation",
     "Donation",
     "Donor",
     "FollowUp",
+    "FraudWarning",
     "GiftCorrection",
     "GiftImport",
     "GiftNote",
@@ -47,7 +50,11 @@ __all__ = [
     "ReceiptCounter",
     "ReceiptSend",
     "Reversal",
+    "StrayPayment",
     "StripeEvent",
+    "StripeMovement",
+    "StripeRun",
+    "TickOff",
 ]
 
 
@@ -141,6 +148,12 @@ class Donation(models.Model):
     method_last4 = models.CharField(max_length=4, blank=True)
     cheque_number = models.CharField("check number", max_length=20, blank=True)
     staff_note = models.CharField(max_length=500, blank=True, help_text="Of who entered it, for staff alone.")
+    payment_round = models.PositiveSmallIntegerField(
+        default=0, help_text="How often Stripe answered our asking for the payment with an error of its own."
+    )
+    payment_failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last asking that ended so was begun."
+    )
     tries = models.PositiveSmallIntegerField(default=0, help_text="How often Give was pressed on the payment step.")
     declines = models.PositiveSmallIntegerField(default=0, help_text="Cards that Stripe reported as declined.")
     charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
@@ -189,7 +202,6 @@ class Donation(models.Model):
             models.Index(fields=["campaign", "-id"], condition=Q(match_shortfall_minor__gt=0), name="gift_short"),
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
             models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
-            models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
             models.Index(
                 fields=["campaign", "amount_minor"], condition=Q(method__in=["cheque", "cash"]), name="gift_offline"
             ),
@@ -198,11 +210,13 @@ class Donation(models.Model):
                 condition=Q(method__in=["cheque", "cash"]),
                 name="gift_offline_paid",
             ),
+            models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
             models.Index(fields=["cheque_number"], condition=~Q(cheque_number=""), name="gift_cheque_number"),
         ]
         permissions = [
             ("view_dashboard", "Can see the staff pages"),
             ("export_donation", "Can export gifts and receipts"),
+            ("refund_gift", "Can refund gifts and decide on payments that fit no gift"),
             ("enter_offline_gift", "Can enter, import, correct and cancel gifts by check and cash"),
         ]
         triggers = triggers.DONATION
@@ -290,6 +304,7 @@ class Reversal(models.Model):
     donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="reversals")
     kind = models.CharField(max_length=7, choices=Kind)
     stripe_id = models.CharField(max_length=64, unique=True)
+    form_key = models.CharField(max_length=64, blank=True, help_text="Of the staff page's form that asked for it.")
     amount_minor = models.BigIntegerField()
     status = models.CharField(max_length=32, help_text="As Stripe words it.")
     created_at = models.DateTimeField()
@@ -352,6 +367,12 @@ class StripeEvent(models.Model):
         IGNORED = "ignored"
         FAILED = "failed", "waits for a person"
 
+    class Ignored(models.TextChoices):
+        TYPE = "type", "A type that we make no use of"
+        VERSION = "version", "Made by a newer version of Stripe's API than ours"
+        NO_GIFT = "no_gift", "About a payment that is no gift of ours"
+        UNPAID = "unpaid", "About a payment that is not its gift's, and nothing was charged"
+
     event_id = models.CharField(max_length=64, unique=True)
     type = models.CharField(max_length=80)
     api_version = models.CharField(max_length=40, blank=True)
@@ -364,10 +385,12 @@ class StripeEvent(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField()
     last_error = models.TextField(blank=True)
+    why_ignored = models.CharField(max_length=8, blank=True, choices=Ignored)
 
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(fields=["type", "api_version"], condition=Q(state="ignored"), name="stripe_event_ignored"),
             models.Index(fields=["due_at"], condition=Q(state="received"), name="stripe_event_due"),
             models.Index(fields=["-id"], condition=Q(state="failed"), name="stripe_event_failed"),
         ]

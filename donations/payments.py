@@ -17,8 +17,8 @@ from django.db.models import F, Q, Sum
 from campaign.money import format_amount
 from donations import follow_ups, gateway, limits
 from donations.gateway import ChargeDetails, Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, let_go, locked_gift
-from donations.models import Donation, Donor, FollowUp, GiftNote, Reversal
+from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, leave, let_go, locked_gift
+from donations.models import Donation, Donor, FollowUp, FraudWarning, GiftNote, Reversal
 from matching import holds, late_gifts, refunds
 from matching.ledger import STRIPE, busy_when_locked
 from matching.queries import gift_match, shortfall
@@ -29,6 +29,9 @@ WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
 LONGEST_PAYING = timedelta(hours=1)  # however often; a 3-D Secure page left open never ends by itself
 WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
 ASK_AGAIN = timedelta(seconds=5)
+LEFT = "abandoned"  # Stripe's word for our reason when we cancel the payment of a gift that was left
+# Around an asking that Stripe answered with an error of its own: its longest duration, and clocks that differ.
+BEFORE_FAILING, AFTER_FAILING = timedelta(minutes=1), timedelta(minutes=2)
 _GONE_REFUND = ("failed", "canceled")
 _CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
 # Of two reports that Stripe dates to the same second, the one that stands later here is the newer.
@@ -60,11 +63,13 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
 
     The hold is extended while the payment is under way. The idempotency key comes from the gift, so pressing twice,
     or an answer lost on the way, leads to the same payment. One call to Stripe, between two short transactions.
+    An error of Stripe's own (5xx) is remembered under the key for a day: the next press looks for a payment that was
+    made all the same, and only then asks under a key of the next round.
     Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, TooManyTries, limits.TooManyAttempts, PaymentUnavailable.
     """
     donation = _prepare(donation_id, now=now)
     try:
-        payment = _payment_at_stripe(donation)
+        payment = _payment_at_stripe(donation, now=now)
     except gateway.GatewayUnavailable as error:
         raise PaymentUnavailable(
             "The card company cannot be reached at this moment, and nothing was charged. Please try again in a minute."
@@ -99,14 +104,15 @@ def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGA
 
 
 @transaction.atomic
-def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
+def settle(*, donation_id: int, payment: Payment, now: datetime, is_accepted: bool = False) -> Donation:
     """Move a gift to where its payment stands, forward only; safe to repeat and in any order.
 
+    is_accepted: finance took a payment that was made for another gift (strays.py), so its key is not this gift's.
     Raises PaymentMismatch when amount, currency or gift differ: nothing is written then. PoolsBusy: try again.
     One transaction; locks the gift, then its pools. The receipt is owed in the same transaction. No network.
     """
     donation = locked_gift(donation_id)
-    _refuse_mismatch(donation, payment)
+    _refuse_mismatch(donation, payment, is_accepted=is_accepted)
     if payment.charge is not None:
         _keep_charge(donation, payment.charge)
     if payment.status == "succeeded":
@@ -115,6 +121,8 @@ def settle(*, donation_id: int, payment: Payment, now: datetime) -> Donation:
         _await_bank(donation, now=now)
     elif payment.status == "requires_action" and donation.is_open:
         holds.extend(key=donation.match_key, until=now + WHILE_PAYING, longest=LONGEST_PAYING)
+    elif payment.status == "canceled" and payment.cancel_reason == LEFT and donation.state == Donation.State.STARTED:
+        leave(donation, now=now, actor=STRIPE)  # abandon_gift() cancelled it and has not yet come to say so
     elif payment.status == "canceled" or (payment.decline_code and donation.state == Donation.State.PROCESSING):
         _fail(donation, payment=payment, now=now)
     elif payment.decline_code and donation.state == Donation.State.STARTED:
@@ -135,8 +143,10 @@ def count_decline(*, donation_id: int, now: datetime) -> None:
 
 @transaction.atomic
 def keep_charge(*, donation_id: int, charge: ChargeDetails) -> None:
-    """Note how a gift was paid, as soon as the charge is known. Safe to repeat."""
+    """Note how a gift was paid, as soon as the charge is known. Safe to repeat. Raises PaymentMismatch."""
     donation = locked_gift(donation_id)
+    if (charge.amount_minor, charge.currency) != (donation.total_minor, donation.currency):
+        raise PaymentMismatch(f"{charge.charge} is {charge.amount_minor} {charge.currency}, {donation.reference} not")
     _keep_charge(donation, charge)
 
 
@@ -174,6 +184,17 @@ def record_reversal(
     return donation
 
 
+@transaction.atomic
+def note_fraud_warning(
+    *, donation_id: int, stripe_id: str, fraud_type: str, created_at: datetime, now: datetime
+) -> None:
+    """The card network thinks that the payment was fraud: staff are shown it, nothing else moves. Once per warning."""
+    donation = locked_gift(donation_id)
+    warning = {"donation": donation, "fraud_type": fraud_type[:60], "created_at": created_at}
+    if FraudWarning.objects.get_or_create(stripe_id=stripe_id, defaults=warning)[1]:
+        _note(donation, text=f"Early fraud warning: {fraud_type.replace('_', ' ')}.", now=now)
+
+
 def refunded_total(donation: Donation) -> int:
     """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost, a check that was
     cancelled; at most the total."""
@@ -202,17 +223,32 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
     return donation
 
 
-def _payment_at_stripe(donation: Donation) -> Payment:
+def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
     if donation.payment_intent:
         return gateway.retrieve_payment(donation.payment_intent)
-    return gateway.create_payment(
-        idempotency_key=f"gift-{donation.match_key}",
-        gift_key=str(donation.match_key),
-        reference=donation.reference,
-        amount_minor=donation.total_minor,
-        currency=donation.currency,
-        description=f"Gift {donation.reference}, {donation.campaign.name}",
-    )
+    key, made = f"gift-{donation.match_key}", None
+    if donation.payment_round and donation.payment_failed_at:
+        key = f"{key}-{donation.payment_round}"
+        since, until = donation.payment_failed_at - BEFORE_FAILING, donation.payment_failed_at + AFTER_FAILING
+        made = gateway.find_payment(gift_key=str(donation.match_key), since=since, until=until)
+    try:
+        return made or gateway.create_payment(
+            idempotency_key=key,
+            gift_key=str(donation.match_key),
+            reference=donation.reference,
+            amount_minor=donation.total_minor,
+            currency=donation.currency,
+            description=f"Gift {donation.reference}, {donation.campaign.name}",
+        )
+    except gateway.GatewayFailed:
+        _note_round(donation, began_at=now)
+        raise
+
+
+def _note_round(donation: Donation, *, began_at: datetime) -> None:
+    """Stripe gives its error again for the same key: the next asking takes another. Two presses at once count once."""
+    asked = Donation.objects.filter(pk=donation.pk, payment_round=donation.payment_round, payment_intent=None)
+    asked.update(payment_round=F("payment_round") + 1, payment_failed_at=began_at)
 
 
 def _remember(donation: Donation, *, payment: Payment) -> bool:
@@ -222,9 +258,10 @@ def _remember(donation: Donation, *, payment: Payment) -> bool:
         return bool(started.update(payment_intent=payment.payment_intent))
 
 
-def _refuse_mismatch(donation: Donation, payment: Payment) -> None:
+def _refuse_mismatch(donation: Donation, payment: Payment, *, is_accepted: bool) -> None:
     ours = (donation.total_minor, donation.currency, str(donation.match_key))
-    theirs = (payment.amount_minor, payment.currency, payment.gift_key)
+    key = str(donation.match_key) if is_accepted else payment.gift_key
+    theirs = (payment.amount_minor, payment.currency, key)
     if ours != theirs or donation.payment_intent not in (None, payment.payment_intent):
         raise PaymentMismatch(f"{donation.reference} is {ours}, the payment {payment.payment_intent} is {theirs}")
     if donation.payment_intent is None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import timedelta
+from typing import Any
 
 from celery import Task, shared_task
 from django.conf import settings
@@ -25,13 +26,10 @@ _COUNT_WAITS_SECONDS = 5
 _IMPORT_SECONDS = 20  # of one turn: other work waits for this worker meanwhile
 
 
-def wake(task: Task, row_id: int, *, expires_seconds: int | None = None) -> None:
+def wake(task: Task, row_id: int, **options: Any) -> None:
     """Send a wake-up; a broker that is down costs some seconds, since the sweep finds the row."""
     try:
-        if expires_seconds is None:
-            task.delay(row_id)
-        else:
-            task.apply_async((row_id,), expires=expires_seconds)
+        task.apply_async((row_id,), **options)
     except (OperationalError, OSError):
         logger.warning("the broker is away; the sweep will find row %s of %s", row_id, task.name)
 
@@ -63,8 +61,14 @@ def _waiting_key(campaign_id: int) -> str:
 
 
 def wake_follow_ups(donation_id: int | None) -> None:
-    for row_id in follow_ups.due_ids(donation_id=donation_id) if donation_id else []:
-        wake(run_follow_up, row_id)
+    _wake_each(follow_ups.due_ids(donation_id=donation_id) if donation_id else [])
+
+
+def _wake_each(ids: list[int], **options: Any) -> None:
+    """Mail through its own queue: a mail server that swallows connections must not hold up payments."""
+    mail = follow_ups.are_mail(ids)
+    for row_id in ids:
+        wake(run_follow_up, row_id, queue=settings.MAIL_QUEUE if row_id in mail else settings.QUEUE, **options)
 
 
 @shared_task
@@ -111,16 +115,16 @@ def enter_import(import_id: int) -> None:
 @shared_task
 def wake_due_work() -> int:
     """Wake rows that no message woke in time; waking one twice is harmless."""
-    now, woken = database_now(), 0
-    for model, task in ((StripeEvent, apply_event), (FollowUp, run_follow_up)):
-        for row_id in work.overdue(model, now=now, limit=_SWEPT_AT_ONCE):
-            wake(task, row_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
-            woken += 1
-    grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)
-    for import_id in imports.overdue(now=now, grace=grace):
-        wake(enter_import, import_id, expires_seconds=_SWEPT_EXPIRES_SECONDS)
-        woken += 1
-    return woken
+    now = database_now()
+    stored = work.overdue(StripeEvent, now=now, limit=_SWEPT_AT_ONCE)
+    for row_id in stored:
+        wake(apply_event, row_id, expires=_SWEPT_EXPIRES_SECONDS)
+    owed = work.overdue(FollowUp, now=now, limit=_SWEPT_AT_ONCE)
+    _wake_each(owed, expires=_SWEPT_EXPIRES_SECONDS)
+    left = imports.overdue(now=now, grace=timedelta(seconds=settings.WORK_GRACE_SECONDS))
+    for import_id in left:
+        wake(enter_import, import_id, expires=_SWEPT_EXPIRES_SECONDS)
+    return len(stored) + len(owed) + len(left)
 
 
 @shared_task
@@ -133,10 +137,18 @@ def offer_freed_match() -> int:
 
 @shared_task
 def ask_about_late_payments() -> int:
-    """Late payments, then payments of the last hours that no event spoke of."""
+    """Gifts whose payment should long have been decided; returns how many moved."""
+    return _wake_moved(reconciliation.ask_about_late_payments(now=database_now()))
+
+
+@shared_task
+def adopt_unknown_payments() -> int:
+    """Payments of the last hours that no event spoke of, and whose creation we never heard back about."""
     now = database_now()
-    moved = reconciliation.ask_about_late_payments(now=now)
-    moved += reconciliation.adopt_unknown_payments(since=now - timedelta(hours=3), now=now)
-    for donation_id in moved:
+    return _wake_moved(reconciliation.adopt_unknown_payments(since=now - timedelta(hours=3), now=now))
+
+
+def _wake_moved(donation_ids: list[int]) -> int:
+    for donation_id in donation_ids:
         wake_after_payment(donation_id)
-    return len(moved)
+    return len(donation_ids)

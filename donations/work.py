@@ -1,8 +1,10 @@
 """Rows that are work to do: events to apply, follow-ups to run. A message is only the wake-up; the row is the truth.
 
 claim() counts the attempt and moves `due_at` ahead before anything is tried, so a worker that dies leaves a row that
-comes due again, and of two workers with the same message one gets the row. After LAST_ATTEMPT the row waits for a
-person on the staff page.
+comes due again, and of two workers with the same message one gets the row. The lease outlives the longest time that a
+task may take (checks.py holds the settings to it), so nobody else begins while a slow attempt goes on. A failure that
+was noted is tried again sooner: after RETRY, doubled each time. After LAST_ATTEMPT the row waits for a person on the
+staff page.
 """
 
 from datetime import datetime, timedelta
@@ -14,6 +16,8 @@ from django.db.models import F
 from donations.models import FollowUp, StripeEvent
 
 LAST_ATTEMPT = 12
+RETRY = timedelta(seconds=15)
+_LONGEST = timedelta(hours=1)
 
 Work = FollowUp | StripeEvent
 Row = TypeVar("Row", FollowUp, StripeEvent)
@@ -22,35 +26,37 @@ Row = TypeVar("Row", FollowUp, StripeEvent)
 def claim(model: type[Row], *, pk: int, now: datetime) -> Row | None:
     """Take a due row for one attempt; None when it is done, not yet due, or someone else has it.
 
-    One conditional update; the lease grows with the attempts, from WORK_LEASE_SECONDS to an hour.
+    One conditional update; the lease grows with the attempts, from WORK_LEASE_SECONDS to an hour: what kills its
+    worker each time is tried ever more seldom.
     """
     row = model.objects.filter(pk=pk, state=_waiting(model), due_at__lte=now).first()
     if row is None:
         return None
     mine = model.objects.filter(pk=pk, state=row.state, due_at=row.due_at, attempts=row.attempts)
-    lease = timedelta(seconds=min(3600, settings.WORK_LEASE_SECONDS * 2 ** min(row.attempts, 10)))
+    lease = min(_LONGEST, timedelta(seconds=settings.WORK_LEASE_SECONDS) * 2 ** min(row.attempts, 10))
     if not mine.update(attempts=F("attempts") + 1, due_at=now + lease):
         return None
     row.attempts, row.due_at = row.attempts + 1, now + lease
     return row
 
 
-def note_success(row: Work, *, state: str) -> bool:
+def note_success(row: Work, *, state: str, **changes: str) -> bool:
     """The claimed row is done; False when it is not ours any more: it was made due again, or our lease ran out.
 
     What a row is owed for may change while it is being worked on. Then it stays due, and the next attempt sees all.
     """
-    return _note(row, state=state, last_error="")
+    return _note(row, state=state, last_error="", **changes)
 
 
-def note_failure(row: Work, *, error: Exception, permanent: bool = False) -> None:
+def note_failure(row: Work, *, error: Exception, now: datetime, permanent: bool = False) -> None:
     """Keep the error on the claimed row; it comes due again by itself unless that was the last attempt or hopeless.
 
     Writes nothing when the row is not ours any more.
     """
     is_over = permanent or row.attempts >= LAST_ATTEMPT
     state = "failed" if is_over else _waiting(type(row))
-    _note(row, state=state, last_error=f"{type(error).__name__}: {error}"[:2000])
+    again_at = now + min(_LONGEST, RETRY * 2 ** min(row.attempts - 1, 10))
+    _note(row, state=state, last_error=f"{type(error).__name__}: {error}"[:2000], due_at=again_at)
 
 
 def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
@@ -68,11 +74,11 @@ def try_again(row: Work, *, now: datetime) -> None:
     row.save(update_fields=["state", "attempts", "due_at"])
 
 
-def _note(row: Work, *, state: str, last_error: str) -> bool:
+def _note(row: Work, **changes: object) -> bool:
     """One conditional update: only on the row as claim() left it."""
     model = type(row)
     claimed = model.objects.filter(pk=row.pk, state=_waiting(model), attempts=row.attempts, due_at=row.due_at)
-    return bool(claimed.update(state=state, last_error=last_error))
+    return bool(claimed.update(**changes))
 
 
 def _waiting(model: type[FollowUp] | type[StripeEvent]) -> str:

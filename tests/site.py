@@ -27,7 +27,7 @@ _DRAIN_SECONDS = 3
 
 
 class RunningSite:
-    """The processes "web", "worker", "beat", "sandbox", "inbox" and "valkey", and the addresses where they answer."""
+    """The processes "web", "worker", "mailer", "beat", "sandbox", "inbox" and "valkey", and where they answer."""
 
     def __init__(self, *, database_url: str, folder: Path, record: Path) -> None:
         self.folder = folder
@@ -62,7 +62,8 @@ class RunningSite:
         """Start one process and wait until it is ready; one that runs is stopped first when anything is changed.
 
         environment: changed variables, for this process until the end of the test.
-        options: for "web" `wsgi`, `workers` and `threads`; for "worker" `concurrency`.
+        options: for "web" `wsgi`, `workers` and `threads`; for "worker" `concurrency` and `queues`: it serves
+        the mail too, unless a test gives that to a "mailer" of its own.
         """
         changes = bool(environment or options)
         if self.is_running(name):
@@ -141,7 +142,7 @@ class RunningSite:
 
     def quiet(self) -> None:
         """End what is still on its way: no event, task or timer of this test will touch the next one's rows."""
-        for name in (*self._changed, "beat"):
+        for name in (*self._changed, "beat", "mailer"):
             if self.is_running(name):
                 self.kill(name)
         if self.is_running("sandbox"):
@@ -166,7 +167,7 @@ class RunningSite:
         deadline = time.monotonic() + _DRAIN_SECONDS
         with redis.Redis.from_url(self.broker_url) as client:
             while self.is_running("worker"):
-                client.delete("celery")
+                client.delete("celery", "mail")
                 if not client.hlen("unacked"):
                     return
                 if time.monotonic() > deadline:
@@ -179,19 +180,16 @@ class RunningSite:
 
     def _make(self, name: str, changes: Mapping[str, str], options: Mapping[str, Any]) -> Process:
         site, port = self._site(changes), self._ports
-        if name == "web":
-            return site.web(port["web"], **{"wsgi": WSGI, "workers": 2, "threads": 4, **options})
-        if name == "worker":
-            return site.worker(**options)
-        if name == "beat":
-            return site.beat()
-        if name == "sandbox":
-            return site.sandbox(port["sandbox"], webhook_url=f"{self.url}/webhooks/stripe/")
-        if name == "inbox":
-            return site.inbox(port["inbox"], smtp_port=port["smtp"])
-        if name == "valkey":
-            return valkey(port=port["valkey"], folder=self.folder, log_path=site.log_path("valkey"))
-        raise ValueError(f"no process is called {name}")
+        made = {
+            "web": lambda: site.web(port["web"], **{"wsgi": WSGI, "workers": 2, "threads": 4, **options}),
+            "worker": lambda: site.worker(**options),
+            "mailer": lambda: site.mailer(**options),
+            "beat": site.beat,
+            "sandbox": lambda: site.sandbox(port["sandbox"], webhook_url=f"{self.url}/webhooks/stripe/"),
+            "inbox": lambda: site.inbox(port["inbox"], smtp_port=port["smtp"]),
+            "valkey": lambda: valkey(port=port["valkey"], folder=self.folder, log_path=site.log_path("valkey")),
+        }
+        return made[name]()
 
 
 def request_json(method: str, url: str, body: Any = None) -> Any:

@@ -16,8 +16,8 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     """Verify, store, answer 200; a worker applies it. What we do not know is stored and answered 200 as well."""
     try:
         event = gateway.verify_event(request.body, request.headers.get("Stripe-Signature", ""))
-    except gateway.BadSignature:
-        logger.warning("refused a webhook from %s: bad signature", request.META.get("REMOTE_ADDR"))
+    except gateway.BadSignature as error:
+        logger.warning("refused a webhook from %s: %s", request.META.get("REMOTE_ADDR"), error)
         return HttpResponse("The signature does not fit.", status=400, content_type="text/plain")
     row_id = events.store(event=event, now=database_now())
     if row_id is not None:

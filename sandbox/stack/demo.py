@@ -138,8 +138,8 @@ def start(run: Supervision, site: Site, ports: Mapping[str, int]) -> None:
     check_servers(site.environment)
     say("preparing the database, the sample campaign and the static files")
     run.finish(site.prepare())
-    say("starting web, worker, beat")
-    run.start(site.web(ports["WEB_PORT"]), site.worker(), site.beat())
+    say("starting web, worker, mailer, beat")
+    run.start(site.web(ports["WEB_PORT"]), site.worker(queues="celery"), site.mailer(), site.beat())
 
 
 def embedded_servers(site: Site, ports: Mapping[str, int]) -> list[Process]:

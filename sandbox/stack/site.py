@@ -45,12 +45,18 @@ class Site:
         process.ready = lambda: answers(f"http://{HOST}:{port}/healthz")
         return process
 
-    def worker(self, *, concurrency: int = 2) -> Process:
-        arguments = ["celery", "-A", "config.celery", "worker", "--loglevel", "INFO"]
+    def worker(self, *, concurrency: int = 2, queues: str = "", name: str = "worker") -> Process:
+        """queues: which of the queues it serves, with commas between; all if not given."""
+        arguments = ["celery", "-A", "config.celery", "worker", "--loglevel", "INFO", "--hostname", f"{name}@%h"]
         arguments += ["--concurrency", str(concurrency), "--without-gossip", "--without-mingle"]
-        process = self._python("worker", ["-u", "-m", *arguments])
+        arguments += ["--queues", queues] if queues else []
+        process = self._python(name, ["-u", "-m", *arguments])
         process.ready = lambda: process.has_logged(" ready.")
         return process
+
+    def mailer(self, *, concurrency: int = 2) -> Process:
+        """The worker that talks to the mail server and does nothing else."""
+        return self.worker(concurrency=concurrency, queues="mail", name="mailer")
 
     def beat(self) -> Process:
         schedule = self.folder / "beat" / "schedule"

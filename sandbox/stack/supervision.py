@@ -11,7 +11,7 @@ from sandbox.stack.processes import Process, StackError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Who depends on whom: the first asks nothing of the last.
-STOP_ORDER = (("web",), ("worker", "beat"), ("sandbox", "inbox"), ("valkey",), ("postgres",))
+STOP_ORDER = (("web",), ("worker", "mailer", "beat"), ("sandbox", "inbox"), ("valkey",), ("postgres",))
 _STDOUT = 1
 _WATCH_SECONDS = 0.2
 _STEP_SECONDS = 0.02

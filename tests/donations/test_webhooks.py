@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import stripe
+import time_machine
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -28,7 +29,7 @@ EVENT = {
 def woken(monkeypatch, settings):
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]
     ids = []
-    monkeypatch.setattr(tasks.apply_event, "delay", ids.append)
+    monkeypatch.setattr(tasks.apply_event, "apply_async", ids.extend)
     return ids
 
 
@@ -73,10 +74,10 @@ def test_a_type_that_we_do_not_know_is_stored_and_answered(client):
 
 
 def test_a_broker_that_is_down_loses_nothing(client, monkeypatch):
-    def down(row_id):
+    def down(args):
         raise OperationalError("no broker")
 
-    monkeypatch.setattr(tasks.apply_event, "delay", down)
+    monkeypatch.setattr(tasks.apply_event, "apply_async", down)
     assert post(client).status_code == 200
     assert StripeEvent.objects.get().state == "received"
 
@@ -93,10 +94,41 @@ def test_a_broker_that_is_down_loses_nothing(client, monkeypatch):
     ],
     ids=["other secret", "no signature", "bad signature", "tampered", "stale", "no text"],
 )
-def test_what_is_not_from_stripe_is_refused_without_a_trace(client, woken, forged):
+def test_what_is_not_from_stripe_is_refused_without_a_trace_and_logged_once(client, woken, forged, caplog):
     answer = post(client, **forged)
     assert (answer.status_code, StripeEvent.objects.count(), woken) == (400, 0, [])
-    assert b"Traceback" not in answer.content
+    assert answer.content == b"The signature does not fit."
+    assert [record.getMessage() for record in caplog.records] == [
+        "refused a webhook from 127.0.0.1: no secret of ours made this signature"
+    ]
+
+
+@pytest.mark.parametrize(("key", "livemode"), [("sk_live_x", False), ("rk_live_x", False), ("sk_test_x", True)])
+def test_a_webhook_of_the_other_mode_is_refused_and_logged_once(client, settings, caplog, key, livemode):
+    settings.STRIPE_SECRET_KEY = key
+    answer = post(client, {**EVENT, "livemode": livemode})
+    assert (answer.status_code, StripeEvent.objects.count(), len(caplog.records)) == (400, 0, 1)
+    assert post(client, {**EVENT, "livemode": not livemode}).status_code == 200
+
+
+def test_while_a_secret_is_rotated_stripe_signs_with_both_and_either_is_enough(client, settings):
+    payload = json.dumps(EVENT)
+    old, new = (stripe.WebhookSignature.generate_signature_header(payload, secret) for secret in ("whsec_a", "whsec_b"))
+    both = f"{old},{new.partition(',')[2]}"
+    for known in (["whsec_a"], ["whsec_b"], ["whsec_b", "whsec_a"]):
+        settings.STRIPE_WEBHOOK_SECRETS = known
+        assert post(client, header=both).status_code == 200
+    settings.STRIPE_WEBHOOK_SECRETS = ["whsec_c"]
+    assert post(client, header=both).status_code == 400
+
+
+@pytest.mark.parametrize("days", [3, 29])
+def test_a_copy_after_days_is_answered_and_changes_nothing(client, woken, days):
+    post(client)
+    StripeEvent.objects.update(state="applied", attempts=1)
+    with time_machine.travel(timezone.now() + timedelta(days=days), tick=False):
+        assert post(client).status_code == 200
+    assert (list(StripeEvent.objects.values_list("state", "attempts")), len(woken)) == ([("applied", 1)], 1)
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete"])

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
-from donations import follow_ups, mail, tasks, work
+from donations import checks, follow_ups, mail, tasks, work
 from donations.models import FollowUp, Receipt
 from tests import factories
 
@@ -37,7 +38,28 @@ def test_the_row_of_a_worker_that_died_comes_due_again_with_growing_pauses(row):
         row.refresh_from_db()
         pauses.append((row.due_at - now).total_seconds())
         now = row.due_at
-    assert pauses == [60, 120, 240, 480]
+    assert pauses == [150, 300, 600, 1200]
+
+
+def test_a_lease_outlives_the_longest_attempt():
+    assert settings.WORK_LEASE_SECONDS > settings.CELERY_TASK_TIME_LIMIT
+    assert checks.leases_outlive_attempts(None) == []
+
+
+def test_a_lease_too_short_is_named_before_a_release(settings):
+    settings.WORK_LEASE_SECONDS = settings.CELERY_TASK_TIME_LIMIT
+    assert [found.id for found in checks.leases_outlive_attempts(None)] == ["donations.W001"]
+
+
+def test_a_failure_that_was_noted_is_tried_again_sooner_than_a_death(row, monkeypatch):
+    monkeypatch.setattr(follow_ups.receipts, "issue_receipt", lambda **_: 1 / 0)
+    now, pauses = timezone.now(), []
+    for _ in range(work.LAST_ATTEMPT - 1):
+        follow_ups.run(follow_up_id=row.pk, now=now)
+        row.refresh_from_db()
+        pauses.append((row.due_at - now).total_seconds())
+        now = row.due_at
+    assert pauses == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
 def test_after_the_last_attempt_it_waits_for_a_person_who_may_try_again(row, monkeypatch):
@@ -97,4 +119,16 @@ def test_the_messages_of_a_sweep_die_before_they_pile_up(row, monkeypatch):
     monkeypatch.setattr(tasks.run_follow_up, "apply_async", lambda args, **options: sent.append((args, options)))
     FollowUp.objects.update(due_at=timezone.now() - timedelta(minutes=1))
     assert tasks.wake_due_work() == 1
-    assert sent == [((row.pk,), {"expires": 60})]
+    assert sent == [((row.pk,), {"queue": "celery", "expires": 60})]
+
+
+def test_mail_has_a_queue_of_its_own(row, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.run_follow_up, "apply_async", lambda args, **options: sent.append((args, options)))
+    mail_row = FollowUp.objects.create(
+        donation=row.donation, kind=FollowUp.Kind.EMAIL, subject_id=1, due_at=timezone.now()
+    )
+    news = FollowUp.objects.create(donation=row.donation, kind=FollowUp.Kind.MATCH, due_at=timezone.now())
+    tasks.wake_follow_ups(row.donation_id)
+    queues = {args[0]: options["queue"] for args, options in sent}
+    assert queues == {row.pk: "celery", mail_row.pk: "mail", news.pk: "mail"}
