@@ -540,7 +540,7 @@ def test_a_row_that_kills_its_worker_is_tried_alone_and_put_aside(campaign, monk
         try:
             run(made, now=now)
         except Killed:
-            now += timedelta(minutes=2)  # the lease ends
+            now += timedelta(minutes=5)  # the lease ends
     assert [row.state for row in rows_of(made)] == ["entered", "entered", "failed", "entered", "entered", "entered"]
 
 
