@@ -565,7 +565,7 @@ def test_it_goes_on_wherever_its_worker_was_killed(campaign):
         )
         confirm(made)
         was_killed = _killed_before(statement, made)
-        later = GIFT_AT + timedelta(minutes=2)
+        later = GIFT_AT + timedelta(minutes=5)
         run(made, now=later)
         run(made, now=later)
         count += 3
@@ -611,7 +611,7 @@ def test_many_workers_at_once_enter_each_row_once():
     def work(number: int) -> None:
         barrier.wait()
         for attempt in range(60):  # each as if the others' leases had lapsed
-            run(made, now=GIFT_AT + timedelta(minutes=2 * attempt + number))
+            run(made, now=GIFT_AT + timedelta(minutes=5 * attempt + number))
         connection.close()
 
     workers = [Thread(target=work, args=(number,)) for number in range(4)]
