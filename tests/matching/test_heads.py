@@ -63,10 +63,17 @@ def test_each_head_carries_the_hash_of_the_one_before(pool):
     assert second.text.split("\n")[0].endswith(f"|2|2026-12-01T15:31:00.000000Z|{first.sha256}")
 
 
-def test_while_nothing_moves_there_is_one_an_hour(pool):
+def test_while_a_campaign_is_open_there_is_one_each_minute_though_nothing_moves(pool):
     first = heads.publish_head(now=GIFT_AT)
-    assert heads.publish_head(now=GIFT_AT + 59 * MINUTE) == first
-    assert heads.publish_head(now=GIFT_AT + 60 * MINUTE).number == 2
+    assert heads.publish_head(now=GIFT_AT + MINUTE / 2) == first
+    assert heads.publish_head(now=GIFT_AT + MINUTE).number == 2
+
+
+def test_while_nothing_is_open_and_nothing_moves_there_is_one_an_hour(pool):
+    closed = pool.campaign.closes_at
+    first = heads.publish_head(now=closed)
+    assert heads.publish_head(now=closed + 59 * MINUTE) == first
+    assert heads.publish_head(now=closed + 60 * MINUTE).number == 2
     assert SignedHead.objects.count() == 2
 
 
