@@ -211,6 +211,7 @@ class Donation(models.Model):
                 name="gift_offline_paid",
             ),
             models.Index(fields=["charge"], condition=~Q(charge=""), name="gift_charge"),
+            models.Index(fields=["campaign"], condition=Q(donor_email=""), name="gift_without_email"),
             models.Index(fields=["cheque_number"], condition=~Q(cheque_number=""), name="gift_cheque_number"),
         ]
         permissions = [

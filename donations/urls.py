@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from donations.sign_in import StaffLogInForm
-from donations.views import finance, gifts, give, imports, offline, staff, webhooks
+from donations.views import finance, gifts, give, imports, offline, posting, staff, webhooks
 
 urlpatterns = [
     path("give/", give.give, name="give"),
@@ -39,6 +39,8 @@ urlpatterns = [
     path("staff/pools/", staff.pools, name="staff-pools"),
     path("staff/pools/<int:pk>/pause/", staff.pause_pool, name="staff-pool-pause"),
     path("staff/receipts/", finance.receipts, name="staff-receipts"),
+    path("staff/receipts/to-post/", posting.to_post, name="staff-to-post"),
+    path("staff/receipts/to-post.zip", posting.pdfs, name="staff-to-post-pdfs"),
     path("staff/exports/", finance.exports, name="staff-exports"),
     path("staff/exports/gifts.<str:kind>", finance.export_gifts, name="staff-export-gifts"),
     path("staff/exports/gift-parts.<str:kind>", finance.export_parts, name="staff-export-parts"),

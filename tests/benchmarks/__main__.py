@@ -12,7 +12,7 @@ import time
 
 import django
 
-PARTS = ("ledger", "verification", "pages", "gift", "receipts", "sandbox")
+PARTS = ("ledger", "verification", "pages", "gift", "receipts", "offline_import", "sandbox")
 
 
 def main() -> int:

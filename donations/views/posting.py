@@ -1,0 +1,55 @@
+"""Receipts to post, on the staff pages: print them, post them, say so."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from campaign.clock import database_now
+from donations import posting
+from donations.roles import actor, needs
+from donations.views.offline import chosen_campaign
+from donations.views.staff import page
+
+AT_ONCE = 100
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("donations.enter_offline_gift")
+def to_post(request: HttpRequest) -> HttpResponseBase:
+    """The oldest receipts that wait to be posted; the form marks those that were."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    if request.method == "POST":
+        chosen = [int(text) for text in request.POST.getlist("receipt")[:AT_ONCE] if _is_id(text)]
+        count = posting.mark_posted(campaign=campaign, receipt_ids=chosen, actor=actor(request), now=database_now())
+        if count:
+            messages.success(request, f"Marked {count} receipt{'' if count == 1 else 's'} as posted.")
+        else:
+            messages.error(request, "Tick the receipts that were posted first; nothing was marked.")
+        return redirect(request.get_full_path())
+    waiting = posting.to_post(campaign=campaign)
+    context = {
+        "receipts": waiting[:AT_ONCE],
+        "count": waiting.count(),
+        "at_once": AT_ONCE,
+        "query": f"?campaign={campaign.pk}" if request.GET.get("campaign") else "",
+    }
+    return page(request, "donations/staff_to_post.html", campaign, context)
+
+
+@require_GET
+@needs("donations.enter_offline_gift")
+def pdfs(request: HttpRequest) -> HttpResponseBase:
+    """The receipts that the page shows, as PDFs in one ZIP file."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    content = posting.packed(posting.to_post(campaign=campaign)[:AT_ONCE])
+    headers = {"Content-Disposition": 'attachment; filename="receipts-to-post.zip"'}
+    return HttpResponse(content, content_type="application/zip", headers=headers)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
