@@ -54,6 +54,10 @@ class HoldLapsed(Exception):
     """The match is no longer held: the donor must see the new figure before paying."""
 
 
+class MatchUndecided(Exception):
+    """The gift was kept while the pools were busy: the donor must see its match before paying (kept_gifts.py)."""
+
+
 class PaymentMismatch(Exception):
     """Stripe's payment is not the gift's: another amount, currency or gift. A person must look."""
 
@@ -65,7 +69,8 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
     or an answer lost on the way, leads to the same payment. One call to Stripe, between two short transactions.
     An error of Stripe's own (5xx) is remembered under the key for a day: the next press looks for a payment that was
     made all the same, and only then asks under a key of the next round.
-    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, TooManyTries, limits.TooManyAttempts, PaymentUnavailable.
+    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, MatchUndecided, TooManyTries, limits.TooManyAttempts,
+    PaymentUnavailable.
     """
     donation = _prepare(donation_id, now=now)
     try:
@@ -211,6 +216,8 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
             raise GiftInFlight(donation)
         if donation.state != Donation.State.STARTED:
             raise GiftAlreadyPaid(donation)
+        if donation.awaits_match_since is not None:
+            raise MatchUndecided(donation.reference)
         if donation.tries >= MOST_TRIES:
             raise TooManyTries(donation.reference)
         limits.refuse_too_many(donation, now=now)

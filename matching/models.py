@@ -156,6 +156,11 @@ class MatchPool(models.Model):
         """Paused by staff, or halted by the ledger check: gives no new match."""
         return self.is_paused or bool(self.halted_reason)
 
+    @property
+    def is_locked(self) -> bool:
+        """Its challenge is not met yet."""
+        return self.terms.has_target and self.unlocked_at is None
+
 
 class PoolTerms(models.Model):
     """One version of a pool's terms (design 3.1). Money in minor units; no value means no such term."""

@@ -66,12 +66,12 @@ def offer_batch(*, campaign_id: int, now: datetime, limit: int = BATCH) -> Offer
     campaign = _lock_campaign(campaign_id)
     if campaign is None:
         return OfferBatch([], more=False)
-    ids = _next_in_line(campaign, limit=limit)
-    reservations = _lock_reservations(ids)
+    in_line = _next_in_line(campaign, limit=limit)
+    reservations = _lock_reservations(list(dict.fromkeys(in_line)))
     desk = _open_desk(campaign, reservations=reservations)
     added = [_serve(desk, reservation) for reservation in reservations]
     _write(desk, reservations=reservations, now=now)
-    return OfferBatch([row for row in added if row.added_minor], more=len(ids) == limit)
+    return OfferBatch([row for row in added if row.added_minor], more=len(in_line) == limit)
 
 
 def _lock_campaign(campaign_id: int) -> Campaign | None:
@@ -81,12 +81,12 @@ def _lock_campaign(campaign_id: int) -> Campaign | None:
 
 
 def _next_in_line(campaign: Campaign, *, limit: int) -> list[int]:
-    """Reservations that wait for a pool which has money for them, by the age of the gift."""
-    with_money = MatchPool.objects.filter(campaign=campaign, free_minor__gt=0, is_paused=False, halted_reason="")
-    ready = [pool.pk for pool in with_money if not (pool.terms.has_target and pool.unlocked_at is None)]
+    """Reservations that wait for a pool which has money for them, by the age of the gift; once for each such pool."""
+    with_money = MatchPool.objects.filter(campaign=campaign, free_minor__gt=0)
+    ready = [pool.pk for pool in with_money if not (pool.is_stopped or pool.is_locked)]
     rows = WaitingGift.objects.filter(pool_id__in=ready, waits_for=WaitingGift.WaitsFor.MONEY)
     in_line = rows.order_by("submitted_at", "reservation_id").values_list("reservation_id", flat=True)
-    return list(dict.fromkeys(in_line[:limit]))
+    return list(in_line[:limit])
 
 
 def _lock_reservations(ids: Sequence[int]) -> list[Reservation]:
@@ -102,7 +102,8 @@ def _open_desk(campaign: Campaign, *, reservations: Sequence[Reservation]) -> _D
     locked = lock_pools(wanted)
     for reservation in reservations:
         reservation.campaign = campaign
-    return _Desk(campaign, locked, {pk: 0 if pool.is_stopped else pool.free_minor for pk, pool in locked.items()})
+    free = {pk: 0 if pool.is_stopped or pool.is_locked else pool.free_minor for pk, pool in locked.items()}
+    return _Desk(campaign, locked, free)
 
 
 def _serve(desk: _Desk, reservation: Reservation) -> Added:

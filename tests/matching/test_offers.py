@@ -110,6 +110,13 @@ class TestOffers:
         assert offer() == [Added(first, 10_000, 10_000), Added(second, 5_000, 5_735)]
         assert list(pool.entries.values_list("reason", "amount_minor"))[-2:] == [("offer", 10_000), ("offer", 5_000)]
 
+    def test_a_gift_that_waits_for_two_pools_does_not_end_the_batches_early(self, campaign, paid, offer):
+        both = [factories.pool(campaign=campaign, limit_minor=1, priority=priority) for priority in (1, 2)]
+        keys = [paid(100, at=GIFT_AT + timedelta(seconds=n)) for n in range(3)]
+        for pool in both:
+            pools.change_limit(pool_id=pool.pk, limit_minor=50_000, actor=SYSTEM, now=LATER)
+        assert [row.key for row in offer(limit=2)] == keys
+
     def test_it_comes_in_batches_and_ends(self, campaign, paid, offer):
         pool = factories.pool(campaign=campaign, limit_minor=1)
         keys = [paid(100, at=GIFT_AT + timedelta(seconds=n)) for n in range(7)]
@@ -263,6 +270,16 @@ class TestOffers:
         assert offer() == [Added(first, 10_000, 10_000), Added(second, 5_000, 5_000)]
         pool.refresh_from_db()
         assert pool.unlocked_at == LATER
+
+    def test_a_gift_served_by_one_pool_goes_on_waiting_for_a_locked_one(self, campaign, paid, offer):
+        open_pool = factories.pool(campaign=campaign, limit_minor=735, priority=1)
+        factories.pool(campaign=campaign, limit_minor=50_000, priority=2, unlock_donors=2, reaches_back=True)
+        first = paid(donor_key="ann")
+        pools.change_limit(pool_id=open_pool.pk, limit_minor=5_735, actor=SYSTEM, now=LATER)
+        assert offer() == [Added(first, 5_000, 5_735)]
+        second = paid(donor_key="ben", at=GIFT_AT + timedelta(minutes=3))
+        challenges.settle_challenges(campaign=campaign, now=LATER)
+        assert offer() == [Added(first, 4_265, 10_000), Added(second, 10_000, 10_000)]
 
     def test_a_locked_pool_that_does_not_reach_back_serves_only_gifts_after_it(self, campaign, paid, offer):
         factories.pool(campaign=campaign, unlock_donors=1)
