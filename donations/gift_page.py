@@ -60,9 +60,16 @@ class PaymentPage:
 
     @property
     def template(self) -> str:
+        if self.is_undecided:
+            return "donations/pay_undecided.html"
         if self.has_lapsed:
             return "donations/pay_lapsed.html"
         return "donations/pay_choice.html" if self.needs_choice else "donations/pay.html"
+
+    @property
+    def is_undecided(self) -> bool:
+        """The pools were busy when the form was sent: the match comes before the payment."""
+        return self.gift.awaits_match_since is not None
 
     @property
     def has_lapsed(self) -> bool:

@@ -4,7 +4,6 @@ One form makes one gift: its key was made before it was sent. The gift, its desi
 held for it are written in one transaction; Stripe is not involved until the donor presses Give.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from donations import gateway, limits
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
-from matching.ledger import DONOR, PoolsBusy, busy_when_locked
+from matching.ledger import DONOR, SYSTEM, PoolsBusy, busy_when_locked
 from matching.queries import GiftMatch, gift_match
 
 _TYPED = (
@@ -77,9 +76,11 @@ class GiftRequest:
 def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Donation:
     """Write down a gift and hold its match; a repeat of the same form returns the same gift.
 
-    The same key with other content replaces the gift that was not paid: its hold is released first.
-    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (nothing written: send again) or its
-    kind limits.TooMuchHeld, gateway.GatewayUnavailable when a payment to be replaced cannot be cancelled now.
+    The same key with other content replaces the gift that was not paid: its hold is released first. When the pools are
+    busy for longer than LOCK_TIMEOUT_MS, the gift is kept without a match: kept_gifts.py decides that next.
+    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (the gift to be replaced is busy;
+    nothing written: send again) or its kind limits.TooMuchHeld, gateway.GatewayUnavailable when a payment to be
+    replaced cannot be cancelled now.
     One transaction for the gift, its designations and its reservation; Stripe is only asked to cancel.
     """
     earlier = _live_gift(request.form_key)
@@ -94,7 +95,7 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
     if earlier is not None and not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
         raise GiftInFlight(earlier)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), busy_when_locked("the same form"):
             return _write_gift(campaign=campaign, request=request, now=now)
     except IntegrityError as error:
         twin = _live_gift(request.form_key)  # the other half of a double click was quicker
@@ -112,8 +113,8 @@ def match_is_lower(donation: Donation, match: GiftMatch | None) -> bool:
 
 
 def accept_lower_match(*, donation_id: int, now: datetime) -> None:
-    """The donor has seen the exact lower figure and goes on. A repeat changes nothing."""
-    gift = Donation.objects.filter(pk=donation_id, accepted_lower_match_at=None)
+    """The donor has seen the exact lower figure and goes on. A repeat, or an undecided match, changes nothing."""
+    gift = Donation.objects.filter(pk=donation_id, accepted_lower_match_at=None, awaits_match_since=None)
     with busy_when_locked(f"gift {donation_id}"):
         gift.update(accepted_lower_match_at=now)
 
@@ -147,13 +148,16 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
 def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
     """Hold match again for a gift whose hold lapsed before it was paid; judged as if it were sent now.
 
-    A hold that still stands is returned as it is. The donor must be shown the new figure. One transaction.
+    A hold that still stands is returned as it is; None for a gift whose match is not decided yet (kept_gifts.py).
+    The donor must be shown the new figure. One transaction.
     Raises GiftAlreadyPaid when there is nothing left to pay; ledger.PoolsBusy; limits.TooMuchHeld.
     """
     with transaction.atomic():
         donation = locked_gift(donation_id)
         if donation.state != Donation.State.STARTED:
             raise GiftAlreadyPaid(donation)
+        if donation.awaits_match_since is not None:
+            return None
         match = gift_match(key=donation.match_key)
         if match is None or not match.is_held_at(now):
             most_minor = donation.campaign.max_gift_minor
@@ -161,7 +165,7 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
                 source=donation.source, form_key=donation.form_key, most_minor=most_minor, now=now
             )
             before = match.original_minor if match else 0
-            _hold(donation, parts=donation.designations.values_list("fund_id", "amount_minor"), now=now)
+            hold_match(donation, submitted_at=now, now=now)
             match = gift_match(key=donation.match_key)
             _promise(donation, before_minor=before)
     return match
@@ -172,6 +176,21 @@ def locked_gift(donation_id: int) -> Donation:
     gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
     with busy_when_locked(f"gift {donation_id}"):
         return gifts.get(pk=donation_id)
+
+
+def hold_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> None:
+    """Hold what the pools give to this gift as sent at submitted_at, in a savepoint of the caller's transaction.
+
+    Raises PoolsBusy: then nothing is held, and what the caller wrote before stands.
+    """
+    parts = donation.designations.values_list("fund_id", "amount_minor")
+    gift = holds.Gift(
+        key=donation.match_key,
+        donor_key=str(donation.donor_id),
+        parts=tuple(Part(fund_id, amount_minor) for fund_id, amount_minor in parts),
+        submitted_at=submitted_at,
+    )
+    holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now)
 
 
 def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
@@ -187,7 +206,8 @@ def leave(donation: Donation, *, now: datetime, actor: str) -> None:
     donation.state = Donation.State.ABANDONED
     donation.closed_at = now
     donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
-    donation.save(update_fields=["state", "closed_at", "form_key"])
+    donation.awaits_match_since = None
+    donation.save(update_fields=["state", "closed_at", "form_key", "awaits_match_since"])
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
     let_go(donation, now=now, actor=actor)
 
@@ -218,18 +238,14 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         for position, (fund_id, amount_minor) in enumerate(request.parts)
     )
     GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
-    _hold(donation, parts=request.parts, now=now)
+    try:
+        hold_match(donation, submitted_at=now, now=now)
+    except PoolsBusy:
+        donation.awaits_match_since = now
+        donation.save(update_fields=["awaits_match_since"])
+        text = "The match pools were busy; the gift is kept, and its match is decided next."
+        GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=text)
     return donation
-
-
-def _hold(donation: Donation, *, parts: Iterable[tuple[int, int]], now: datetime) -> None:
-    gift = holds.Gift(
-        key=donation.match_key,
-        donor_key=str(donation.donor_id),
-        parts=tuple(Part(fund_id, amount_minor) for fund_id, amount_minor in parts),
-        submitted_at=now,
-    )
-    holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now)
 
 
 def _promise(donation: Donation, *, before_minor: int) -> None:

@@ -90,6 +90,11 @@ class DonationQuerySet(models.QuerySet["Donation"]):
         """Money that came in: the only gifts that totals count."""
         return self.filter(state=Donation.State.PAID)
 
+    def awaiting_match(self) -> "DonationQuerySet":
+        """Kept while the pools were busy: their match is not decided yet. The oldest first."""
+        waiting = self.filter(state=Donation.State.STARTED, awaits_match_since__isnull=False)
+        return waiting.order_by("submitted_at", "pk")
+
     def between(self, start: datetime, end: datetime) -> "DonationQuerySet":
         return self.filter(paid_at__gte=start, paid_at__lt=end)
 
@@ -128,6 +133,9 @@ class Donation(models.Model):
         default=0, help_text="By how much the final match is below the one held, after a late payment."
     )
     accepted_lower_match_at = models.DateTimeField(null=True, blank=True)
+    awaits_match_since = models.DateTimeField(
+        null=True, blank=True, help_text="The pools were busy when the form was sent; its match is decided next."
+    )
 
     donor_name = models.CharField(max_length=120)
     donor_email = models.EmailField(max_length=254, blank=True, help_text="Empty only for checks and cash.")
@@ -201,6 +209,11 @@ class Donation(models.Model):
             ),
             models.Index(fields=["campaign", "-id"], condition=Q(match_shortfall_minor__gt=0), name="gift_short"),
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
+            models.Index(
+                fields=["submitted_at"],
+                condition=Q(state="started", awaits_match_since__isnull=False),
+                name="gift_awaits_match",
+            ),
             models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
             models.Index(
                 fields=["campaign", "amount_minor"], condition=Q(method__in=["cheque", "cash"]), name="gift_offline"

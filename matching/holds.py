@@ -135,7 +135,7 @@ def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
     """Hold sponsors' money for one gift, before the card is charged.
 
     gift.key: made by the caller; a repeat returns the live reservation unchanged, while one that was released or
-    lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later.
+    lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later. The rules are those at gift.submitted_at.
     Returns a reservation with 0..n allocations in pool order. No money left is an empty one, not an error.
     Raises KeyReused if the key came before with another amount, fund or donor; HoldAlreadyVoided; PoolsBusy.
     One transaction; locks the pools that could give, by primary key. Makes no network call.
@@ -148,7 +148,7 @@ def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
         if earlier.state == Reservation.State.COMMITTED or earlier.is_held_at(now):
             return earlier
     until = now + timedelta(seconds=settings.HOLD_SECONDS)
-    return reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=None, actor=DONOR)
+    return reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=gift.submitted_at, actor=DONOR)
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
-from donations import form_keys, gateway, giving, limits, payments
+from donations import form_keys, gateway, giving, kept_gifts, limits, payments
 from donations.content_policy import opens_for_stripe
 from donations.forms import one_line
 from donations.gift_page import GiftPage, PaymentPage
@@ -32,6 +32,7 @@ _BROKEN = "Paying is not possible here at this moment, and nothing was charged. 
 _CROWDED = "Very many gifts are arriving this second. Nothing was charged. Press Give once more."
 # What pay.js is answered when a payment cannot be opened: its code, the donor's sentence, the status.
 _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
+    payments.MatchUndecided: ("match_is_lower", "Your match is not decided yet. Nothing was charged.", 409),
     payments.HoldLapsed: ("hold_lapsed", "The hold on your match has ended. Nothing was charged.", 409),
     giving.GiftAlreadyPaid: ("not_open", "This gift is already paid, or is being paid.", 409),
     payments.TooManyTries: ("too_many_tries", _TOO_MANY, 429),
@@ -132,15 +133,28 @@ def _moment(text: str, *, now: datetime) -> datetime:
 @opens_for_stripe
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, token: str) -> HttpResponse:
-    """GET: the payment step. POST: hold the match again after it lapsed."""
+    """GET: the payment step; for a gift that was kept while the pools were busy, its match first, which the page
+    itself asks for until it is there. POST: hold the match again after it lapsed."""
     found = _gift_or_404(token)
     if found.state != Donation.State.STARTED:
         return _to("gift", found)
     now = database_now()
+    if found.awaits_match_since is not None:
+        kept_gifts.decide_waiting(now=now, up_to=found)
+        found = _gift_or_404(token)
+    if "undecided" in request.GET and request.htmx:
+        return _undecided(found)
     if request.method == "POST":
         return _renew_hold(request, found, now=now)
     page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
     return render(request, page.template, {"page": page, "gift": found, "campaign": found.campaign})
+
+
+def _undecided(gift: Donation) -> HttpResponse:
+    """What pay_undecided.html is told when it asks again: nothing new, or to go on to the payment."""
+    if gift.awaits_match_since is not None:
+        return HttpResponse(status=204)
+    return HttpResponse(headers={"HX-Redirect": reverse("gift-pay", args=[gift.token])})
 
 
 def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpResponse:

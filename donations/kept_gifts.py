@@ -1,0 +1,52 @@
+"""Gifts that were kept while the pools were busy: written down without their match, which is decided after.
+
+Somebody else may hold a pool's lock for longer than a donor should wait. Then the gift is kept as it was sent
+(`Donation.awaits_match_since`), and whoever comes first decides its match: the payment page, which cannot be passed
+before, or the timer. It is judged by the moment at which it was sent; the oldest gift goes first.
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from donations.giving import hold_match, locked_gift
+from donations.models import Donation, GiftNote
+from matching.ledger import SYSTEM, PoolsBusy
+
+_PATIENCE_MS = 300  # for a lock; the donor's page asks again in a moment
+_AT_ONCE = 50
+
+
+def decide_waiting(*, now: datetime, up_to: Donation | None = None) -> int:
+    """Decide the match of the gifts that wait for it, the oldest first; how many were decided.
+
+    up_to: only this gift and those of its campaign that were sent before it. Stops where the pools are still busy: the
+    next call goes on. Each gift is one short transaction that locks the gift, then its pools.
+    """
+    waiting = Donation.objects.awaiting_match()
+    if up_to is not None:
+        waiting = waiting.filter(campaign=up_to.campaign_id, submitted_at__lte=up_to.submitted_at)
+    decided, busy = 0, set()
+    for donation_id, campaign_id in waiting.values_list("pk", "campaign_id")[:_AT_ONCE]:
+        if campaign_id in busy:
+            continue
+        try:
+            decided += _decide(donation_id, now=now)
+        except PoolsBusy:
+            busy.add(campaign_id)
+    return decided
+
+
+@transaction.atomic
+def _decide(donation_id: int, *, now: datetime) -> bool:
+    """Hold what the pools give to the gift; False when somebody else was quicker. Raises PoolsBusy."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_PATIENCE_MS}ms"])
+    donation = locked_gift(donation_id)
+    if donation.awaits_match_since is None or donation.state != Donation.State.STARTED:
+        return False
+    hold_match(donation, submitted_at=donation.submitted_at, now=now)
+    donation.awaits_match_since = None
+    donation.save(update_fields=["awaits_match_since"])
+    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="The match was decided.")
+    return True
