@@ -139,6 +139,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "decide-kept-gifts": {
+        "task": "donations.tasks.decide_kept_gifts",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "offer-freed-match": {
         "task": "donations.tasks.offer_freed_match",
         "schedule": SWEEP_SECONDS,

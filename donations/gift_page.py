@@ -79,7 +79,7 @@ class PaymentPage:
 
     @property
     def needs_choice(self) -> bool:
-        return giving.match_is_lower(self.gift, self.match)
+        return not self.is_undecided and giving.match_is_lower(self.gift, self.match)
 
     @property
     def has_run_out(self) -> bool:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
-from donations import events, follow_ups, freed_match, imports, reconciliation, work
+from donations import events, follow_ups, freed_match, imports, kept_gifts, reconciliation, work
 from donations.models import Donation, FollowUp, StripeEvent
 from matching import challenges
 from matching.ledger import PoolsBusy
@@ -125,6 +125,12 @@ def wake_due_work() -> int:
     for import_id in left:
         wake(enter_import, import_id, expires=_SWEPT_EXPIRES_SECONDS)
     return len(stored) + len(owed) + len(left)
+
+
+@shared_task
+def decide_kept_gifts() -> int:
+    """Decide the match of gifts that were kept while the pools were busy; returns how many."""
+    return kept_gifts.decide_waiting(now=database_now())
 
 
 @shared_task
