@@ -142,7 +142,7 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     if found.awaits_match_since is not None:
         kept_gifts.decide_waiting(now=now, up_to=found)
         found = _gift_or_404(token)
-    if "undecided" in request.GET and request.htmx:
+    if "undecided" in request.GET:
         return _undecided(found)
     if request.method == "POST":
         return _renew_hold(request, found, now=now)
