@@ -35,6 +35,7 @@ _SEES_GIFTS = (
     "matching.view_ledgerentry",
     "matching.view_ledgercheck",
     "matching.view_poolhalt",
+    "matching.view_poolpause",
 )
 _SETS_UP_POOLS = (
     "matching.add_sponsor",
@@ -68,6 +69,8 @@ RIGHTS = {
     "donations.enter_offline_gift": "enter gifts by check and cash",
     "matching.view_matchpool": "see match pools",
     "matching.change_matchpool": "change match pools",
+    "matching.add_matchpool": "open match pools",
+    "matching.change_sponsor": "change sponsors",
     "donations.view_receipt": "see the list of receipts",
     "donations.export_donation": "export gifts and receipts",
 }

@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from donations.sign_in import StaffLogInForm
-from donations.views import finance, gifts, give, imports, offline, posting, staff, webhooks
+from donations.views import finance, gifts, give, imports, offline, pools, posting, staff, webhooks
 
 urlpatterns = [
     path("give/", give.give, name="give"),
@@ -36,8 +36,12 @@ urlpatterns = [
         name="staff-follow-up-again",
     ),
     path("staff/gifts/<int:pk>/events/<int:event_pk>/again/", staff.try_event_again, name="staff-event-again"),
-    path("staff/pools/", staff.pools, name="staff-pools"),
-    path("staff/pools/<int:pk>/pause/", staff.pause_pool, name="staff-pool-pause"),
+    path("staff/pools/", pools.pools, name="staff-pools"),
+    path("staff/pools/new/", pools.new_pool, name="staff-pool-new"),
+    path("staff/pools/<int:pk>/", pools.pool, name="staff-pool"),
+    path("staff/pools/<int:pk>/terms/", pools.change_pool, name="staff-pool-terms"),
+    path("staff/pools/<int:pk>/pause/", pools.pause_pool, name="staff-pool-pause"),
+    path("staff/sponsors/<int:pk>/", pools.sponsor, name="staff-sponsor"),
     path("staff/receipts/", finance.receipts, name="staff-receipts"),
     path("staff/receipts/to-post/", posting.to_post, name="staff-to-post"),
     path("staff/receipts/to-post.zip", posting.pdfs, name="staff-to-post-pdfs"),

@@ -1,21 +1,18 @@
-"""Sponsors and pools in the admin. Money moves only through matching.pools; the ledger can be read, never written."""
+"""Sponsors, pools and the ledger in the admin, to be read: pools are set up on the staff pages."""
 
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.http import HttpRequest
+from django.urls import reverse
 
-from campaign.clock import database_now
 from campaign.models import Fund
 from campaign.money import format_amount
-from matching import pools, wording
+from matching import wording
 from matching.check_records import LedgerCheck, PoolHalt
-from matching.ledger import PoolsBusy
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, Sponsor
-from matching.pool_form import PoolForm
 
 Shown = Callable[[Any, Any], str]
 
@@ -64,10 +61,9 @@ class TermsInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(MatchPool)
-class MatchPoolAdmin(admin.ModelAdmin):
-    """Opening a pool, changing its terms, limit or pause. Balances are shown and never typed."""
+class MatchPoolAdmin(ReadOnly, admin.ModelAdmin):
+    """To be looked through. Pools are opened, changed and paused on the staff pages, which say what that does."""
 
-    form = PoolForm
     inlines = [TermsInline]
     limit = money_column("limit_minor", "limit")
     matched = money_column("matched_minor", "matched")
@@ -77,73 +73,31 @@ class MatchPoolAdmin(admin.ModelAdmin):
     list_filter = ["campaign", "is_paused"]
     list_select_related = ["sponsor", "campaign"]
     search_fields = ["name", "sponsor__name"]
-    readonly_fields = ["sentence", "matched", "held", "free", "halted_reason"]
-    _new = [
-        ("Whose money", {"fields": ["campaign", "sponsor", "name", "limit", "leftover"]}),
-        ("How gifts are matched", {"fields": [("ratio_match", "ratio_gift"), "layer", "priority", "offline_gifts"]}),
-        ("Which gifts", {"fields": ["funds", "min_gift", "cap_per_gift", "cap_per_donor", "opens_at", "closes_at"]}),
+    fields = [
+        "name",
+        "sponsor",
+        "campaign",
+        "sentence",
+        "limit",
+        "matched",
+        "held",
+        "free",
+        "is_paused",
+        "halted_reason",
     ]
-    _opened = [
-        ("As donors read it", {"fields": ["sentence"]}),
-        ("Balances, from the ledger", {"fields": [("matched", "held", "free"), "halted_reason", "is_paused"]}),
-    ]
-
-    def get_fieldsets(self, request: HttpRequest, obj: MatchPool | None = None) -> Any:
-        return [*self._opened, *self._new] if obj else self._new
+    readonly_fields = ["sentence", "limit", "matched", "held", "free"]
 
     def get_inlines(self, request: HttpRequest, obj: MatchPool | None) -> Any:
-        return self.inlines if obj else []
+        return self.inlines if obj and obj.current_terms_id else []
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """A pool has a ledger from its first moment; it is paused, or its limit lowered, never deleted."""
-        return False
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """What the pool's lock or its promises refuse is said on the page; nothing of the form was then saved."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except (pools.InvalidTerms, pools.LimitBelowPromises) as error:
-            messages.error(request, f"Nothing was changed. {error}")
-        except PoolsBusy:
-            messages.error(request, "Nothing was changed: many gifts use this pool right now. Please save again.")
-        return redirect(request.get_full_path())
-
-    def save_model(self, request: HttpRequest, obj: MatchPool, form: PoolForm, change: bool) -> None:
-        wanted, actor, now = form.cleaned_data, f"staff:{request.user.pk}", database_now()
-        if not change:
-            opened = pools.open_pool(
-                campaign=wanted["campaign"],
-                sponsor=wanted["sponsor"],
-                name=wanted["name"],
-                limit_minor=wanted["limit_minor"],
-                terms=wanted["terms"],
-                leftover=wanted["leftover"],
-                actor=actor,
-                now=now,
-            )
-            obj.pk = opened.pk
-            obj.refresh_from_db()
-            return
-        pools.change_limit(pool_id=obj.pk, limit_minor=wanted["limit_minor"], actor=actor, now=now)
-        pools.change_terms(pool_id=obj.pk, terms=wanted["terms"], actor=actor, now=now)
-        if "is_paused" in form.changed_data:
-            pools.set_paused(pool_id=obj.pk, paused=wanted["is_paused"], actor=actor, now=now)
-        MatchPool.objects.filter(pk=obj.pk).update(name=wanted["name"])
-
-    def response_post_save_change(self, request: HttpRequest, obj: MatchPool) -> HttpResponseRedirect:
-        return redirect("staff-pools")
-
-    def response_post_save_add(self, request: HttpRequest, obj: MatchPool) -> HttpResponseRedirect:
-        return redirect("staff-pools")
+    def view_on_site(self, pool: MatchPool) -> str:
+        """The button that leads to where the pool is changed."""
+        return reverse("staff-pool", args=[pool.pk])
 
     @admin.display(description="terms")
     def sentence(self, pool: MatchPool) -> str:
+        if not pool.current_terms_id:
+            return "none"
         return f"{_sentence(pool, pool.terms)} {wording.leftover_sentence(pool, terms=pool.terms)}"
 
 

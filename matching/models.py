@@ -41,6 +41,7 @@ from campaign.models import Campaign
 from matching import triggers
 from matching.allocation import AWARD, BASE, BONUS, PoolState
 from matching.check_records import LedgerCheck, PoolHalt  # noqa: F401 (Django looks for models here)
+from matching.pause_records import PoolPause  # noqa: F401
 
 GENESIS_HASH = "0" * 64
 # Which accounts each reason moves money between; the database knows no other move.
@@ -110,6 +111,7 @@ class MatchPool(models.Model):
         null=True, editable=False, help_text="When its challenge was met; once unlocked it stays so."
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    form_key = models.CharField(max_length=64, blank=True, editable=False, help_text="Of the form that opened it.")
 
     current_terms = models.ForeignKey(
         "PoolTerms", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
@@ -124,6 +126,7 @@ class MatchPool(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
+            models.UniqueConstraint(fields=["form_key"], condition=~Q(form_key=""), name="a_form_opens_one_pool"),
             models.CheckConstraint(condition=Q(free_minor__gte=0), name="pool_free_is_not_negative"),
             models.CheckConstraint(condition=Q(held_minor__gte=0), name="pool_held_is_not_negative"),
             models.CheckConstraint(condition=Q(matched_minor__gte=0), name="pool_matched_is_not_negative"),

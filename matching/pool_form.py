@@ -1,6 +1,7 @@
-"""The form that opens a pool or changes its terms and limit. It validates and says what is wrong; it writes nothing."""
+"""The forms that open a pool, change its terms, or describe its sponsor. They say what is wrong; they write nothing."""
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -8,20 +9,51 @@ from django.utils import timezone
 
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, parse_amount, plain_amount
-from matching.allocation import BASE, BONUS
-from matching.models import MatchPool
-from matching.pools import InvalidTerms, Terms
+from matching.allocation import AWARD, BASE, BONUS
+from matching.models import MatchPool, PoolTerms, Sponsor
+from matching.pools import InvalidTerms, Terms, refuse_impossible
 
 LARGEST_POOL_MINOR = 100_000_000_000  # a slip of the keyboard above this is likelier than the pool
+LARGEST_LOGO_BYTES = 2_000_000
 _MOMENT = "%Y-%m-%dT%H:%M"
-_MONEY_FIELDS = ("min_gift", "cap_per_gift", "cap_per_donor")
+
+MATCH, HOUR, LOCKED, LUMP, EVERY = "match", "hour", "locked", "lump", "every"
+# What a pool is for, in the words of the page on which one begins: name, title, what it does.
+KINDS = (
+    (MATCH, "Match gifts", "A dollar for each dollar given, or another ratio, until the money is used."),
+    (HOUR, "Bonus hour on top", "For some hours it adds to every other match: the triple-match hour."),
+    (LOCKED, "Unlock at a target", "Matches gifts once so many people have given, or so much has been raised."),
+    (LUMP, "Lump-sum challenge", "Gives one sum when a target is reached: “When 500 people give, $50,000.”"),
+    (EVERY, "Every N donors", "Gives a sum again and again: “For every 50 donors, $1,000, up to $20,000.”"),
+)
+_GIFT_TERMS = ("ratio_match", "ratio_gift", "min_gift", "cap_per_gift", "cap_per_donor", "offline_gifts", "priority")
+_TARGETS = ("unlock_donors", "unlock_raised")
+_ALL_KINDS = ("limit", "funds", "opens_at", "closes_at", "name", "leftover")
+_FIELDS = {
+    MATCH: (*_ALL_KINDS, *_GIFT_TERMS),
+    HOUR: (*_ALL_KINDS, *_GIFT_TERMS),
+    LOCKED: (*_ALL_KINDS, *_GIFT_TERMS, *_TARGETS, "reaches_back", "on_top"),
+    LUMP: (*_ALL_KINDS, *_TARGETS),
+    EVERY: (*_ALL_KINDS, *_TARGETS, "award"),
+}
+# Where the form asks for a term under another name.
+_FIELD_OF = {
+    "limit_minor": "limit",
+    "min_gift_minor": "min_gift",
+    "cap_per_gift_minor": "cap_per_gift",
+    "cap_per_donor_minor": "cap_per_donor",
+    "unlock_raised_minor": "unlock_raised",
+    "award_minor": "award",
+    "fund_ids": "funds",
+}
 
 
 class MoneyField(forms.CharField):
     """Text as people type money; the form turns it into minor units, since only it knows the currency."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=20, widget=forms.TextInput(attrs={"inputmode": "decimal", "size": 14}), **options)
+        attrs = {"inputmode": "decimal", "autocomplete": "off"}
+        super().__init__(max_length=20, widget=forms.TextInput(attrs=attrs), **options)
 
 
 class WallTimeField(forms.DateTimeField):
@@ -31,116 +63,275 @@ class WallTimeField(forms.DateTimeField):
     default_error_messages = {"invalid": "Write a day and time such as 2026-12-01T12:00."}
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(input_formats=[_MOMENT, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], required=False, **options)
+        super().__init__(input_formats=[_MOMENT, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **options)
 
     def to_python(self, value: Any) -> datetime | None:
         moment = super().to_python(value)
         return timezone.make_naive(moment, timezone.get_current_timezone()) if moment else None
 
 
-class PoolForm(forms.ModelForm):
-    """Campaign, sponsor and what becomes of the rest are fixed once a pool is open: donors were told them."""
+class TermsForm(forms.Form):
+    """The terms of a pool of one kind. After is_valid(): `terms`, `limit_minor`, `chosen_leftover`.
 
-    limit = MoneyField(label="Limit", help_text="The most this sponsor gives, such as 250,000.")
-    ratio_match = forms.IntegerField(label="Match", min_value=1, max_value=100, initial=1)
+    campaign: says currency, funds and time zone. pool: whose terms are changed; None for a new one.
+    """
+
+    limit = MoneyField(label="The most it gives", help_text="All the sponsor’s money in this pool, such as 250,000.")
+    ratio_match = forms.IntegerField(label="Adds", min_value=1, max_value=100, initial=1)
     ratio_gift = forms.IntegerField(
-        label="for each", min_value=1, max_value=100, initial=1, help_text="1 for 1 doubles a gift; 2 for 1 triples it."
+        label="for each", min_value=1, max_value=100, initial=1, help_text="1 for 1 doubles a gift, 2 for 1 triples it."
     )
-    min_gift = MoneyField(label="Smallest gift matched", required=False, help_text="Empty for any gift.")
-    cap_per_gift = MoneyField(label="Most match for one gift", required=False, help_text="Empty for no cap.")
-    cap_per_donor = MoneyField(label="Most match for one donor", required=False, help_text="Empty for no cap.")
-    opens_at = WallTimeField(
-        label="Matches gifts from", help_text="In the campaign's time zone. Empty: from the first gift."
-    )
-    closes_at = WallTimeField(
-        label="Matches gifts before", help_text="In the campaign's time zone. Empty: until the money is used."
+    min_gift = MoneyField(label="Smallest gift it matches", required=False, help_text="Empty: any gift.")
+    cap_per_gift = MoneyField(label="Most for one gift", required=False, help_text="Of match. Empty: no cap.")
+    cap_per_donor = MoneyField(
+        label="Most for one donor", required=False, help_text="Of match, over all the donor’s gifts. Empty: no cap."
     )
     funds = forms.ModelMultipleChoiceField(
-        Fund.objects.all(),
+        Fund.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: all funds."
+    )
+    opens_at = WallTimeField(label="From", required=False, help_text="Empty: from now on.")
+    closes_at = WallTimeField(label="Until", required=False, help_text="Empty: until the campaign closes.")
+    unlock_donors = forms.IntegerField(
+        label="So many people have given",
         required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="None ticked means all funds.",
+        min_value=1,
+        max_value=10_000_000,
+        help_text="Each counts once, such as 500.",
     )
-    layer = forms.ChoiceField(
-        choices=[(BASE, "Base: shares a gift with the other base pools"), (BONUS, "Bonus: on top of the base pools")],
-        initial=BASE,
+    unlock_raised = MoneyField(
+        label="or so much has been raised", required=False, help_text="Such as 100,000. Write one of the two."
     )
-    priority = forms.IntegerField(min_value=0, max_value=10_000, initial=100, help_text="The lower comes first.")
-    offline_gifts = forms.BooleanField(label="Cheques and cash count too", required=False, initial=True)
+    reaches_back = forms.BooleanField(
+        label="Matches earlier gifts, too",
+        required=False,
+        initial=True,
+        help_text="Once it is unlocked, the oldest gifts first, while the money lasts.",
+    )
+    on_top = forms.BooleanField(
+        label="On top of any other match", required=False, help_text="Else it matches what other sponsors have not."
+    )
+    award = MoneyField(label="Each time it gives", help_text="Such as 1,000.")
+    priority = forms.IntegerField(
+        label="Place in line",
+        min_value=0,
+        max_value=10_000,
+        initial=100,
+        help_text="Of two sponsors for one gift, the lower number comes first.",
+    )
+    offline_gifts = forms.BooleanField(
+        label="Checks and cash count, too", required=False, initial=True, help_text="Else only gifts made on the site."
+    )
+    leftover = forms.ChoiceField(
+        label="What is left over",
+        choices=[("given", "is given anyway"), ("kept", "stays with the sponsor")],
+        initial="given",
+        widget=forms.RadioSelect,
+        help_text="Donors read it: only “stays with the sponsor” makes their gift decide.",
+    )
+    name = forms.CharField(
+        label="Name for staff",
+        max_length=120,
+        required=False,
+        help_text="Such as “Harbor Family, bonus hour”. Empty: made from the sponsor and the kind.",
+    )
+    terms: Terms | None = None
+    limit_minor: int | None = None
 
-    class Meta:
-        model = MatchPool
-        fields = ["campaign", "sponsor", "name", "leftover", "is_paused"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str, campaign: Campaign, pool: MatchPool | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk is None:
-            if "campaign" in self.fields:
-                self.fields["campaign"].initial = Campaign.objects.current()
-            return
-        for name in ("campaign", "sponsor", "leftover"):
-            if name in self.fields:
-                self.fields[name].disabled = True
-        self.initial = {**self.initial, **_terms_as_typed(self.instance)}
+        self.kind, self.campaign, self.pool = kind, campaign, pool
+        for name in set(self.fields) - set(_FIELDS[kind]):
+            del self.fields[name]
+        self.fields["funds"].queryset = self._offered_funds()  # type: ignore[attr-defined]
+        self._speak_of_the_kind()
+        if pool is not None:
+            del self.fields["leftover"]  # donors were told it
+            self.initial = {**_as_typed(pool), **self.initial}
+
+    @property
+    def title(self) -> str:
+        return next(title for name, title, _ in KINDS if name == self.kind)
+
+    @property
+    def chosen_leftover(self) -> str:
+        return self.pool.leftover if self.pool else self.cleaned_data.get("leftover") or MatchPool.Leftover.GIVEN
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        campaign = cleaned.get("campaign")
-        if campaign is None or self.errors:
-            return cleaned
-        cleaned["limit_minor"] = self._money("limit", currency=campaign.currency)
-        amounts = {name: self._money(name, currency=campaign.currency) for name in _MONEY_FIELDS}
-        cleaned["terms"] = Terms(
-            min_gift_minor=amounts["min_gift"] or 0,
-            cap_per_gift_minor=amounts["cap_per_gift"],
-            cap_per_donor_minor=amounts["cap_per_donor"],
-            ratio_match=cleaned["ratio_match"],
-            ratio_gift=cleaned["ratio_gift"],
-            opens_at=_in_zone(cleaned["opens_at"], campaign),
-            closes_at=_in_zone(cleaned["closes_at"], campaign),
-            fund_ids=tuple(sorted(fund.pk for fund in cleaned["funds"])),
-            priority=cleaned["priority"],
-            layer=cleaned["layer"],
-            offline_gifts=cleaned["offline_gifts"],
-        )
+        self.limit_minor = self._money("limit")
+        terms = self._terms(cleaned)
+        if not self.errors and self.limit_minor is not None:
+            self._refuse_contradictions(terms, limit_minor=self.limit_minor)
         if not self.errors:
-            self._refuse_contradictions(cleaned["terms"])
+            self.terms = terms
         return cleaned
 
-    def _money(self, name: str, *, currency: str) -> int | None:
-        text = self.cleaned_data[name].strip()
+    def refuse(self, error: InvalidTerms) -> None:
+        """Show a refusal of matching.pools beside the field that it is about."""
+        name = _FIELD_OF.get(error.name, error.name)
+        if self.kind == LUMP and name == "award":
+            name = "limit"
+        self.add_error(name if name in self.fields else None, str(error))
+
+    def _terms(self, cleaned: Mapping[str, Any]) -> Terms:
+        kept = {name: cleaned[name] for name in ("ratio_match", "ratio_gift", "priority") if name in cleaned}
+        kept |= {name: cleaned[name] for name in ("offline_gifts", "reaches_back", "unlock_donors") if name in cleaned}
+        if self.kind in (LUMP, EVERY):
+            kept["award_minor"] = self.limit_minor if self.kind == LUMP else self._money("award")
+        return Terms(
+            **kept,
+            min_gift_minor=self._money("min_gift") or 0,
+            cap_per_gift_minor=self._money("cap_per_gift"),
+            cap_per_donor_minor=self._money("cap_per_donor"),
+            unlock_raised_minor=self._money("unlock_raised"),
+            opens_at=self._in_zone("opens_at"),
+            closes_at=self._in_zone("closes_at"),
+            fund_ids=tuple(sorted(fund.pk for fund in cleaned.get("funds", ()))),
+            layer=self._layer(cleaned),
+            award_every=self.kind == EVERY,
+        )
+
+    def _layer(self, cleaned: Mapping[str, Any]) -> str:
+        if self.kind in (LUMP, EVERY):
+            return AWARD
+        return BONUS if self.kind == HOUR or cleaned.get("on_top") else BASE
+
+    def _money(self, name: str) -> int | None:
+        text = (self.cleaned_data.get(name) or "").strip()
         if not text:
             return None
         try:
-            return parse_amount(text, currency=currency, largest_minor=LARGEST_POOL_MINOR)
+            return parse_amount(text, currency=self.campaign.currency, largest_minor=LARGEST_POOL_MINOR)
         except InvalidAmount as error:
-            self.add_error(name, str(error))
+            if name not in self.errors:
+                self.add_error(name, str(error))
             return None
 
-    def _refuse_contradictions(self, terms: Terms) -> None:
+    def _in_zone(self, name: str) -> datetime | None:
+        wall_time = self.cleaned_data.get(name)
+        if not wall_time:
+            return None
+        moment = timezone.make_aware(wall_time, self.campaign.tz)
+        if timezone.make_naive(moment.astimezone(UTC), self.campaign.tz) != wall_time:
+            self.add_error(name, "There is no such time on that day: the clocks are put forward over it.")
+        return moment
+
+    def _refuse_contradictions(self, terms: Terms, *, limit_minor: int) -> None:
+        if self.kind not in (MATCH, HOUR) and not terms.has_target:
+            self.add_error("unlock_donors", "Write the target: a number of people here, or a sum beside it.")
+            return
         try:
             terms.refuse_contradictions()
+            refuse_impossible(campaign=self.campaign, terms=terms, limit_minor=limit_minor)
         except InvalidTerms as error:
-            self.add_error(None, str(error))
+            self.refuse(error)
+
+    def _offered_funds(self) -> Any:
+        named = self.pool.terms.fund_ids if self.pool else []
+        return (self.campaign.funds.all() | Fund.objects.filter(pk__in=named)).distinct()
+
+    def _speak_of_the_kind(self) -> None:
+        """The same field asks for something else in a challenge."""
+        fields = self.fields
+        if self.kind == LUMP:
+            fields["limit"].label, fields["limit"].help_text = "The sum that it gives", "Such as 50,000."
+        if self.kind == EVERY:
+            fields["limit"].label, fields["limit"].help_text = "In all at most", "Such as 20,000."
+            fields["unlock_donors"].label, fields["unlock_raised"].label = "For every so many people", "or for every"
+            fields["unlock_donors"].help_text = "Each counts once, such as 50."
+            fields["unlock_raised"].help_text = "Such as 10,000 raised. Write one of the two."
+        if self.kind in (LUMP, EVERY):
+            fields["leftover"].label = "If the target is not reached, the money"
+            fields["opens_at"].help_text = "Gifts count from then on. Empty: from now on."
+        if self.kind == HOUR:
+            for name in ("opens_at", "closes_at"):
+                fields[name].required = True
+                fields[name].help_text = ""
+                fields[name].error_messages["required"] = "Write the day and time: it is a match for some hours."
 
 
-def _in_zone(wall_time: datetime | None, campaign: Campaign) -> datetime | None:
-    return timezone.make_aware(wall_time, campaign.tz) if wall_time else None
+class SponsorForm(forms.ModelForm):
+    """Who pays. Bound with a prefix inside the form of a new pool."""
+
+    website = forms.URLField(required=False, assume_scheme="https", help_text="Empty: no link.")
+
+    class Meta:
+        model = Sponsor
+        fields = ["name", "public_name", "is_anonymous", "website", "logo"]
+        labels = {"name": "Full name", "public_name": "Name in public", "is_anonymous": "Anonymous in public"}
+        help_texts = {
+            "name": "For staff and contracts, such as “The Harbor Family Charitable Trust”.",
+            "public_name": "As it reads within a sentence, such as “the Harbor Family”.",
+            "is_anonymous": "Pages say “an anonymous sponsor”, and show no logo and no link.",
+            "logo": "PNG, JPEG or WebP, at most 2 MB. Shown beside the name on the match page.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["logo"].widget = forms.ClearableFileInput(attrs={"accept": "image/png,image/jpeg,image/webp"})
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if Sponsor.objects.filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("There is a sponsor of this name already: choose it in the list.")
+        return name
+
+    def clean_logo(self) -> Any:
+        logo = self.cleaned_data["logo"]
+        if logo and getattr(logo, "size", 0) > LARGEST_LOGO_BYTES:
+            raise forms.ValidationError("That picture is larger than 2 MB. Choose a smaller one.")
+        return logo
 
 
-def _terms_as_typed(pool: MatchPool) -> dict[str, Any]:
+class SponsorChoice(forms.Form):
+    """Whose money a new pool is: one of the sponsors there are, or a new one, which SponsorForm then describes."""
+
+    NEW = "new"
+    sponsor = forms.ChoiceField(
+        error_messages={"required": "Choose the sponsor, or “A new sponsor”.", "invalid_choice": "Choose a sponsor."}
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = [(str(pk), name) for pk, name in Sponsor.objects.values_list("pk", "name")]
+        choices = (
+            [("", "Choose a sponsor"), *known, (self.NEW, "A new sponsor")] if known else [(self.NEW, "A new sponsor")]
+        )
+        self.fields["sponsor"].choices = choices  # type: ignore[attr-defined]
+        self.has_known = bool(known)
+
+    @property
+    def is_new(self) -> bool:
+        return self["sponsor"].value() == self.NEW or not self.has_known
+
+
+def kind_of(terms: PoolTerms) -> str:
+    """The kind of form that a pool's terms are changed with."""
+    if terms.layer == AWARD:
+        return EVERY if terms.award_every else LUMP
+    if terms.has_target:
+        return LOCKED
+    return HOUR if terms.layer == BONUS else MATCH
+
+
+def _as_typed(pool: MatchPool) -> dict[str, Any]:
     """The terms in force, as a person would type them into this form."""
     terms, zone = pool.terms, pool.campaign.tz
-    amounts = {name: getattr(terms, f"{name}_minor") for name in _MONEY_FIELDS}
+    amounts = {
+        "min_gift": terms.min_gift_minor,
+        "cap_per_gift": terms.cap_per_gift_minor,
+        "cap_per_donor": terms.cap_per_donor_minor,
+        "unlock_raised": terms.unlock_raised_minor,
+        "award": terms.award_minor,
+    }
+    kept: Iterable[str] = ("ratio_match", "ratio_gift", "priority", "offline_gifts", "unlock_donors", "reaches_back")
     return {
         **{name: plain_amount(minor, currency=pool.currency) if minor else "" for name, minor in amounts.items()},
+        **{name: getattr(terms, name) for name in kept},
         "limit": plain_amount(pool.limit_minor, currency=pool.currency),
-        "ratio_match": terms.ratio_match,
-        "ratio_gift": terms.ratio_gift,
         "opens_at": terms.opens_at and timezone.make_naive(terms.opens_at, zone),
         "closes_at": terms.closes_at and timezone.make_naive(terms.closes_at, zone),
         "funds": list(terms.fund_ids),
-        "layer": terms.layer,
-        "priority": terms.priority,
-        "offline_gifts": terms.offline_gifts,
+        "on_top": terms.layer == BONUS,
+        "name": pool.name,
     }

@@ -1,4 +1,4 @@
-"""What development staff see: the day, gifts, one gift, match pools.
+"""What development staff see: the day, gifts, one gift.
 
 Each view asks for its right with `needs`, loads what it shows through the campaign, and is rendered in the campaign's
 time zone.
@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -24,9 +23,6 @@ from donations.paging import page_of
 from donations.roles import actor, needs
 from donations.search import find_gifts, midnight
 from donations.staff_forms import EARLIEST_DAY, GiftSearch
-from matching import pools as match_pools
-from matching.ledger import PoolsBusy
-from matching.models import MatchPool
 from matching.queries import pool_figures
 from matching.watch import watch
 
@@ -106,42 +102,6 @@ def try_event_again(request: HttpRequest, pk: int, event_pk: int) -> HttpRespons
     is_due = attention.try_event_again(event=event, now=database_now())
     _say_whether_due(request, is_due=is_due)
     return redirect("staff-gift", pk)
-
-
-@require_GET
-@needs("matching.view_matchpool")
-def pools(request: HttpRequest) -> HttpResponseBase:
-    """The current campaign's pools with their terms, and the switch that pauses them."""
-    campaign = Campaign.objects.current()
-    if campaign is None:
-        return render(request, "donations/staff_no_campaign.html")
-    now = timezone.now()
-    context = {
-        "pools": pool_figures(campaign=campaign, now=now),
-        "watch": watch(now=now),
-        "now": now,
-        "currency": campaign.currency,
-    }
-    return page(request, "donations/staff_pools.html", campaign, context)
-
-
-@require_POST
-@needs("matching.change_matchpool")
-def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Pause or resume one pool: the form says which, so that two people pressing it do not undo each other."""
-    pool = get_object_or_404(MatchPool, pk=pk)
-    paused = request.POST.get("paused") == "1"
-    try:
-        match_pools.set_paused(pool_id=pool.pk, paused=paused, actor=actor(request), now=database_now())
-    except PoolsBusy:
-        messages.error(request, f"Many gifts are using {pool.name} right now, nothing was changed. Please try again.")
-    else:
-        word = "Paused" if paused else "Resumed"
-        said = f"{word} on the staff pages."
-        LogEntry.objects.log_actions(request.user.pk or 0, [pool], CHANGE, change_message=said)
-        tail = "It gives no new match; what is held and matched stays." if paused else "It matches new gifts again."
-        messages.success(request, f"{word} {pool.name}. {tail}")
-    return redirect("staff-pools")
 
 
 def page(request: HttpRequest, template: str, campaign: Campaign, context: dict[str, Any]) -> HttpResponse:

@@ -164,6 +164,68 @@ class TestAwards:
             pools.change_terms(pool_id=pool.pk, terms=pools.Terms(), actor=SYSTEM, now=GIFT_AT)
 
 
+class TestPromises:
+    """What people gave towards may get better for them, never worse."""
+
+    before = {"unlock_donors": 5, "closes_at": CLOSES_AT, "reaches_back": True}
+
+    @pytest.mark.parametrize(
+        ("change", "term"),
+        [
+            ({"unlock_donors": 6}, "unlock_donors"),
+            ({"unlock_donors": None, "unlock_raised_minor": 5}, "unlock_donors"),
+            ({"reaches_back": False}, "reaches_back"),
+            ({"opens_at": GIFT_AT}, "opens_at"),
+            ({"closes_at": CLOSES_AT - timedelta(hours=1)}, "closes_at"),
+            ({"fund_ids": (1,)}, "fund_ids"),
+        ],
+    )
+    def test_a_target_that_people_gave_towards_gets_no_farther(self, campaign, paid, change, term):
+        pool = factories.pool(campaign=campaign, **self.before)
+        wanted = pools.Terms(**(self.before | change))
+        pools.change_terms(pool_id=pool.pk, terms=wanted, actor=SYSTEM, now=GIFT_AT)
+        pools.change_terms(pool_id=pool.pk, terms=pools.Terms(**self.before), actor=SYSTEM, now=GIFT_AT)
+        paid()
+        with pytest.raises(pools.InvalidTerms, match="1 person has given towards this target already") as refused:
+            pools.change_terms(pool_id=pool.pk, terms=wanted, actor=SYSTEM, now=GIFT_AT)
+        assert refused.value.name == term
+        assert pool.terms_versions.count() == 3
+
+    @pytest.mark.parametrize("change", [{"unlock_donors": 4}, {"closes_at": None}, {"ratio_match": 3}])
+    def test_it_may_come_nearer_and_give_more(self, campaign, paid, change):
+        pool = factories.pool(campaign=campaign, **self.before)
+        paid()
+        wanted = pools.Terms(**(self.before | change))
+        assert pools.change_terms(pool_id=pool.pk, terms=wanted, actor=SYSTEM, now=GIFT_AT).version == 2
+
+    def test_an_award_that_people_gave_towards_gets_no_smaller(self, campaign, paid):
+        pool = award(campaign, limit_minor=300, award_minor=100)
+        paid()
+        less, more = (pools.Terms(layer=AWARD, award_minor=minor, unlock_donors=3) for minor in (99, 101))
+        with pytest.raises(pools.InvalidTerms, match="given towards this target"):
+            pools.change_terms(pool_id=pool.pk, terms=less, actor=SYSTEM, now=GIFT_AT)
+        assert pools.change_terms(pool_id=pool.pk, terms=more, actor=SYSTEM, now=GIFT_AT).award_minor == 101
+
+    def test_it_opens_no_pool_that_could_never_give(self, campaign):
+        with pytest.raises(pools.InvalidTerms, match="less than the sum"):
+            award(campaign, limit_minor=99, award_minor=100)
+        with pytest.raises(pools.InvalidTerms, match="over already"):
+            factories.pool(campaign=campaign, opens_at=CLOSES_AT)
+
+    def test_limit_and_terms_are_changed_together_or_not_at_all(self, campaign):
+        pool = award(campaign, limit_minor=300, award_minor=100)
+        wanted = pools.Terms(layer=AWARD, award_minor=400, unlock_donors=3)
+        change = {"pool_id": pool.pk, "name": "x", "terms": wanted, "actor": SYSTEM, "now": GIFT_AT}
+        with pytest.raises(pools.InvalidTerms, match="less than the sum"):
+            pools.change_pool(**change, limit_minor=399, seen=None)
+        with pytest.raises(pools.ChangedMeanwhile):
+            pools.change_pool(**change, limit_minor=400, seen=(1, 299))
+        pool.refresh_from_db()
+        assert (pool.limit_minor, pool.terms.version, pool.name != "x") == (300, 1, True)
+        changed = pools.change_pool(**change, limit_minor=400, seen=(1, 300))
+        assert (changed.limit_minor, changed.terms.version, changed.name) == (400, 2, "x")
+
+
 @pytest.mark.parametrize(
     ("terms", "message"),
     [

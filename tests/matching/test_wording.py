@@ -196,7 +196,7 @@ class TestStates:
         assert self.state(pool, now=factories.CLOSES_AT) == ("given", "Reached: $50,000 given")
 
     def test_a_challenge_that_is_paused_or_was_missed_says_so(self):
-        pool = factories.pool(campaign=factories.campaign(), unlock_donors=1, **AWARD)
+        pool = factories.pool(campaign=factories.campaign(), limit_minor=5_000_000, unlock_donors=1, **AWARD)
         assert self.state(pool, now=factories.CLOSES_AT) == ("closed", "Closed")
         pools.set_paused(pool_id=pool.pk, paused=True, actor="system", now=factories.GIFT_AT)
         assert self.state(pool) == ("paused", "Paused")

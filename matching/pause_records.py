@@ -1,0 +1,29 @@
+"""What is kept of pausing: when a pool was paused and resumed, and by whom."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class PoolPause(models.Model):
+    """A pool that staff paused from paused_at on, and who let it go on; is_paused of the pool is the mark."""
+
+    pool = models.ForeignKey("matching.MatchPool", on_delete=models.PROTECT, related_name="pauses")
+    paused_at = models.DateTimeField()
+    paused_by = models.CharField(max_length=40)
+    resumed_at = models.DateTimeField(null=True)
+    resumed_by = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering = ["-paused_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pool"], condition=Q(resumed_at=None), name="a_pool_is_paused_once_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(resumed_at=None, resumed_by="") | (Q(resumed_at__isnull=False) & ~Q(resumed_by="")),
+                name="resumed_pause_names_who",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"pause of pool {self.pool_id}"
