@@ -51,6 +51,8 @@ _FIELD_OF = {
 class MoneyField(forms.CharField):
     """Text as people type money; the form turns it into minor units, since only it knows the currency."""
 
+    default_error_messages = {"required": "Write an amount, such as 1,000."}
+
     def __init__(self, **options: Any) -> None:
         attrs = {"inputmode": "decimal", "autocomplete": "off"}
         super().__init__(max_length=20, widget=forms.TextInput(attrs=attrs), **options)
@@ -160,6 +162,9 @@ class TermsForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         self.limit_minor = self._money("limit")
         terms = self._terms(cleaned)
+        is_targeted = self.kind not in (MATCH, HOUR)
+        if is_targeted and not terms.has_target and not {"unlock_donors", "unlock_raised"} & set(self.errors):
+            self.add_error("unlock_donors", "Write the target: a number of people here, or a sum beside it.")
         if not self.errors and self.limit_minor is not None:
             self._refuse_contradictions(terms, limit_minor=self.limit_minor)
         if not self.errors:
@@ -217,9 +222,6 @@ class TermsForm(forms.Form):
         return moment
 
     def _refuse_contradictions(self, terms: Terms, *, limit_minor: int) -> None:
-        if self.kind not in (MATCH, HOUR) and not terms.has_target:
-            self.add_error("unlock_donors", "Write the target: a number of people here, or a sum beside it.")
-            return
         try:
             terms.refuse_contradictions()
             refuse_impossible(campaign=self.campaign, terms=terms, limit_minor=limit_minor)
@@ -268,6 +270,8 @@ class SponsorForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("name", "public_name"):
+            self.fields[name].error_messages["required"] = "Write the name."
         self.fields["logo"].widget = forms.ClearableFileInput(attrs={"accept": "image/png,image/jpeg,image/webp"})
 
     def clean_name(self) -> str:

@@ -176,7 +176,7 @@ class TestOpening:
         ("kind", "changes", "beside"),
         [
             ("match", {"limit": "lots"}, ("limit", "is not an amount we can read")),
-            ("match", {"limit": ""}, ("limit", "This field is required.")),
+            ("match", {"limit": ""}, ("limit", "Write an amount, such as 1,000.")),
             ("match", {"limit": "0"}, ("limit", "Enter an amount above zero.")),
             ("match", {"limit": "99999999999"}, ("limit", "Enter at most $1,000,000,000.00.")),
             ("match", {"cap_per_gift": "-5"}, ("cap_per_gift", "is not an amount we can read")),
@@ -196,7 +196,7 @@ class TestOpening:
             ("locked", {}, ("unlock_donors", "Write the target")),
             ("locked", {"unlock_donors": "5", "unlock_raised": "5"}, ("unlock_raised", "one target")),
             ("lump", {"unlock_donors": "0"}, ("unlock_donors", "greater than or equal to 1")),
-            ("every", {"unlock_donors": "5", "award": ""}, ("award", "This field is required.")),
+            ("every", {"unlock_donors": "5", "award": ""}, ("award", "Write an amount, such as 1,000.")),
             ("every", {"unlock_donors": "5", "award": "300,000"}, ("limit", "less than the sum that it gives")),
         ],
     )
@@ -283,7 +283,9 @@ class TestPreview:
 
     def test_half_a_form_says_what_is_still_missing(self, dana, campaign):
         answer = dana.post(NEW + "lump", {"preview": "1", "leftover": "given"}, headers={"HX-Request": "true"})
-        assert "It appears here once the sum that it gives can be read." in staff.text_of(answer)
+        assert "It appears here once the sum that it gives, so many people have given can be read." in staff.text_of(
+            answer
+        )
 
 
 class TestChanging:
