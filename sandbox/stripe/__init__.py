@@ -6,7 +6,8 @@ The parts, from the inside out:
 
 - `account`: one Stripe account: tables, knobs, clock, identifiers. Everything else is given it.
 - `cards`: which test number does what.
-- `payments` (and their `confirmation`), `charges`, `refunds`, `disputes`, `customers`, `methods`, `balance`, `payouts`:
+- `payments` (and their `confirmation`), `charges`, `refunds`, `disputes`, `customers`, `methods`, `balance`, `payouts`,
+  `products` (and prices), `subscriptions`, `invoices`:
   one module per resource; each function takes checked parameters and answers the object as Stripe's API version
   2026-08-26.dahlia shapes it.
 - `events`: what happened, as events; `delivery` posts them to the site, signed and retried.

@@ -127,6 +127,12 @@ class Account:
         self.methods = Table("PaymentMethod")
         self.balance = Table("balance_transaction", indexed=("source",))
         self.payouts = Table("payout")
+        self.setups = Table("setupintent")
+        self.products = Table("product")
+        self.prices = Table("price")
+        self.subscriptions = Table("subscription")
+        self.invoices = Table("invoice")
+        self.invoice_payments = Table("invoice_payment", indexed=("invoice", "payment_intent"))
         self.backing: dict[str, TestCard | TestBankAccount] = {}
 
     def make_id(self, prefix: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from . import confirmation, payments
+from . import confirmation, payments, setup_intents
 from .account import API_VERSION, BY_ITSELF, Account, Cause
 from .errors import StripeError, lock_timeout, no_key, publishable_key_refused, rate_limited, server_error, wrong_key
 from .events import to_json
@@ -33,6 +33,7 @@ CORS = {
     "Access-Control-Max-Age": "300",
 }
 HANG_LOOK_SECONDS = 0.05
+_CLIENT_VIEWS = {"payment_intent": payments.client_view, "setup_intent": setup_intents.client_view}
 
 
 class Vanished(Exception):
@@ -213,20 +214,21 @@ class Api:
         if publishable and not operation.publishable:
             raise publishable_key_refused()
         params = check(decode(exchange.encoded), operation.spec)
-        if operation.of_intent:
-            confirmation.secret_checked(self.account.intents.get(ids[0], "intent"), params, publishable=publishable)
+        if operation.secret_of:
+            table = getattr(self.account, operation.secret_of)
+            confirmation.secret_checked(table.get(ids[0], "intent"), params, publishable=publishable)
         self.account.cause = Cause(exchange.request_id, exchange.idempotency_key)
         try:
             answer = operation.act(self.account, params, *ids)
         except StripeError as error:
-            intent = error.fields.get("payment_intent")
-            if publishable and intent:
-                error.fields["payment_intent"] = payments.client_view(intent)
+            for name, shown in _CLIENT_VIEWS.items():
+                if publishable and error.fields.get(name):
+                    error.fields[name] = shown(error.fields[name])
             raise
         finally:
             self.account.cause = BY_ITSELF
-        if publishable and operation.of_intent:
-            answer = payments.client_view(answer)
+        if publishable and operation.secret_of:
+            answer = _CLIENT_VIEWS[answer["object"]](answer)
         if params.get("expand"):
             answer = expand(self.account, answer, params["expand"])
         return Answer(200, to_json(answer))

@@ -31,6 +31,7 @@ class TestCard:
     dispute_reason: str | None = None
     inquiry: bool = False  # the bank only asks; no money is taken back
     refund: str = "succeeds"  # succeeds | fails_later | pending_first
+    saves: bool = False  # it can be saved all the same; charging it later is declined
     shown: bool = True  # in the table on the sandbox's page
 
     @property
@@ -96,14 +97,13 @@ CARDS = (
     TestCard("2223003122003222", "pm_card_mastercard_2", "Succeeds (Mastercard)", brand="mastercard", shown=False),
     TestCard("6011111111111117", "pm_card_discover", "Succeeds (Discover)", brand="discover", shown=False),
     TestCard("371449635398431", "pm_card_amex_2", "Succeeds (American Express)", brand="amex", shown=False),
-    TestCard("4000002500003155", "pm_card_authenticationRequiredOnSetup", "Asks for 3-D Secure", challenge=True),
+    TestCard("4000002500003155", "pm_card_authenticationRequiredOnSetup", "Asks for 3-D Secure, once", challenge=True),
     TestCard("4000000000003220", "pm_card_threeDSecure2Required", "Asks for 3-D Secure", challenge=True),
     TestCard(
         "4000002760003184",
         "pm_card_authenticationRequired",
-        "Asks for 3-D Secure",
+        "Asks for 3-D Secure, each time anew",
         challenge=True,
-        shown=False,
     ),
     TestCard(
         "4000008400001629",
@@ -111,6 +111,13 @@ CARDS = (
         "Asks for 3-D Secure, then is declined",
         challenge=True,
         decline=GENERIC,
+    ),
+    TestCard(
+        "4000000000000341",
+        "pm_card_chargeCustomerFail",
+        "Can be saved; charging it is declined",
+        decline=GENERIC,
+        saves=True,
     ),
     TestCard("4000000000000002", "pm_card_visa_chargeDeclined", "Declined", decline=GENERIC),
     TestCard(

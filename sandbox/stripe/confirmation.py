@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import charges, disputes
+from . import charges, disputes, invoices
 from .account import Account, Object
-from .cards import Decline, TestBankAccount, TestCard
+from .cards import GENERIC, Decline, TestBankAccount, TestCard
 from .errors import StripeError, unexpected_state, wrong_client_secret
 from .methods import NO_ADDRESS, card_error, from_token
 from .methods import create as create_method
@@ -14,6 +14,12 @@ CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_act
 AUTHENTICATION_FAILED = Decline(
     "payment_intent_authentication_failure",
     "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+)
+
+NEEDS_OWNER = Decline(
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+    "authentication_required",
 )
 
 
@@ -69,10 +75,14 @@ def confirm(account: Account, params: Object, intent_id: str) -> Object:
     backing = account.backing[method["id"]]
     if isinstance(backing, TestBankAccount):
         _begin_debit(account, intent, method, backing)
-    elif backing.challenge:
+    elif backing.challenge and not params.get("off_session"):
         _ask_for_challenge(account, intent, params)
     else:
-        declined = _charge_card(account, intent, method, backing)
+        declined = (
+            charge_off_session(account, intent, method["id"])
+            if params.get("off_session")
+            else (_charge_card(account, intent, method, backing))
+        )
         if declined:
             raise _declined(intent)
     return intent
@@ -123,6 +133,34 @@ def _charge_card(
     return False
 
 
+def charge_off_session(
+    account: Account, intent: Object, method_id: str, *, decline: Decline | None = None, gives_up: bool = False
+) -> bool:
+    """Charge a saved card or debit a saved account while its owner is away; True when it was declined.
+
+    A card that asks for 3-D Secure each time is declined: its owner must come. `decline`: whatever the card says.
+    """
+    method = account.methods.get(method_id)
+    backing = account.backing[method_id]
+    intent.update(payment_method=method_id, last_payment_error=None, next_action=None)
+    if decline is None and isinstance(backing, TestBankAccount):
+        _begin_debit(account, intent, method, backing)
+        return False
+    if isinstance(backing, TestCard):
+        asks_again = backing.challenge and backing.token != "pm_card_authenticationRequiredOnSetup"
+        decline = decline or (NEEDS_OWNER if asks_again else backing.decline)
+        if decline is None:
+            return _charge_card(account, intent, method, backing, authenticated=backing.challenge)
+    decline = decline or GENERIC
+    charge = charges.make(account, intent, method)
+    intent["latest_charge"] = charge["id"]
+    charges.fail(account, charge, decline)
+    _attempt_failed(account, intent, method, decline, kind="card_error", charge=charge, gives_up=gives_up)
+    if decline is NEEDS_OWNER:
+        invoices.action_required(account, intent)
+    return True
+
+
 def _dispute(account: Account, charge: Object, backing: TestCard | TestBankAccount) -> None:
     inquiry = isinstance(backing, TestCard) and backing.inquiry
     disputes.open_dispute(account, charge, str(backing.dispute_reason), inquiry=inquiry)
@@ -131,10 +169,18 @@ def _dispute(account: Account, charge: Object, backing: TestCard | TestBankAccou
 def _succeeded(account: Account, intent: Object) -> None:
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None, last_payment_error=None)
     account.events.emit("payment_intent.succeeded", intent)
+    invoices.payment_succeeded(account, intent)
 
 
 def _attempt_failed(
-    account: Account, intent: Object, method: Object, decline: Decline, *, kind: str, charge: Object | None = None
+    account: Account,
+    intent: Object,
+    method: Object,
+    decline: Decline,
+    *,
+    kind: str,
+    charge: Object | None = None,
+    gives_up: bool = False,
 ) -> None:
     error: Object = card_error(decline).fields | {"type": kind, "payment_method": method}
     if kind != "card_error":
@@ -152,6 +198,7 @@ def _attempt_failed(
         processing=None,
     )
     account.events.emit("payment_intent.payment_failed", intent)
+    invoices.payment_failed(account, intent, gives_up=gives_up)
 
 
 def _declined(intent: Object) -> StripeError:

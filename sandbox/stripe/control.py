@@ -130,3 +130,12 @@ class SandboxControl:
     def pay_out(self) -> dict[str, Any]:
         """Pay out the whole balance now."""
         return self.trigger("payout")
+
+    def renew(self, subscription: str, decline: str | None = None) -> dict[str, Any]:
+        """A month has passed: the subscription is billed. decline: declined, insufficient_funds, expired_card,
+        authentication_required."""
+        return self.trigger("renew", subscription=subscription, decline=decline)
+
+    def retry(self, subscription: str, decline: str | None = None, *, gives_up: bool = False) -> dict[str, Any]:
+        """Stripe tries the unpaid month again; with gives_up for the last time."""
+        return self.trigger("retry", subscription=subscription, decline=decline, gives_up=gives_up or None)

@@ -9,7 +9,8 @@ POST reset      forget everything, knobs as at the start
 POST resume     deliver what is held, and stop holding
 POST release    {"order": [id or type, ...]} or {"seed": 5} or {}: deliver held events now, one by one
 POST deliver    {"event": id, "copies": 2}: deliver one event now, whatever happened to it before
-POST trigger    {"what": ..., ...}: refund, fail_refund, dispute, close_dispute, settle, fail_debit, payout
+POST trigger    {"what": ..., ...}: refund, fail_refund, dispute, close_dispute, settle, fail_debit, payout,
+                renew, retry
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import cards, confirmation, disputes, payouts, refunds
+from . import cards, confirmation, disputes, payouts, refunds, subscriptions
 from .account import Account
 from .api import Api
 from .errors import StripeError, missing_param
@@ -44,6 +45,9 @@ def _state(api: Api) -> Given:
         "payment_methods": account.methods,
         "balance_transactions": account.balance,
         "payouts": account.payouts,
+        "setup_intents": account.setups,
+        "subscriptions": account.subscriptions,
+        "invoices": account.invoices,
         "events": account.events.table,
     }
     return {
@@ -180,6 +184,33 @@ def _payout(account: Account, given: Given) -> Given:
     return payouts.pay_out(account)
 
 
+_REFUSALS = {
+    "declined": cards.GENERIC,
+    "insufficient_funds": cards.INSUFFICIENT,
+    "expired_card": cards.EXPIRED,
+    "authentication_required": confirmation.NEEDS_OWNER,
+}
+
+
+def _refusal(given: Given) -> cards.Decline | None:
+    reason = given.get("decline")
+    if reason is not None and reason not in _REFUSALS:
+        raise KnobRefused(f"A renewal is declined as one of {', '.join(_REFUSALS)}; not {reason!r}.")
+    return _REFUSALS.get(str(reason))
+
+
+def _renew(account: Account, given: Given) -> Given:
+    """{"subscription", "decline"?}: a month has passed; the saved card is charged, or refused for that reason."""
+    return subscriptions.renew(account, str(given.get("subscription")), decline=_refusal(given))
+
+
+def _retry(account: Account, given: Given) -> Given:
+    """{"subscription", "decline"?, "gives_up"?}: Stripe tries the unpaid month again, perhaps for the last time."""
+    gives_up = given.get("gives_up") is True
+    found = str(given.get("subscription"))
+    return subscriptions.retry(account, found, decline=_refusal(given), gives_up=gives_up)
+
+
 TRIGGERS: dict[str, Callable[[Account, Given], Given]] = {
     "refund": _refund,
     "fail_refund": _fail_refund,
@@ -188,6 +219,8 @@ TRIGGERS: dict[str, Callable[[Account, Given], Given]] = {
     "settle": _settle,
     "fail_debit": _fail_debit,
     "payout": _payout,
+    "renew": _renew,
+    "retry": _retry,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import invoices
 from .account import Account, Object
 from .errors import StripeError
 
@@ -28,6 +29,9 @@ EXPANDABLE: dict[str, dict[str, str]] = {
     "dispute": {"charge": "charges", "payment_intent": "intents"},
     "payment_method": {"customer": "customers"},
     "payout": {"balance_transaction": "balance"},
+    "subscription": {"customer": "customers", "default_payment_method": "methods", "latest_invoice": "invoices"},
+    "invoice": {"customer": "customers"},
+    "setup_intent": {"customer": "customers", "payment_method": "methods"},
 }
 SOURCES = {"ch": "charges", "py": "charges", "re": "refunds", "pyr": "refunds", "du": "disputes", "po": "payouts"}
 
@@ -48,6 +52,8 @@ def _expanded(account: Account, thing: Object, steps: list[str], path: str) -> O
         return {**thing, "data": [_expanded(account, one, rest, path) for one in thing["data"]]}
     if thing.get("object") == "charge" and field == "refunds":
         return {**thing, "refunds": _refunds_of(account, thing)}
+    if thing.get("object") == "invoice" and field in ("payments", "confirmation_secret"):
+        return {**thing, field: _of_invoice(account, thing, field)}
     kind = EXPANDABLE.get(str(thing.get("object")), {}).get(field)
     if kind is None:
         raise StripeError(
@@ -67,9 +73,18 @@ def _named(account: Account, kind: str, object_id: str) -> Any:
     table = getattr(account, SOURCES[object_id.partition("_")[0]] if kind == "source" else kind)
     found = table.rows.get(object_id, object_id)
     if isinstance(found, dict):
+        if found.get("object") == "invoice":
+            return invoices.view(found)
         hidden = ("created",) if found.get("deleted") else ("_rows",)
         return {name: value for name, value in found.items() if name not in hidden}
     return found
+
+
+def _of_invoice(account: Account, invoice: Object, field: str) -> Object:
+    if field == "payments":
+        return invoices.payments_of(account, invoice["id"])
+    secret = invoices.intent_of(account, invoice)["client_secret"]
+    return {"client_secret": secret, "type": "payment_intent"}
 
 
 def _refunds_of(account: Account, charge: Object) -> Object:

@@ -17,7 +17,10 @@ from .account import API_VERSION, Account, Object, Table
 from .cards import ACCOUNTS_BY_TOKEN, CARDS_BY_TOKEN, TestBankAccount, TestCard
 from .events import Event, to_json
 
-TABLES = ("intents", "charges", "refunds", "disputes", "customers", "methods", "balance", "payouts")
+TABLES = (
+    "intents", "charges", "refunds", "disputes", "customers", "methods", "balance", "payouts", "products", "prices",
+    "setups", "subscriptions", "invoices", "invoice_payments",
+)  # fmt: skip
 EVERY_SECONDS = 5
 SMALL_ROWS = 3_000  # beyond this it is a load test: writing would slow it, and only the end is kept
 FORMAT = 1

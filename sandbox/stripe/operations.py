@@ -9,7 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from . import balance, charges, confirmation, customers, disputes, events, methods, payments, payouts, refunds
+from . import (
+    balance,
+    charges,
+    confirmation,
+    customers,
+    disputes,
+    events,
+    invoices,
+    methods,
+    payments,
+    payouts,
+    products,
+    refunds,
+    setup_intents,
+    subscriptions,
+)
 from .account import Object
 from .errors import unknown_url
 from .parameters import Clearable, Spec
@@ -77,12 +92,13 @@ CUSTOMER = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One API call. publishable: a browser may make it with the publishable key; of_intent: with the client secret."""
+    """One API call. publishable: a browser may make it with the publishable key; secret_of: with the client secret
+    of that PaymentIntent ("intents") or SetupIntent ("setups")."""
 
     act: Callable[..., Object]
     spec: dict[str, Spec]
     publishable: bool = False
-    of_intent: bool = False
+    secret_of: str = ""
 
 
 ONE = "*"
@@ -111,14 +127,14 @@ def _intents() -> Table:
     }
     reason = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
     listing = {"customer": "str", **PAGING}
-    retrieve = Operation(payments.retrieve, {**SECRET, **EXPAND}, publishable=True, of_intent=True)
+    retrieve = Operation(payments.retrieve, {**SECRET, **EXPAND}, publishable=True, secret_of="intents")
     return {
         ("POST", "payment_intents"): Operation(payments.create, create),
         ("GET", "payment_intents"): Operation(payments.list_intents, listing),
         ("GET", "payment_intents", ONE): retrieve,
         ("POST", "payment_intents", ONE): Operation(payments.update, update),
         ("POST", "payment_intents", ONE, "confirm"): Operation(
-            confirmation.confirm, confirm, publishable=True, of_intent=True
+            confirmation.confirm, confirm, publishable=True, secret_of="intents"
         ),
         ("POST", "payment_intents", ONE, "cancel"): Operation(
             payments.cancel, {"cancellation_reason": reason, **EXPAND}
@@ -188,7 +204,74 @@ def _donors() -> Table:
     }
 
 
-OPERATIONS = _intents() | _money() | _disputes_and_events() | _donors()
+def _monthly() -> Table:
+    recurring = {"interval!": products.INTERVALS, "interval_count": "int"}
+    product = {"id": "str", "name!": "str", "description": "str", "metadata": "map", **EXPAND}
+    price = {"currency!": "str", "product": "str", "unit_amount": "int", "recurring": recurring, "metadata": "map"}
+    subscription = {
+        "customer!": "str",
+        "items": "any",
+        "payment_behavior": ("default_incomplete", "allow_incomplete", "error_if_incomplete", "pending_if_incomplete"),
+        "payment_settings": {"save_default_payment_method": ("off", "on_subscription")},
+        "description": "str",
+        "metadata": "map",
+        **EXPAND,
+    }
+    change = {
+        "items": "any",
+        "proration_behavior": ("always_invoice", "create_prorations", "none"),
+        "default_payment_method": "str",
+        "trial_end": "int",
+        "metadata": "map",
+        **EXPAND,
+    }
+    cancel = {"cancellation_details": {"comment": "str", "feedback": "str"}, **EXPAND}
+    return {
+        ("POST", "products"): Operation(products.create, product),
+        ("GET", "products", ONE): Operation(products.retrieve, EXPAND),
+        ("POST", "prices"): Operation(products.create_price, {**price, **EXPAND}),
+        ("GET", "prices", ONE): Operation(products.retrieve_price, EXPAND),
+        ("POST", "subscriptions"): Operation(subscriptions.create, subscription),
+        ("GET", "subscriptions"): Operation(
+            subscriptions.list_subscriptions, {"customer": "str", "status": "str", **PAGING}
+        ),
+        ("GET", "subscriptions", ONE): Operation(subscriptions.retrieve, EXPAND),
+        ("POST", "subscriptions", ONE): Operation(subscriptions.update, change),
+        ("DELETE", "subscriptions", ONE): Operation(subscriptions.cancel, cancel),
+        ("GET", "invoices"): Operation(
+            invoices.list_invoices, {"subscription": "str", "customer": "str", "status": "str", **PAGING}
+        ),
+        ("GET", "invoices", ONE): Operation(invoices.retrieve, EXPAND),
+    }
+
+
+def _setups() -> Table:
+    create = {
+        "customer": "str",
+        "description": "str",
+        "metadata": "map",
+        "payment_method_types": "list",
+        "usage": FUTURE,
+        "automatic_payment_methods": {"enabled!": "bool", "allow_redirects": ("always", "never")},
+        **EXPAND,
+    }
+    confirm = {"payment_method": "str", "return_url": "str", "use_stripe_sdk": "bool", **SECRET, **EXPAND}
+    reason = ("abandoned", "duplicate", "requested_by_customer")
+    retrieve = Operation(setup_intents.retrieve, {**SECRET, **EXPAND}, publishable=True, secret_of="setups")
+    return {
+        ("POST", "setup_intents"): Operation(setup_intents.create, create),
+        ("GET", "setup_intents"): Operation(setup_intents.list_setups, {"customer": "str", **PAGING}),
+        ("GET", "setup_intents", ONE): retrieve,
+        ("POST", "setup_intents", ONE, "confirm"): Operation(
+            setup_intents.confirm, confirm, publishable=True, secret_of="setups"
+        ),
+        ("POST", "setup_intents", ONE, "cancel"): Operation(
+            setup_intents.cancel, {"cancellation_reason": reason, **EXPAND}
+        ),
+    }
+
+
+OPERATIONS = _intents() | _money() | _disputes_and_events() | _donors() | _setups() | _monthly()
 
 
 def find(method: str, path: str) -> tuple[Operation, list[Any]]:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from . import confirmation, payments
+from . import confirmation, payments, setup_intents
 from .api import Api
 from .cards import BANK_ACCOUNTS, CARDS, ROUTING_NUMBER
 from .errors import StripeError
@@ -95,6 +95,8 @@ async def _challenge_answer(api: Api, request: web.Request) -> web.Response:
     if delay_ms:
         await asyncio.sleep(delay_ms / 1_000)
     secret, passed = str(given.get("client_secret")), given.get("passed") is True
+    if request.match_info["intent"].startswith("seti_"):
+        return _setup_challenge_answer(api, request.match_info["intent"], secret, passed=passed)
     try:
         back = confirmation.return_address(api.account, request.match_info["intent"])
         intent = confirmation.answer_challenge(api.account, request.match_info["intent"], secret, passed=passed)
@@ -104,6 +106,21 @@ async def _challenge_answer(api: Api, request: web.Request) -> web.Response:
     if back:
         ended = "succeeded" if intent["status"] == "succeeded" else "failed"
         query = {"payment_intent": intent["id"], "payment_intent_client_secret": secret, "redirect_status": ended}
+        answer["return_to"] = f"{back}{'&' if '?' in back else '?'}{urlencode(query)}"
+    return web.Response(text=to_json(answer), content_type="application/json")
+
+
+def _setup_challenge_answer(api: Api, setup_id: str, secret: str, *, passed: bool) -> web.Response:
+    try:
+        setup = api.account.setups.get(setup_id, "intent")
+        confirmation.secret_checked(setup, {"client_secret": secret}, publishable=True)
+    except StripeError as error:
+        return web.json_response(error.body(), status=error.status)
+    action = setup["next_action"] or {}
+    answer = setup_intents.client_view(setup_intents.answer_challenge(api.account, setup, passed=passed))
+    if back := action.get("redirect_to_url", {}).get("return_url"):
+        ended = "succeeded" if setup["status"] == "succeeded" else "failed"
+        query = {"setup_intent": setup["id"], "setup_intent_client_secret": secret, "redirect_status": ended}
         answer["return_to"] = f"{back}{'&' if '?' in back else '?'}{urlencode(query)}"
     return web.Response(text=to_json(answer), content_type="application/json")
 

@@ -6,6 +6,7 @@ requires_payment_method when an attempt fails; canceled from any state before th
 
 from __future__ import annotations
 
+from . import invoices
 from .account import Account, Object, listed
 from .confirmation import chosen_method, confirm, shipping_of
 from .errors import StripeError, missing_reference, unexpected_state
@@ -200,17 +201,27 @@ UPDATABLE = (
 
 def cancel(account: Account, params: Object, intent_id: str) -> Object:
     intent = account.intents.get(intent_id, "intent")
+    if invoices.of_intent(account, intent):
+        raise unexpected_state(
+            "You cannot cancel this PaymentIntent because it was created by an Invoice. Void the Invoice, or cancel "
+            "its Subscription.",
+            intent,
+        )
     if intent["status"] not in CANCELABLE:
         raise unexpected_state(
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
             f"with one of the following statuses may be canceled: {', '.join(CANCELABLE)}, processing.",
             intent,
         )
-    intent.update(
-        status="canceled",
-        canceled_at=account.now(),
-        cancellation_reason=params.get("cancellation_reason"),
-        next_action=None,
-    )
+    return _canceled(account, intent, reason=params.get("cancellation_reason"))
+
+
+def cancel_for_invoice(account: Account, intent: Object) -> Object:
+    """The payment of an invoice that is voided."""
+    return _canceled(account, intent, reason="void_invoice")
+
+
+def _canceled(account: Account, intent: Object, *, reason: str | None) -> Object:
+    intent.update(status="canceled", canceled_at=account.now(), cancellation_reason=reason, next_action=None)
     account.events.emit("payment_intent.canceled", intent)
     return intent

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.skipif(
     not description_path().exists(), reason=f"Stripe's description is not here: {description_path()}"
 )
 # What the description leaves out, though Stripe has it.
-NOT_DESCRIBED = {("POST", "disputes", "*", "close"), ("POST", "refunds", "*", "cancel")}
+NOT_DESCRIBED = {
+    ("POST", "disputes", "*", "close"),
+    ("POST", "refunds", "*", "cancel"),
+    ("POST", "setup_intents", "*", "cancel"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,8 @@ def record(tmp_path_factory):
         refund_and_dispute(control, client, intents)
         control.wait_idle()
         make_every_other_call(control, client)
+        give_monthly(control, client)
+        save_a_card(client)
         control.wait_idle()
     return path
 
@@ -76,6 +82,58 @@ def refund_and_dispute(control, client, intents) -> None:
     challenged = client.v1.payment_intents.retrieve(intents["pm_card_threeDSecure2Required"])
     browser = client_for(control, PUBLISHABLE_KEY)
     browser.v1.payment_intents.retrieve(challenged.id, params={"client_secret": challenged.client_secret})
+
+
+def give_monthly(control, client) -> None:
+    v1 = client.v1
+    customer = v1.customers.create(params={"name": "Ann", "email": "ann@example.org"})
+    product = v1.products.create(params={"id": "monthly", "name": "Monthly gift", "metadata": {"a": "b"}})
+    v1.products.retrieve(product.id)
+    recurring = {"interval": "month"}
+    price = v1.prices.create(
+        params={"currency": "usd", "product": product.id, "unit_amount": 2_500, "recurring": recurring}
+    )
+    v1.prices.retrieve(price.id)
+    data = {"currency": "usd", "product": product.id, "unit_amount": 3_000, "recurring": recurring}
+    made = {"customer": customer.id, "payment_behavior": "default_incomplete", "metadata": {"a": "b"}}
+    expand = {"expand": ["latest_invoice.confirmation_secret", "latest_invoice.payments", "customer"]}
+    v1.subscriptions.cancel(v1.subscriptions.create(params={**made, "items": [{"price": price.id}]}).id)
+    keeps = {"save_default_payment_method": "on_subscription"}
+    lasting = v1.subscriptions.create(
+        params={**made, **expand, "items": [{"price_data": data}], "payment_settings": keeps}
+    )
+    intent = lasting.latest_invoice.payments.data[0].payment.payment_intent
+    with contextlib.suppress(stripe.CardError):
+        v1.payment_intents.confirm(intent, params={"payment_method": "pm_card_visa_chargeDeclined"})
+    v1.payment_intents.confirm(intent, params={"payment_method": "pm_card_visa"})
+    control.renew(lasting.id)
+    item = v1.subscriptions.retrieve(lasting.id, params={"expand": ["default_payment_method"]})["items"].data[0]
+    v1.subscriptions.update(
+        lasting.id, params={"items": [{"id": item.id, "price_data": data}], "proration_behavior": "none"}
+    )
+    later = item.current_period_end + 86_400
+    v1.subscriptions.update(lasting.id, params={"trial_end": later, "proration_behavior": "none"})
+    control.renew(lasting.id, "authentication_required")
+    control.retry(lasting.id)
+    control.renew(lasting.id, "declined")
+    control.retry(lasting.id, "declined", gives_up=True)
+    v1.subscriptions.list(params={"customer": customer.id, "status": "all", "expand": ["data.latest_invoice"]})
+    listed = v1.invoices.list(params={"subscription": lasting.id, "expand": ["data.payments"]}).data
+    v1.invoices.retrieve(listed[0].id, params={"expand": ["payments", "confirmation_secret", "customer"]})
+
+
+def save_a_card(client) -> None:
+    v1 = client.v1
+    customer = v1.customers.create(params={"name": "Ann", "email": "ann@example.org"})
+    for token in ("pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_threeDSecure2Required"):
+        setup = v1.setup_intents.create(
+            params={"customer": customer.id, "usage": "off_session", "metadata": {"a": "b"}, "description": "Gift"}
+        )
+        with contextlib.suppress(stripe.CardError):
+            v1.setup_intents.confirm(setup.id, params={"payment_method": token, "return_url": "http://127.0.0.1/"})
+    v1.setup_intents.retrieve(setup.id, params={"expand": ["customer", "payment_method"]})
+    v1.setup_intents.cancel(setup.id, params={"cancellation_reason": "abandoned"})
+    v1.setup_intents.list(params={"customer": customer.id})
 
 
 def make_every_other_call(control, client) -> None:

@@ -5,7 +5,7 @@ const secret = new URLSearchParams(location.search).get("client_secret");
 const buttons = [document.getElementById("complete"), document.getElementById("fail")];
 
 onPage("init", (message) => {
-  document.getElementById("amount").textContent = money(message.amount, message.currency);
+  document.getElementById("amount").textContent = message.amount ? money(message.amount, message.currency) : "nothing now";
   buttons[0].focus();
 });
 

@@ -7,7 +7,7 @@
   "use strict";
   const ORIGIN = new URL(document.currentScript.src).origin;
   const MARK = "stripe-sandbox";
-  const SECRET_SHAPE = /^(pi_[A-Za-z0-9]+)_secret_[A-Za-z0-9]+$/;
+  const SECRET_SHAPE = /^((?:pi|seti)_[A-Za-z0-9]+)_secret_[A-Za-z0-9]+$/;
   const CLICK_ANSWER_MS = 1000;
   let frames = 0;
 
@@ -263,9 +263,10 @@
         intentId(clientSecret);
         return;
       }
-      if (mode !== "payment") {
-        throw new IntegrationError(`Invalid value for elements(): mode should be 'payment' in this sandbox. You specified: ${mode}.`);
+      if (!["payment", "subscription", "setup"].includes(mode)) {
+        throw new IntegrationError(`Invalid value for elements(): mode should be 'payment', 'subscription' or 'setup' in this sandbox. You specified: ${mode}.`);
       }
+      if (mode === "setup") return;
       if (!Number.isInteger(amount) || amount <= 0) {
         throw new IntegrationError(`Invalid value for elements(): amount must be greater than 0. You specified: ${amount}.`);
       }
@@ -318,20 +319,25 @@
     }
     elements(options) { return new Elements(this, options || {}); }
 
-    async confirmPayment({ elements, clientSecret, confirmParams = {}, redirect = "always" }) {
+    confirmPayment(given) { return this.confirm("Payment", given); }
+    confirmSetup(given) { return this.confirm("Setup", given); }
+
+    /* Pay with what is in the element, or save it: `kind` says which, and names the calls that the errors speak of. */
+    async confirm(kind, { elements, clientSecret, confirmParams = {}, redirect = "always" }) {
       const secret = clientSecret || elements?.options.clientSecret;
       const id = intentId(secret);
-      if (!elements) throw new IntegrationError("confirmPayment() in this sandbox needs `elements`.");
+      if (!elements) throw new IntegrationError(`confirm${kind}() in this sandbox needs \`elements\`.`);
+      if (secret.startsWith("seti_") !== (kind === "Setup")) throw new IntegrationError(`confirm${kind}() was given the client secret of something else.`);
       if (!elements.options.clientSecret && !elements.submitted) {
         throw new IntegrationError(
-          "elements.submit() must be called before stripe.confirmPayment(). Call elements.submit() as soon as your " +
+          `elements.submit() must be called before stripe.confirm${kind}(). Call elements.submit() as soon as your ` +
           "customer presses pay, prior to any asynchronous work.");
       }
       if (redirect === "always" && !confirmParams.return_url) {
-        throw new IntegrationError("stripe.confirmPayment(): the `confirmParams.return_url` argument is required unless passing `redirect: 'if_required'`.");
+        throw new IntegrationError(`stripe.confirm${kind}(): the \`confirmParams.return_url\` argument is required unless passing \`redirect: 'if_required'\`.`);
       }
       const { frame, fields } = elements.payer();
-      if (!frame) throw new IntegrationError("confirmPayment() needs a mounted Payment Element.");
+      if (!frame) throw new IntegrationError(`confirm${kind}() needs a mounted Payment Element.`);
       const billing = confirmParams.payment_method_data?.billing_details;
       const answer = await frame.ask("confirm", {
         intent: id, secret, confirmParams: plain({ ...confirmParams, payment_method_data: undefined }),
@@ -341,7 +347,7 @@
       if (answer.integration) throw new IntegrationError(answer.integration);
       const result = answer.error ? answer : await this.finish(answer.intent, secret, elements.options.appearance);
       if (result.error || redirect !== "always") return result;
-      location.assign(returnAddress(confirmParams.return_url, result.paymentIntent, secret));
+      location.assign(returnAddress(confirmParams.return_url, result.paymentIntent || result.setupIntent, secret));
       return new Promise(() => {});
     }
 
@@ -374,17 +380,18 @@
         });
         if (ended.error) return { error: ended.error };
       }
-      if (ended.status === "requires_payment_method" && ended.last_payment_error) {
-        return { error: { ...ended.last_payment_error, payment_intent: ended } };
-      }
-      return { paymentIntent: ended };
+      const name = ended.object === "setup_intent" ? "setup_intent" : "payment_intent";
+      const problem = ended.last_payment_error || ended.last_setup_error;
+      if (ended.status === "requires_payment_method" && problem) return { error: { ...problem, [name]: ended } };
+      return name === "setup_intent" ? { setupIntent: ended } : { paymentIntent: ended };
     }
   }
 
   function returnAddress(address, intent, secret) {
     const url = new URL(address, location.href);
-    url.searchParams.set("payment_intent", intent.id);
-    url.searchParams.set("payment_intent_client_secret", secret);
+    const name = intent.object === "setup_intent" ? "setup_intent" : "payment_intent";
+    url.searchParams.set(name, intent.id);
+    url.searchParams.set(`${name}_client_secret`, secret);
     url.searchParams.set("redirect_status", intent.status === "processing" ? "pending" : "succeeded");
     return url.href;
   }

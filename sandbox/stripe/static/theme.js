@@ -93,8 +93,19 @@ async function api(key, method, path, params) {
   }
 }
 
-/* Pay an intent with a new payment method made from `method`; what stripe.confirmPayment gives the page. */
+/* Save a new payment method with a SetupIntent, or pay an intent with one; what stripe.confirm... gives the page. */
 async function pay(state, message, method) {
+  if (message.intent.startsWith("pi_")) return payIntent(state, message, method);
+  const made = await api(state.key, "POST", "/v1/payment_methods", method);
+  if (made.error) return { error: made.error };
+  const confirmed = await api(state.key, "POST", `/v1/setup_intents/${message.intent}/confirm`, {
+    client_secret: message.secret, payment_method: made.object.id, return_url: message.confirmParams.return_url, use_stripe_sdk: true,
+  });
+  return confirmed.error ? { error: confirmed.error } : { intent: confirmed.object };
+}
+
+/* Pay an intent with a new payment method made from `method`. */
+async function payIntent(state, message, method) {
   const looked = await api(state.key, "GET", `/v1/payment_intents/${message.intent}`, { client_secret: message.secret });
   if (looked.error) return { error: looked.error };
   if (state.amount && (looked.object.amount !== state.amount || looked.object.currency !== state.currency)) {
