@@ -113,7 +113,7 @@ class StripeEventAdmin(TriesAgain):
     @admin.action(description="Apply again those that failed", permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[StripeEvent]) -> None:
         now = database_now()
-        due = [attention.try_event_again(event=event, now=now) for event in chosen]
+        due = [attention.try_event_again(event=event, actor=actor(request), now=now) for event in chosen]
         self._say(request, sum(due), len(due))
 
     @admin.display(description="payload")

@@ -1,28 +1,23 @@
 """What a person on the staff must look at: things that software tried and could not finish.
 
-Each kind is counted in full and shown by its newest few; a healthy day has an empty list.
+On the page Today each kind is one line with its count and its newest; /staff/attention/ lists them all, to be ticked
+off (tick_offs.py) or decided (strays.py). A healthy day has an empty list.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Min
+from django.db.models import CharField, Count, Max, Min, Value
 from django.urls import reverse
-from django.utils.http import urlencode
 
-from campaign.models import Campaign
 from campaign.money import format_amount
-from donations import work
-from donations.models import Donation, FollowUp, GiftNote, StripeEvent
+from donations import tick_offs, work
+from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StrayPayment, StripeEvent
 from matching.queries import PoolFigures
 
-SHOWN = 3
 LATE = timedelta(minutes=1)
-_FAILED_WORK: dict[str, tuple[str, str]] = {
-    FollowUp.Kind.RECEIPT: ("Receipt could not be made", "failed-receipt"),
-    FollowUp.Kind.EMAIL: ("Receipt refused by the mailbox", "failed-email"),
-}
 
 
 @dataclass(frozen=True)
@@ -45,10 +40,29 @@ class Backlog:
     since: datetime | None
 
 
-def concerns(*, campaign: Campaign, pools: list[PoolFigures]) -> list[Concern]:
-    """Everything that waits for a person, gravest first, 0..n. Three queries; pools are given."""
+def concerns(*, pools: list[PoolFigures]) -> list[Concern]:
+    """Everything that waits for a person, gravest first, a line for each kind, 0..n. One query, and one for each kind
+    that there is; pools are given."""
     found = [_halted(pool) for pool in pools if pool.pool.halted_reason]
-    return [*found, *_failed_events(), *_shortfalls(campaign), *_failed_work()]
+    counts = _counts()
+    if _STRAY in counts:
+        found.append(_strays(*counts[_STRAY]))
+    return found + [_concern(key, *counts[key]) for key in tick_offs.KINDS if key in counts]
+
+
+def described(row: Any) -> str:
+    """One thing in words, for the list: which gift, how much, what the error says."""
+    if isinstance(row, StripeEvent):
+        return f"{row.type}: {row.last_error[:120]}"
+    if isinstance(row, Donation):
+        short = format_amount(row.match_shortfall_minor, currency=row.currency)
+        return f"Gift {row.reference}, {short} short of what was held"
+    gift = row.donation
+    if isinstance(row, Reversal):
+        return f"Gift {gift.reference}, {format_amount(row.amount_minor, currency=gift.currency)}"
+    if isinstance(row, FraudWarning):
+        return f"Gift {gift.reference}, {row.fraud_words}"
+    return f"Gift {gift.reference}: {row.last_error[:120]}"
 
 
 def backlog(*, now: datetime) -> Backlog:
@@ -71,67 +85,42 @@ def _halted(pool: PoolFigures) -> Concern:
     )
 
 
-def _failed_events() -> list[Concern]:
-    """All of them as one line: a fault of ours or of the settings tends to fail many at once."""
-    failed = StripeEvent.objects.filter(state=StripeEvent.State.FAILED).order_by("-pk")
-    newest = failed.values_list("type", "last_error").first()
-    if newest is None:
-        return []
-    count, (kind, error) = failed.count(), newest
-    return [
-        Concern(
-            key="events",
-            title="A Stripe event could not be applied"
-            if count == 1
-            else f"{count} Stripe events could not be applied",
-            detail=f"{kind}: {error[:120]}",
-            count=count,
-            url=reverse("admin:donations_stripeevent_changelist") + "?state__exact=failed",
-        )
+_STRAY = "stray"
+
+
+def _counts() -> dict[str, tuple[int, int]]:
+    """How many open things of each kind, and the newest one's id. One query."""
+    open_strays = StrayPayment.objects.filter(decision=StrayPayment.Decision.OPEN)
+    rows = {_STRAY: open_strays} | {key: tick_offs.open_rows(key) for key in tick_offs.KINDS}
+    first, *others = [
+        found.order_by().values(thing=Value(key, output_field=CharField())).annotate(n=Count("pk"), newest=Max("pk"))
+        for key, found in rows.items()
     ]
+    return {row["thing"]: (row["n"], row["newest"]) for row in first.union(*others, all=True) if row["n"]}
 
 
-def _shortfalls(campaign: Campaign) -> list[Concern]:
-    short = list(
-        Donation.objects.filter(campaign=campaign, match_shortfall_minor__gt=0)
-        .order_by("-pk")
-        .values_list("pk", "match_shortfall_minor")[: SHOWN + 1]
+def _concern(key: str, count: int, newest: int) -> Concern:
+    kind = tick_offs.KINDS[key]
+    row = tick_offs.detailed(key).get(pk=newest)
+    return Concern(
+        key=key,
+        title=kind.title if count == 1 else f"{kind.title} ({count})",
+        detail=described(row) if count == 1 else f"Newest: {described(row)}",
+        count=count,
+        url=reverse("staff-attention") + f"#{key}",
     )
-    found = [
-        Concern(
-            key=f"short-{pk}",
-            title="Match smaller than shown",
-            detail=f"Gift G-{pk}, {format_amount(short_minor, currency=campaign.currency)} short of what was held",
-            count=1,
-            url=reverse("staff-gift", args=[pk]),
-        )
-        for pk, short_minor in short[:SHOWN]
-    ]
-    if len(short) > SHOWN:
-        url = reverse("staff-gifts") + "?" + urlencode({"state": "short"})
-        found.append(Concern("short-more", "Match smaller than shown", "More gifts like these", 1, url, "See all"))
-    return found
 
 
-def _failed_work() -> list[Concern]:
-    failed = (
-        FollowUp.objects.filter(state=FollowUp.State.FAILED)
-        .order_by("kind")
-        .values("kind")
-        .annotate(count=Count("pk"), newest=Max("donation_id"))
+def _strays(count: int, newest: int) -> Concern:
+    stray = StrayPayment.objects.select_related("donation").get(pk=newest)
+    amount = format_amount(stray.amount_minor, currency=stray.currency)
+    return Concern(
+        key=_STRAY,
+        title="A payment fits no gift" if count == 1 else f"{count} payments fit no gift",
+        detail=f"{amount}: {stray.get_why_display().lower()}",
+        count=count,
+        url=reverse("staff-stray", args=[stray.pk]) if count == 1 else reverse("staff-attention") + "#stray",
     )
-    return [
-        Concern(
-            key=f"work-{row['kind']}",
-            title=_FAILED_WORK[row["kind"]][0],
-            detail=f"Gift G-{row['newest']}" if row["count"] == 1 else f"{row['count']} gifts",
-            count=row["count"],
-            url=reverse("staff-gift", args=[row["newest"]])
-            if row["count"] == 1
-            else reverse("staff-gifts") + "?" + urlencode({"state": _FAILED_WORK[row["kind"]][1]}),
-        )
-        for row in failed
-    ]
 
 
 @transaction.atomic
@@ -151,11 +140,15 @@ def try_follow_up_again(*, follow_up: FollowUp, actor: str, now: datetime) -> bo
 
 
 @transaction.atomic
-def try_event_again(*, event: StripeEvent, now: datetime) -> bool:
-    """The same for a Stripe event that could not be applied."""
+def try_event_again(*, event: StripeEvent, actor: str, now: datetime) -> bool:
+    """The same for a Stripe event that could not be applied; noted on its gift where that is known."""
     failed = StripeEvent.objects.filter(pk=event.pk, state=StripeEvent.State.FAILED)
     row = failed.select_for_update(no_key=True).first()
     if row is None:
         return False
     work.try_again(row, now=now)
+    gift_id = tick_offs.gift_id_of("event", row)
+    if gift_id is not None:
+        text = f"Asked to try again: Stripe's event {row.type}."
+        GiftNote.objects.create(donation_id=gift_id, at=now, actor=actor, text=text)
     return True

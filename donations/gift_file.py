@@ -7,7 +7,17 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from donations.gift_rows import Pill, match_pill, state_pill
-from donations.models import Designation, Donation, FollowUp, GiftNote, Receipt, Reversal, StripeEvent
+from donations.models import (
+    Designation,
+    Donation,
+    FollowUp,
+    FraudWarning,
+    GiftNote,
+    Receipt,
+    Reversal,
+    StrayPayment,
+    StripeEvent,
+)
 from donations.queries import split_left
 from matching.models import LedgerEntry, Reservation
 from matching.queries import GiftMatch, gift_match
@@ -47,6 +57,8 @@ class GiftFile:
     follow_ups: list[FollowUp]
     events: list[StripeEvent]
     reversals: list[Reversal]
+    fraud_warnings: list[FraudWarning]
+    strays: list[StrayPayment]
 
     @property
     def has_valid_receipt(self) -> bool:
@@ -76,6 +88,8 @@ def read(*, gift: Donation, now: datetime) -> GiftFile:
         follow_ups=list(gift.follow_ups.order_by("pk")),
         events=list(events_of(gift).order_by("pk").defer("payload")),
         reversals=list(gift.reversals.order_by("pk")),
+        fraud_warnings=list(gift.fraud_warnings.order_by("pk")),
+        strays=list(gift.strays.order_by("pk")),
     )
 
 

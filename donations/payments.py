@@ -32,11 +32,11 @@ ASK_AGAIN = timedelta(seconds=5)
 LEFT = "abandoned"  # Stripe's word for our reason when we cancel the payment of a gift that was left
 # Around an asking that Stripe answered with an error of its own: its longest duration, and clocks that differ.
 BEFORE_FAILING, AFTER_FAILING = timedelta(minutes=1), timedelta(minutes=2)
-_GONE_REFUND = ("failed", "canceled")
-_CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
+GONE_REFUND = ("failed", "canceled")
+CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
 # Of two reports that Stripe dates to the same second, the one that stands later here is the newer.
 _COURSE = (
-    *("requires_action", "pending", "succeeded", *_GONE_REFUND),
+    *("requires_action", "pending", "succeeded", *GONE_REFUND),
     *("warning_needs_response", "warning_under_review", "warning_closed"),
     *("needs_response", "under_review", "prevented", "lost", "won"),
 )
@@ -197,13 +197,13 @@ def note_fraud_warning(
     donation = locked_gift(donation_id)
     warning = {"donation": donation, "fraud_type": fraud_type[:60], "created_at": created_at}
     if FraudWarning.objects.get_or_create(stripe_id=stripe_id, defaults=warning)[1]:
-        _note(donation, text=f"Early fraud warning: {fraud_type.replace('_', ' ')}.", now=now)
+        _note(donation, text=f"Early fraud warning: {fraud_type[:60].replace('_', ' ')}.", now=now)
 
 
 def refunded_total(donation: Donation) -> int:
     """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost, a check that was
     cancelled; at most the total."""
-    counted = Q(kind=Reversal.Kind.REFUND) & ~Q(status__in=_GONE_REFUND) | Q(kind=Reversal.Kind.DISPUTE, status="lost")
+    counted = Q(kind=Reversal.Kind.REFUND) & ~Q(status__in=GONE_REFUND) | Q(kind=Reversal.Kind.DISPUTE, status="lost")
     counted |= Q(kind=Reversal.Kind.OFFLINE)
     total: int = donation.reversals.filter(counted).aggregate(sum=Sum("amount_minor"))["sum"] or 0
     return min(total, donation.total_minor)
@@ -343,7 +343,7 @@ def _apply_reversals(donation: Donation, *, now: datetime) -> None:
     if not donation.reversals.exists():
         return
     disputes = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).order_by("created_at")
-    open_dispute = disputes.exclude(status__in=_CLOSED_DISPUTE).first()
+    open_dispute = disputes.exclude(status__in=CLOSED_DISPUTE).first()
     donation.disputed_at = open_dispute.created_at if open_dispute else None
     before, donation.refunded_minor = donation.refunded_minor, refunded_total(donation)
     donation.save(update_fields=["disputed_at", "refunded_minor"])

@@ -1,7 +1,9 @@
 """Who on the staff may do what: two groups, kept in code, and the decorator that asks for a right.
 
 development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools and writes the pages.
-finance      sees the day, gifts, donors and pools, receipts, and exports them; changes no page and no pool.
+finance      sees the day, gifts, donors and pools, receipts, and exports them; refunds gifts and decides on payments
+             that fit no gift, since that moves money; changes no page and no pool.
+Both tick off what needed a person.
 Both enter, import, correct and cancel gifts by check and cash: either may open the post. The history names who did.
 """
 
@@ -27,6 +29,9 @@ _SEES_GIFTS = (
     "donations.view_stripeevent",
     "donations.view_followup",
     "donations.change_followup",
+    "donations.add_tickoff",
+    "donations.view_tickoff",
+    "donations.view_straypayment",
     "matching.view_sponsor",
     "matching.view_matchpool",
     "matching.view_poolterms",
@@ -54,7 +59,12 @@ _WRITES_PAGES = (
     *(f"campaign.delete_{model}" for model in ("story", "section", "sectionitem")),
 )
 _ENTERS_GIFTS = ("donations.enter_offline_gift",)
-_KEEPS_BOOKS = ("donations.view_receipt", "donations.view_receiptsend", "donations.export_donation")
+_KEEPS_BOOKS = (
+    "donations.view_receipt",
+    "donations.view_receiptsend",
+    "donations.export_donation",
+    "donations.refund_gift",
+)
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "development": (*_SEES_GIFTS, *_ENTERS_GIFTS, *_SETS_UP_POOLS, *_WRITES_PAGES),
@@ -66,6 +76,9 @@ RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
     "donations.view_donation": "see gifts",
     "donations.change_followup": "try follow-up work again",
+    "donations.view_straypayment": "see payments that fit no gift",
+    "donations.add_tickoff": "tick off what needs a person",
+    "donations.refund_gift": "refund gifts, or decide on payments that fit no gift",
     "donations.enter_offline_gift": "enter gifts by check and cash",
     "matching.view_matchpool": "see match pools",
     "matching.change_matchpool": "change match pools",

@@ -119,7 +119,7 @@ def accept(*, stray_id: int, actor: str, reason: str, now: datetime) -> Donation
     payment = gateway.retrieve_payment(_open(stray_id).payment_intent)
     with transaction.atomic():
         stray = _open(stray_id, is_locked=True)
-        if stray.donation is None or stray.currency != stray.donation.currency or stray.refunded_minor:
+        if not can_accept(stray):
             raise CannotAccept(stray.payment_intent)
         if payment.status != "succeeded":
             raise CannotAccept(f"{stray.payment_intent} is {payment.status}")
@@ -132,6 +132,12 @@ def accept(*, stray_id: int, actor: str, reason: str, now: datetime) -> Donation
         text = f"Accepted by finance from a payment meant for {meant.reference}: {reason}"
         GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text[:300])
         return payments.settle(donation_id=donation.pk, payment=payment, now=now, is_accepted=True)
+
+
+def can_accept(stray: StrayPayment) -> bool:
+    """Whether the payment could be a gift: we know whose, it is in the campaign's currency, nothing went back."""
+    meant = stray.donation
+    return meant is not None and stray.currency == meant.currency and not stray.refunded_minor
 
 
 @transaction.atomic

@@ -67,7 +67,12 @@ class FraudWarning(models.Model):
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.fraud_type.replace('_', ' ')}, {self.stripe_id}"
+        return f"{self.fraud_words}, {self.stripe_id}"
+
+    @property
+    def fraud_words(self) -> str:
+        """Stripe's word for it, as people write: made with stolen card."""
+        return self.fraud_type.replace("_", " ")
 
 
 class StripeMovement(models.Model):

@@ -2,7 +2,18 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from donations.sign_in import StaffLogInForm
-from donations.views import finance, gifts, give, imports, offline, pools, posting, staff, webhooks
+from donations.views import (
+    attention,
+    finance,
+    gifts,
+    give,
+    imports,
+    offline,
+    pools,
+    posting,
+    staff,
+    webhooks,
+)
 
 urlpatterns = [
     path("give/", give.give, name="give"),
@@ -36,6 +47,12 @@ urlpatterns = [
         name="staff-follow-up-again",
     ),
     path("staff/gifts/<int:pk>/events/<int:event_pk>/again/", staff.try_event_again, name="staff-event-again"),
+    path("staff/gifts/<int:pk>/refund/", attention.refund, name="staff-gift-refund"),
+    path("staff/attention/", attention.needs_a_person, name="staff-attention"),
+    path("staff/attention/<str:kind>/<int:pk>/", attention.tick_off, name="staff-tick-off"),
+    path("staff/events/<int:pk>/again/", attention.try_event_again, name="staff-stripe-event-again"),
+    path("staff/payments/<int:pk>/", attention.stray, name="staff-stray"),
+    path("staff/payments/<int:pk>/decide/", attention.decide_stray, name="staff-stray-decide"),
     path("staff/pools/", pools.pools, name="staff-pools"),
     path("staff/pools/new/", pools.new_pool, name="staff-pool-new"),
     path("staff/pools/<int:pk>/", pools.pool, name="staff-pool"),

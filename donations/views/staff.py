@@ -99,7 +99,7 @@ def try_follow_up_again(request: HttpRequest, pk: int, follow_up_pk: int) -> Htt
 def try_event_again(request: HttpRequest, pk: int, event_pk: int) -> HttpResponseBase:
     donation = get_object_or_404(Donation, pk=pk)
     event = get_object_or_404(gift_file.events_of(donation), pk=event_pk)
-    is_due = attention.try_event_again(event=event, now=database_now())
+    is_due = attention.try_event_again(event=event, actor=actor(request), now=database_now())
     _say_whether_due(request, is_due=is_due)
     return redirect("staff-gift", pk)
 
@@ -143,7 +143,7 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "day": day,
         "day_before": day - timedelta(days=1),
         "day_after": None if is_today or end > now else day + timedelta(days=1),
-        "concerns": attention.concerns(campaign=campaign, pools=pools),
+        "concerns": attention.concerns(pools=pools),
         "backlog": attention.backlog(now=now),
         "watch": watch(now=now),
         "newest": gift_rows(list(newest[:NEWEST])),

@@ -123,6 +123,7 @@ class Account:
         self.charges = Table("charge", indexed=("payment_intent",))
         self.refunds = Table("refund", indexed=("charge", "payment_intent"))
         self.disputes = Table("dispute", indexed=("charge", "payment_intent"))
+        self.warnings = Table("radar.early_fraud_warning", indexed=("charge", "payment_intent"))
         self.customers = Table("customer")
         self.methods = Table("PaymentMethod")
         self.balance = Table("balance_transaction", indexed=("source",))

@@ -9,8 +9,8 @@ POST reset      forget everything, knobs as at the start
 POST resume     deliver what is held, and stop holding
 POST release    {"order": [id or type, ...]} or {"seed": 5} or {}: deliver held events now, one by one
 POST deliver    {"event": id, "copies": 2}: deliver one event now, whatever happened to it before
-POST trigger    {"what": ..., ...}: refund, fail_refund, dispute, close_dispute, settle, fail_debit, payout,
-                renew, retry
+POST trigger    {"what": ..., ...}: refund, fail_refund, dispute, close_dispute, fraud_warning, settle, fail_debit,
+                payout, renew, retry
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import cards, confirmation, disputes, payouts, refunds, subscriptions
+from . import cards, confirmation, disputes, fraud_warnings, payouts, refunds, subscriptions
 from .account import Account
 from .api import Api
 from .errors import StripeError, missing_param
@@ -170,6 +170,11 @@ def _close_dispute(account: Account, given: Given) -> Given:
     return disputes.close(account, dispute, won=given["won"])
 
 
+def _fraud_warning(account: Account, given: Given) -> Given:
+    """{"payment_intent" or "charge", "fraud_type"?}: the card network takes the payment for fraud."""
+    return fraud_warnings.warn(account, _charge_of(account, given), given.get("fraud_type", "made_with_stolen_card"))
+
+
 def _settle(account: Account, given: Given) -> Given:
     """{"payment_intent"}: the bank answers now, as the test account says."""
     return confirmation.settle_debit(account, _intent_of(account, given)["id"])
@@ -216,6 +221,7 @@ TRIGGERS: dict[str, Callable[[Account, Given], Given]] = {
     "fail_refund": _fail_refund,
     "dispute": _dispute,
     "close_dispute": _close_dispute,
+    "fraud_warning": _fraud_warning,
     "settle": _settle,
     "fail_debit": _fail_debit,
     "payout": _payout,

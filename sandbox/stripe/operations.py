@@ -16,6 +16,7 @@ from . import (
     customers,
     disputes,
     events,
+    fraud_warnings,
     invoices,
     methods,
     payments,
@@ -173,6 +174,7 @@ def _disputes_and_events() -> Table:
         ("GET", "disputes", ONE): Operation(disputes.retrieve, EXPAND),
         ("POST", "disputes", ONE): Operation(disputes.update, answer),
         ("POST", "disputes", ONE, "close"): Operation(disputes.concede, EXPAND),
+        ("GET", "radar", "early_fraud_warnings"): Operation(fraud_warnings.list_warnings, {**BY_CHARGE, **PAGING}),
         ("GET", "events"): Operation(events.list_events, event_filters),
         ("GET", "events", ONE): Operation(events.retrieve, EXPAND),
     }
@@ -277,7 +279,7 @@ OPERATIONS = _intents() | _money() | _disputes_and_events() | _donors() | _setup
 def find(method: str, path: str) -> tuple[Operation, list[Any]]:
     """The operation for a path such as /v1/charges/ch_1, with the ids in it; StripeError 404 when there is none."""
     steps = path.strip("/").split("/")[1:]
-    ids = steps[1:2]
+    ids = [] if steps[:1] == ["radar"] else steps[1:2]
     if ids:
         steps[1] = ONE
     operation = OPERATIONS.get((method, *steps))

@@ -14,7 +14,7 @@ from .parameters import merged_metadata
 
 AMOUNT_LEAST_MINOR = 50
 AMOUNT_MOST_MINOR = 99_999_999
-CURRENCIES = ("usd",)
+CURRENCIES = ("usd", "eur")
 METHOD_TYPES = ("card", "us_bank_account")
 CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 CHANGEABLE = ("requires_payment_method", "requires_confirmation", "requires_action")

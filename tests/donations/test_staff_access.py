@@ -17,6 +17,7 @@ PAGES = [
     ("/staff/figures/", "finance", "", "see the staff pages"),
     ("/staff/gifts/", "development", "", "see gifts"),
     ("/staff/gifts/{gift}/", "finance", "", "see gifts"),
+    ("/staff/attention/", "development", "", "see the staff pages"),
     ("/staff/pools/", "development", "", "see match pools"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),
     ("/staff/receipts/", "finance", "development", "see the list of receipts"),

@@ -1,0 +1,154 @@
+"""Things that need a person, and ticking them off: who looked, when, and what came of it.
+
+Each kind is a set of rows that stand in some state; a row is open until somebody ticks it off. The tick-off is of the
+row as it was: when it changes (a larger shortfall, another failure) it is listed again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import BigIntegerField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast
+
+from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StripeEvent, TickOff
+from donations.payments import CLOSED_DISPUTE, GONE_REFUND
+
+
+@dataclass(frozen=True)
+class Kind:
+    """rows: those that need a person. version: what of a row must stay the same for its tick-off to hold, a number.
+
+    title: of one row, before its own words. what_to_do: a sentence. gift: the path from a row to its gift's id.
+    """
+
+    key: str
+    title: str
+    what_to_do: str
+    rows: Callable[[], QuerySet[Any]]
+    version: Combinable
+    gift: str = "donation_id"
+
+
+def _moment(field: str) -> Combinable:
+    """A moment as a number: microseconds since 1970."""
+    sql = "EXTRACT(EPOCH FROM %(expressions)s) * 1000000"
+    return Cast(Func(F(field), template=sql), BigIntegerField())
+
+
+def _failed(kind: str) -> Callable[[], QuerySet[FollowUp]]:
+    return lambda: FollowUp.objects.filter(state=FollowUp.State.FAILED, kind=kind)
+
+
+KINDS = {
+    kind.key: kind
+    for kind in (
+        Kind(
+            key="event",
+            title="A Stripe event could not be applied",
+            what_to_do="Read the error, mend its cause, press “Try again”. Nothing was posted.",
+            rows=lambda: StripeEvent.objects.filter(state=StripeEvent.State.FAILED),
+            version=_moment("due_at"),
+            gift="",
+        ),
+        Kind(
+            key="dispute",
+            title="A donor’s bank disputes a gift",
+            what_to_do="Answer it in Stripe’s dashboard before its deadline. Lost, it counts as a refund; won, nothing "
+            "changes.",
+            rows=lambda: Reversal.objects.filter(kind=Reversal.Kind.DISPUTE).exclude(status__in=CLOSED_DISPUTE),
+            version=Value(0, output_field=BigIntegerField()),
+        ),
+        Kind(
+            key="warning",
+            title="Early fraud warning",
+            what_to_do="The card network takes this payment for fraud. A refund now usually prevents a dispute and its "
+            "fee; ask the donor first where you know them.",
+            rows=FraudWarning.objects.all,
+            version=Value(0, output_field=BigIntegerField()),
+        ),
+        Kind(
+            key="refund",
+            title="A refund did not reach the donor",
+            what_to_do="The donor’s bank sent it back, so the gift stands as paid. Ask the donor where it should go.",
+            rows=lambda: Reversal.objects.filter(kind=Reversal.Kind.REFUND, status__in=GONE_REFUND),
+            version=_moment("changed_at"),
+        ),
+        Kind(
+            key="short",
+            title="Match smaller than shown",
+            what_to_do="Tell the donor if you wish; their page and receipt say it. More pledged money is offered to "
+            "such gifts by itself.",
+            rows=lambda: Donation.objects.filter(match_shortfall_minor__gt=0),
+            version=F("match_shortfall_minor"),
+            gift="pk",
+        ),
+        Kind(
+            key="receipt",
+            title="Receipt could not be made",
+            what_to_do="Read the error, mend its cause, press “Try again”.",
+            rows=_failed(FollowUp.Kind.RECEIPT),
+            version=_moment("due_at"),
+        ),
+        Kind(
+            key="email",
+            title="Receipt refused by the mailbox",
+            what_to_do="Ask the donor for another address, or print the receipt and post it.",
+            rows=_failed(FollowUp.Kind.EMAIL),
+            version=_moment("due_at"),
+        ),
+        Kind(
+            key="match",
+            title="News of added match refused by the mailbox",
+            what_to_do="The match counts all the same. Tell the donor another way if you wish.",
+            rows=_failed(FollowUp.Kind.MATCH),
+            version=_moment("due_at"),
+        ),
+    )
+}
+
+
+def open_rows(key: str) -> QuerySet[Any]:
+    """The rows of a kind that nobody has ticked off as they are now, newest first; each with its `version`."""
+    kind = KINDS[key]
+    same = Q(kind=key, subject_id=OuterRef("pk"), version=OuterRef("version"))
+    found = kind.rows().annotate(version=kind.version)
+    return found.filter(~Exists(TickOff.objects.filter(same))).order_by("-pk")
+
+
+def detailed(key: str) -> QuerySet[Any]:
+    """The open rows of a kind with the gifts that they are about: for lists."""
+    rows = open_rows(key)
+    return rows.select_related("donation") if KINDS[key].gift == "donation_id" else rows
+
+
+def tick_off(*, key: str, pk: int, version: int, reason: str, actor: str, now: datetime) -> bool:
+    """Take one thing off the list, as the person saw it, and say why in the gift's history.
+
+    version: as the page showed it. False, having written nothing, when somebody else was quicker or it has changed.
+    """
+    row = open_rows(key).filter(pk=pk, version=version).first()
+    if row is None:
+        return False
+    try:
+        with transaction.atomic():
+            TickOff.objects.create(kind=key, subject_id=pk, version=version, at=now, actor=actor, reason=reason[:200])
+            gift_id = gift_id_of(key, row)
+            if gift_id is not None:
+                text = f"{KINDS[key].title}: ticked off. {reason}"
+                GiftNote.objects.create(donation_id=gift_id, at=now, actor=actor, text=text[:300])
+    except IntegrityError:
+        return False
+    return True
+
+
+def gift_id_of(key: str, row: Model) -> int | None:
+    """The gift that a thing is about, when it is about one that we know."""
+    if isinstance(row, StripeEvent):
+        gifts = Donation.objects.filter(payment_intent=row.payment_intent).exclude(payment_intent="")
+        return gifts.values_list("pk", flat=True).first()
+    found: int = getattr(row, KINDS[key].gift)
+    return found
