@@ -19,7 +19,7 @@ LARGEST_BYTES = 10 * 1024 * 1024
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100
 _MOST_EMPTY_ROWS = 10_000  # a workbook may carry a million formatted ones
-_LARGEST_UNPACKED_BYTES = 150 * 1024 * 1024
+_LARGEST_UNPACKED_BYTES = 80 * 1024 * 1024
 _SEPARATOR_LINE = re.compile(r"\Asep=[^\r\n]*(\r\n|\r|\n)", re.IGNORECASE)  # a word to Excel
 _SEPARATORS = (",", ";", "\t", "|")
 _OTHER_KINDS = {
