@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import BigIntegerField, Count, F, Model, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Case, Count, F, Model, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
 from campaign.models import Campaign, Fund
@@ -25,7 +25,7 @@ from donations.models import Designation, Donation, Receipt
 from donations.queries import gift_left_minor, split_left
 from donations.search import Days
 from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
-from matching.models import Allocation, Reservation
+from matching.models import Allocation, LedgerEntry, Reservation
 
 BATCH = 1_000
 Row = TypeVar("Row", bound=Model)
@@ -129,6 +129,20 @@ def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
         net_minor=paid_minor - refunded_minor,
         matched_minor=int(matched["minor"]),
     )
+
+
+def awarded_minor(*, campaign: Campaign, days: Days) -> int:
+    """What challenges gave in these days, less what refunds undid in them; it belongs to no gift. One query."""
+    entries = _award_entries(campaign=campaign, days=days)
+    signed = Case(When(reason="award", then=F("amount_minor")), default=-F("amount_minor"))
+    return int(entries.aggregate(minor=_sum(signed))["minor"])
+
+
+def _award_entries(*, campaign: Campaign, days: Days) -> QuerySet[LedgerEntry]:
+    start, end = days.moments(campaign.tz)
+    found = LedgerEntry.objects.filter(pool__campaign=campaign, reason__in=("award", "withdraw"))
+    found = found.filter(recorded_at__gte=start) if start else found
+    return found.filter(recorded_at__lt=end) if end else found
 
 
 def awaited(*, campaign: Campaign, days: Days) -> Awaited:
@@ -237,6 +251,40 @@ def receipts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Match (sponsors' money, information)", MONEY, width=18),
     ]
     return Table("Receipts", "receipt", columns, _receipt_rows(campaign, days), campaign.currency)
+
+
+def awards_table(*, campaign: Campaign, days: Days) -> Table:
+    """One row for each sum that a challenge gave or took back. Read its rows within snapshot()."""
+    zone = campaign.time_zone
+    columns = [
+        Column(f"On ({zone})", DAY),
+        Column(f"At ({zone})", MOMENT, width=21),
+        Column("Sponsor", width=34),
+        Column("Match pool", width=34),
+        Column("What", width=28),
+        Column("Sum (sponsors' money)", MONEY, is_summed=True, width=16),
+        Column("Currency", width=9),
+        Column("Ledger pool", COUNT, width=10),
+        Column("Ledger entry", COUNT, width=10),
+    ]
+    return Table("Challenges", "sum", columns, _award_rows(campaign, days), campaign.currency)
+
+
+def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
+    entries = _award_entries(campaign=campaign, days=days).select_related("pool__sponsor").order_by("recorded_at", "pk")
+    for entry in entries.iterator(chunk_size=BATCH):
+        is_given = entry.reason == LedgerEntry.Reason.AWARD
+        yield (
+            _local(entry.recorded_at, campaign).date(),
+            _local(entry.recorded_at, campaign),
+            entry.pool.sponsor.name,
+            entry.pool.name,
+            "Target reached: given" if is_given else "Undone by refunds: taken back",
+            entry.amount_minor if is_given else -entry.amount_minor,
+            entry.currency,
+            entry.pool_id,
+            entry.seq,
+        )
 
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:

@@ -20,7 +20,7 @@ def award_sentence(*, pool: MatchPool, terms: PoolTerms, fund_words: str) -> str
         each = f"For every {donors_text(terms.unlock_donors, noun='donor')}{fund_words}"
     else:
         target = format_amount_short(terms.unlock_raised_minor or 0, currency=pool.currency)
-        each = f"For every {target} raised{fund_words}"
+        each = f"For every {target} raised{_for(fund_words)}"
     return f"{each}, {gives}, up to {most}"
 
 
@@ -105,4 +105,9 @@ def _target(terms: PoolTerms, *, currency: str, fund_words: str, verb: tuple[str
     if terms.unlock_donors is not None:
         does = {"give": "gives"}.get(verb[0], verb[0]) if terms.unlock_donors == 1 else verb[0]
         return f"{donors_text(terms.unlock_donors)} {does}{fund_words}"
-    return f"{format_amount_short(terms.unlock_raised_minor or 0, currency=currency)} {verb[1]}{fund_words}"
+    return f"{format_amount_short(terms.unlock_raised_minor or 0, currency=currency)} {verb[1]}{_for(fund_words)}"
+
+
+def _for(fund_words: str) -> str:
+    """People give to a fund; a sum is raised for it."""
+    return fund_words.replace(" to ", " for ", 1)

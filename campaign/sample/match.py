@@ -9,8 +9,14 @@ from matching import pools
 from matching.ledger import SYSTEM
 from matching.models import MatchPool, Sponsor
 
-_AMOUNTS = {"min_gift": "min_gift_minor", "cap_per_donor": "cap_per_donor_minor"}
-_AS_WRITTEN = ("ratio_match", "layer", "opens_at", "closes_at", "priority")
+_AMOUNTS = {
+    "min_gift": "min_gift_minor",
+    "cap_per_gift": "cap_per_gift_minor",
+    "cap_per_donor": "cap_per_donor_minor",
+    "unlock_raised": "unlock_raised_minor",
+    "award": "award_minor",
+}
+_AS_WRITTEN = ("ratio_match", "layer", "opens_at", "closes_at", "priority", "unlock_donors", "reaches_back")
 
 
 def open_pools(*, campaign: Campaign, pictures: dict[str, str], now: datetime) -> list[MatchPool]:

@@ -54,6 +54,7 @@ def exports(request: HttpRequest) -> HttpResponseBase:
             gifts = files.gift_totals(campaign=campaign, days=form.days)
             awaited = files.awaited(campaign=campaign, days=form.days)
             issued = files.receipt_totals(campaign=campaign, days=form.days)
+            context["awarded_minor"] = files.awarded_minor(campaign=campaign, days=form.days)
         query = f"?first={form.days.first}&last={form.days.last}&campaign={campaign.pk}"
         context |= {"days": form.days, "gifts": gifts, "receipts": issued, "awaited": awaited, "query": query}
         context["difference_minor"] = gifts.net_minor - issued.valid_minor
@@ -79,6 +80,13 @@ def export_parts(request: HttpRequest, kind: str) -> HttpResponseBase:
 def export_receipts(request: HttpRequest, kind: str) -> HttpResponseBase:
     """One row a receipt, voided ones too."""
     return _export(request, kind=kind, name="receipts", makers=(files.receipts_table,))
+
+
+@require_GET
+@needs("donations.export_donation")
+def export_challenges(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """One row for each sum that a challenge gave, or that refunds undid."""
+    return _export(request, kind=kind, name="challenges", makers=(files.awards_table,))
 
 
 def _export(
@@ -121,6 +129,7 @@ def _workbook(tables: list[Table], *, campaign: Campaign, days: Days, filename: 
         ("Gifts", "A gift belongs to the day on which it was paid; refunds lower the figures of that day."),
         ("Raised", "Gift amount less refunds of it, without covered fees: what the staff page counts."),
         ("Match", "Sponsors' money, not part of any gift, and in no sum of gifts."),
+        ("Challenges", "Sums that sponsors gave when a target was reached belong to no gift: a file of their own."),
     ]
     to = tempfile.TemporaryFile(prefix="twofold-export-")  # noqa: SIM115 - the response closes it
     try:

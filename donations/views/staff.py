@@ -130,6 +130,7 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "currency": campaign.currency,
         "totals": queries.totals(campaign_id=campaign.pk),
         "matched_minor": sum(pool.matched_minor for pool in pools),
+        "awarded_minor": sum(pool.matched_minor for pool in pools if pool.is_award),
         "held_minor": sum(pool.held_minor for pool in pools),
         "free_minor": sum(pool.free_minor for pool in pools if pool.state == "open"),
         "waiting_minor": sum(pool.free_minor for pool in pools if pool.state in _WAITING),

@@ -20,6 +20,7 @@ from campaign.models import Campaign, Fund, Organization, Section, SectionItem, 
 from donations.models import Donation, FollowUp, Receipt
 from donations.queries import totals
 from matching.models import MatchPool, Reservation
+from matching.queries import pool_figures
 from tests import factories
 from tests.staff import text_of
 
@@ -75,7 +76,7 @@ def match_of(donation):
 def test_it_says_what_it_loaded(loaded):
     assert loaded.splitlines() == [
         "log-ins made: development, finance, admin",
-        "loaded Giving Tuesday: 6 funds, 4 match pools, 84 gifts",
+        "loaded Giving Tuesday: 6 funds, 6 match pools, 84 gifts",
     ]
 
 
@@ -112,8 +113,8 @@ def test_the_campaign_is_giving_tuesday_in_boston(loaded):
 def test_the_ledger_agrees_and_pools_are_used_as_their_terms_say(loaded):
     said = io.StringIO()
     call_command("check_match_ledger", stdout=said)
-    assert len(said.getvalue().splitlines()) == 4
-    harbor, alumni, anonymous, ward = MatchPool.objects.order_by("pk")
+    assert len(said.getvalue().splitlines()) == 6
+    harbor, alumni, anonymous, ward, parents, bank = MatchPool.objects.order_by("pk")
     assert (harbor.limit_minor, alumni.limit_minor, anonymous.limit_minor) == (25_000_000, 6_000_000, 5_000_000)
     assert (ward.free_minor, ward.held_minor) == (735, 0)
     assert (alumni.matched_minor, alumni.terms.ratio_match, alumni.terms.layer) == (0, 2, "bonus")
@@ -122,6 +123,13 @@ def test_the_ledger_agrees_and_pools_are_used_as_their_terms_say(loaded):
         datetime(2026, 12, 1, 18, tzinfo=UTC),
     )
     assert anonymous.sponsor.display_name == "an anonymous sponsor"
+    assert (parents.unlocked_at, parents.terms.unlock_raised_minor, parents.terms.reaches_back) == (
+        None,
+        12_000_000,
+        True,
+    )
+    assert parents.waiting.count() > 10
+    assert (bank.matched_minor, bank.terms.award_minor, bank.terms.unlock_donors) == (0, 5_000_000, 500)
     slugs = {
         pool: set(Fund.objects.filter(pk__in=pool.terms.fund_ids).values_list("slug", flat=True))
         for pool in (harbor, ward)
@@ -256,3 +264,17 @@ def test_it_refuses_where_real_money_moves(settings):
     with pytest.raises(CommandError, match="real money"):
         load()
     assert not Campaign.objects.exists()
+
+
+def test_its_challenges_are_on_their_way(loaded):
+    campaign = Campaign.objects.get()
+    figures = {row.pool.sponsor.public_name: row for row in pool_figures(campaign=campaign, now=NOW)}
+    parents, bank = figures["the Parents’ Circle"], figures["Wharf Savings Bank"]
+    assert parents.sentence == (
+        "Once $120,000 has been raised for Children’s Care, every dollar to Children’s Care earns $1 more on top of "
+        "any other match, up to $250 of match a gift, until $20,000 is used. Earlier gifts are matched then, too."
+    )
+    assert bank.sentence == "When 500 people give, Wharf Savings Bank gives $50,000."
+    assert (parents.state, bank.state) == ("locked", "running")
+    assert 0.05 < parents.progress_share < 0.9
+    assert 0.05 < bank.progress_share < 0.9

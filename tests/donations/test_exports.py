@@ -16,7 +16,7 @@ from donations import exports, queries, receipts, spreadsheets
 from donations.models import Designation, Donation, Donor
 from donations.search import Days
 from donations.spreadsheets import DAY, MOMENT, MONEY, Column, Table
-from matching import holds, refunds
+from matching import challenges, holds, refunds
 from tests import factories, staff
 from tests.factories import CLOSES_AT, GIFT_AT, OPENS_AT
 
@@ -258,6 +258,35 @@ def test_it_exports_receipts_with_the_voided_ones_outside_the_sum(farid, campaig
     assert "<dt>Net paid less receipts</dt><dd>$0.00<small>they tie</small>" in page
     bottom = sheet_rows(workbook_of(farid, "receipts")["Receipts"])[-1]
     assert round(bottom["Amount if valid"], 2) == 240.21
+
+
+def test_it_names_what_challenges_gave_apart_from_the_match_of_gifts(farid, campaign, a_day):
+    award = {"layer": "award", "award_minor": 5_000, "unlock_donors": 2}
+    pool = factories.pool(campaign=campaign, limit_minor=5_000, now=OPENS_AT, **award)
+    before = exports.gift_totals(campaign=campaign, days=FIRST)
+    challenges.settle_challenges(campaign=campaign, now=GIFT_AT)
+    assert exports.gift_totals(campaign=campaign, days=FIRST) == before
+    assert exports.awarded_minor(campaign=campaign, days=FIRST) == 5_000
+    assert exports.awarded_minor(campaign=campaign, days=Days(date(2026, 12, 2), date(2026, 12, 2))) == 0
+    page = staff.text_of(farid.get("/staff/exports/" + QUERY))
+    assert "not in “Matched”</small></dt><dd>$50.00</dd>" in page
+    rows = list(
+        csv.reader(io.StringIO(b"".join(farid.get(f"/staff/exports/challenges.csv{QUERY}")).decode("utf-8-sig")))
+    )
+    assert rows[1:] == [
+        [
+            "2026-12-01",
+            "2026-12-01T10:30:00-05:00",
+            "The Harbor Family",
+            pool.name,
+            "Target reached: given",
+            "50.00",
+            "USD",
+            str(pool.pk),
+            "2",
+        ],
+        ["Total of 1 sum", "", "", "", "", "50.00", "", "", ""],
+    ]
 
 
 def test_it_says_which_gifts_still_lack_a_receipt(farid, campaign, funds):

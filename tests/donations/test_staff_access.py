@@ -25,6 +25,7 @@ PAGES = [
     ("/staff/exports/gifts.csv" + DAYS, "finance", "development", "export gifts and receipts"),
     ("/staff/exports/gifts.xlsx" + DAYS, "finance", "development", "export gifts and receipts"),
     ("/staff/exports/gift-parts.csv" + DAYS, "finance", "development", "export gifts and receipts"),
+    ("/staff/exports/challenges.csv" + DAYS, "finance", "development", "export gifts and receipts"),
     ("/staff/exports/receipts.csv" + DAYS, "finance", "development", "export gifts and receipts"),
     ("/staff/exports/receipts.xlsx" + DAYS, "finance", "development", "export gifts and receipts"),
 ]
