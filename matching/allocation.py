@@ -65,12 +65,16 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a pool gave to a part of the gift before, as it stands now. covered_minor: the part of the gift it earns."""
+    """What a pool gave to a part of the gift before, as it stands now. covered_minor: the part of the gift it earns.
+
+    layer: the pool's, since what a bonus pool gave covers nothing for the base pools.
+    """
 
     part_index: int
     pool_id: int
     match_minor: int
     covered_minor: int
+    layer: str = BASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ def consider(
     shares = []
     for index, part in enumerate(parts):
         covered = {pool_id: _covered(before, part_index=index, pool_ids={pool_id}) for pool_id in bonus}
-        others = {row.pool_id for row in before} - bonus
-        uncovered = part.amount_minor - _covered(before, part_index=index, pool_ids=others)
+        base = {row.pool_id for row in before if row.layer == BASE}
+        uncovered = part.amount_minor - _covered(before, part_index=index, pool_ids=base)
         for pool in ordered:
             closed = _closed_by(pool, part=part, gift_minor=whole_minor, submitted_at=submitted_at, offline=offline)
             open_minor = part.amount_minor - covered[pool.id] if pool.id in bonus else uncovered

@@ -79,7 +79,7 @@ def given_before(allocations: Iterable[Allocation]) -> list[Given]:
     for row in allocations:
         terms = terms_by_id(row.terms_id)
         covered = covered_by(row.kept_minor, ratio=(terms.ratio_match, terms.ratio_gift))
-        rows.append(Given(row.part_index, row.pool_id, row.kept_minor, covered))
+        rows.append(Given(row.part_index, row.pool_id, row.kept_minor, covered, terms.layer))
     return rows
 
 

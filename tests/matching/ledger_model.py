@@ -69,6 +69,7 @@ class Piece:
     amount: int
     basis: int
     ratio: tuple[int, int]
+    layer: str
     back: int = 0
 
     @property
@@ -233,7 +234,7 @@ class Model:
                 self._bring_to_due(piece, match)
         pools = [pool for pool in self.pools.values() if pool.id not in match.paused_pools and not pool.paused]
         given = [
-            Given(piece.part_index, piece.pool.id, piece.kept, covered_by(piece.kept, ratio=piece.ratio))
+            Given(piece.part_index, piece.pool.id, piece.kept, covered_by(piece.kept, ratio=piece.ratio), piece.layer)
             for piece in match.pieces
         ]
         shares = consider(
@@ -294,7 +295,8 @@ class Model:
             if share.match_minor:
                 terms = self.pools[share.pool_id].terms_at(submitted_at)
                 ratio = (terms.ratio_match, terms.ratio_gift)
-                yield Piece(self.pools[share.pool_id], share.part_index, share.match_minor, basis, ratio)
+                pool = self.pools[share.pool_id]
+                yield Piece(pool, share.part_index, share.match_minor, basis, ratio, terms.layer)
 
     def _state(self, pool: Pool, donor: str, submitted_at: datetime, *, free: int | None = None) -> PoolState:
         terms = pool.terms_at(submitted_at)

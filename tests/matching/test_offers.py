@@ -246,6 +246,13 @@ class TestOffers:
             pools.change_limit(pool_id=pool.pk, limit_minor=30_000, actor=SYSTEM, now=LATER)
         assert offer() == [Added(gift, 17_000, 20_000)]
 
+    def test_what_a_bonus_pool_gave_covers_nothing_for_a_base_pool(self, campaign, paid, offer):
+        base = factories.pool(campaign=campaign, limit_minor=735)
+        factories.pool(campaign=campaign, layer="bonus")
+        key = paid()
+        pools.change_limit(pool_id=base.pk, limit_minor=50_000, actor=SYSTEM, now=LATER)
+        assert offer() == [Added(key, 9_265, 20_000)]
+
     def test_a_split_gift_never_gets_more_than_its_parts(self, campaign, fund, paid, offer):
         other = factories.fund("Research")
         pool = factories.pool(campaign=campaign, limit_minor=1_000, fund_ids=(fund.pk,))
