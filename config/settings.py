@@ -159,6 +159,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("RECONCILE_SECONDS", default=60.0),
         "options": {"expires": 30},
     },
+    "keep-reconciling": {
+        "task": "donations.tasks.keep_reconciling",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "adopt-unknown-payments": {
         "task": "donations.tasks.adopt_unknown_payments",
         "schedule": env.float("ADOPT_SECONDS", default=300.0),

@@ -5,7 +5,7 @@ answer lost on the way never makes a second payment. No call is made inside a da
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -178,15 +178,18 @@ def find_payment(*, gift_key: str, since: datetime, until: datetime) -> Payment 
     return None
 
 
-def payments_since(moment: datetime, *, limit: int = 1000) -> Iterator[Payment]:
-    """Payments made since a moment, newest first, with their charges, at most limit; a call for each hundred."""
-    asked: Any = {"created": {"gte": int(moment.timestamp())}, "limit": 100, "expand": ["data.latest_charge"]}
+def listed(
+    service: Callable[[stripe.StripeClient], Any], *, since: datetime, cursor: str = "", **more: Any
+) -> tuple[list[dict[str, Any]], str]:
+    """One page of a list of Stripe's (stripe_lists.py), newest first: the objects, and where the next page begins.
+
+    since: only what was made from then on. cursor: of the page before. Raises GatewayUnavailable, GatewayRefused.
+    """
+    asked = {"created": {"gte": int(since.timestamp())}, "limit": 100, **more}
     with _plain_errors():
-        page = _client().v1.payment_intents.list(asked)
-        for number, intent in enumerate(page.auto_paging_iter()):
-            if number == limit:
-                return
-            yield payment_from(intent.to_dict())
+        page = service(_client()).list(asked | ({"starting_after": cursor} if cursor else {}))
+    things = [thing.to_dict() for thing in page.data]
+    return things, things[-1]["id"] if page.has_more else ""
 
 
 def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
@@ -196,25 +199,30 @@ def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
     """
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
-            event = _storable(stripe.Webhook.construct_event(payload, signature, secret).to_dict())
+            event = stripe.Webhook.construct_event(payload, signature, secret).to_dict()
         except (ValueError, stripe.SignatureVerificationError):
             continue
         if bool(event.get("livemode")) != is_live():
             raise WrongMode(f"{event['id']} is of Stripe's {'live' if event.get('livemode') else 'test'} mode")
-        return VerifiedEvent(
-            event_id=event["id"],
-            type=event["type"],
-            api_version=event.get("api_version") or "",
-            livemode=bool(event.get("livemode")),
-            created_at=datetime.fromtimestamp(event["created"], tz=UTC),
-            payload=event,
-        )
+        return event_from(event)
     raise BadSignature("no secret of ours made this signature")
 
 
 def is_live() -> bool:
     """Whether our keys move real money."""
     return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+
+
+def event_from(event: dict[str, Any]) -> VerifiedEvent:
+    """An Event's JSON, from a webhook that was verified or from Stripe's own list."""
+    return VerifiedEvent(
+        event_id=event["id"],
+        type=event["type"],
+        api_version=event.get("api_version") or "",
+        livemode=bool(event.get("livemode")),
+        created_at=datetime.fromtimestamp(event["created"], tz=UTC),
+        payload=_storable(event),
+    )
 
 
 def _storable(event: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from donations import gateway, payments
+from donations import gateway, payments, strays, stripe_lists
+from donations.gateway import Payment
 from donations.giving import abandon_gift
-from donations.models import Donation
+from donations.models import Donation, StrayPayment
 from matching.ledger import SYSTEM, PoolsBusy
 
 logger = logging.getLogger(__name__)
 LATE = timedelta(minutes=2)
 ASK_AGAIN = timedelta(minutes=10)
 NEVER_PAID = timedelta(hours=24)
+MOST_PAGES = 10
 
 
 def ask_about_late_payments(*, now: datetime, limit: int = 200) -> list[int]:
@@ -29,7 +31,11 @@ def ask_about_late_payments(*, now: datetime, limit: int = 200) -> list[int]:
         except gateway.GatewayUnavailable:
             logger.warning("Stripe does not answer; %s and later gifts wait for the next round", donation.reference)
             break
-        except (gateway.GatewayRefused, payments.PaymentMismatch) as error:
+        except payments.PaymentMismatch:
+            payment = gateway.retrieve_payment(donation.payment_intent or "")
+            strays.settle_or_set_aside(donation_id=donation.pk, payment=payment, now=now)
+            continue
+        except gateway.GatewayRefused as error:
             logger.error("%s needs a person: %s", donation.reference, error)
             continue
         except PoolsBusy:
@@ -43,23 +49,28 @@ def adopt_unknown_payments(*, since: datetime, now: datetime) -> list[int]:
     """Go through the payments that Stripe has and move every gift that is behind; ids of those that moved.
 
     Finds payments whose events never came and whose creation we never heard back about. A payment is known by the
-    gift's key that we wrote on it. One call to Stripe per hundred payments, one more per gift that is behind.
+    gift's key that we wrote on it. One call to Stripe per hundred payments, at most MOST_PAGES: the hourly run of
+    stripe_runs.py goes through all.
     """
-    moved = []
-    for payment in gateway.payments_since(since):
-        if payment.status not in ("succeeded", "processing") or not payment.gift_key:
-            continue
-        behind = Donation.objects.filter(match_key=payment.gift_key).exclude(state=Donation.State.PAID).first()
-        if behind is None or (payment.status, behind.state) == ("processing", Donation.State.PROCESSING):
-            continue
-        try:
-            whole = gateway.retrieve_payment(payment.payment_intent)
-            payments.settle(donation_id=behind.pk, payment=whole, now=now)
-        except payments.PaymentMismatch as error:
-            logger.error("%s needs a person: %s", behind.reference, error)
-            continue
-        moved.append(behind.pk)
+    moved, cursor = [], ""
+    for _ in range(MOST_PAGES):
+        page = stripe_lists.payments(since=since, cursor=cursor)
+        moved += [gift_id for payment in page.rows if (gift_id := _adopted(payment, now=now))]
+        cursor = page.cursor
+        if not cursor:
+            break
     return moved
+
+
+def _adopted(payment: Payment, *, now: datetime) -> int | None:
+    """The gift that this payment moved, if it did."""
+    if payment.status not in ("succeeded", "processing") or not payment.gift_key:
+        return None
+    behind = Donation.objects.filter(match_key=payment.gift_key).exclude(state=Donation.State.PAID).first()
+    if behind is None or (payment.status, behind.state) == ("processing", Donation.State.PROCESSING):
+        return None
+    strays.settle_or_set_aside(donation_id=behind.pk, payment=payment, now=now)
+    return behind.pk if Donation.objects.get(pk=behind.pk).state != behind.state else None
 
 
 def _ask_or_close(donation: Donation, *, now: datetime) -> bool:
@@ -85,4 +96,5 @@ def _late(now: datetime, *, limit: int) -> list[Donation]:
     paying = Q(payment_intent__isnull=False, submitted_at__lte=now - LATE)
     never = Q(state=Donation.State.STARTED, submitted_at__lte=now - NEVER_PAID)
     open_gifts = Donation.objects.filter(state__in=[Donation.State.STARTED, Donation.State.PROCESSING])
+    open_gifts = open_gifts.exclude(strays__decision=StrayPayment.Decision.OPEN)  # finance's to decide
     return list(open_gifts.filter(rested & (paying | never)).order_by("submitted_at")[:limit])

@@ -32,6 +32,7 @@ _SEES_GIFTS = (
     "donations.add_tickoff",
     "donations.view_tickoff",
     "donations.view_straypayment",
+    "donations.view_striperun",
     "matching.view_sponsor",
     "matching.view_matchpool",
     "matching.view_poolterms",
@@ -64,6 +65,7 @@ _KEEPS_BOOKS = (
     "donations.view_receiptsend",
     "donations.export_donation",
     "donations.refund_gift",
+    "donations.add_striperun",
 )
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -76,6 +78,8 @@ RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
     "donations.view_donation": "see gifts",
     "donations.change_followup": "try follow-up work again",
+    "donations.view_striperun": "see the comparison with Stripe",
+    "donations.add_striperun": "compare with Stripe now",
     "donations.view_straypayment": "see payments that fit no gift",
     "donations.add_tickoff": "tick off what needs a person",
     "donations.refund_gift": "refund gifts, or decide on payments that fit no gift",

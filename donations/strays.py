@@ -51,7 +51,10 @@ def settle_or_set_aside(*, donation_id: int, payment: Payment, now: datetime) ->
     """Move a gift by its payment; a payment that is not the gift's is set aside when money was taken.
 
     Returns False when the payment is not the gift's and nothing was taken: there is nothing to do. Raises PoolsBusy.
+    A payment that was set aside stays so, whatever comes of it: that is finance's to decide.
     """
+    if StrayPayment.objects.filter(payment_intent=payment.payment_intent).exists():
+        return True
     try:
         payments.settle(donation_id=donation_id, payment=payment, now=now)
     except payments.PaymentMismatch:

@@ -82,6 +82,7 @@ class StripeMovement(models.Model):
     stripe_id = models.CharField(max_length=64, unique=True)
     category = models.CharField(max_length=40, help_text="Stripe's reporting category.")
     source = models.CharField(max_length=64, blank=True)
+    charge = models.CharField(max_length=64, blank=True, help_text="That the source is, or is of.")
     amount_minor = models.BigIntegerField()
     fee_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)

@@ -13,16 +13,17 @@ from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
-from donations import events, follow_ups, freed_match, imports, kept_gifts, reconciliation, work
+from donations import events, follow_ups, freed_match, imports, kept_gifts, reconciliation, stripe_runs, work
 from donations.models import Donation, FollowUp, StripeEvent
 from matching import challenges
-from matching.ledger import PoolsBusy
+from matching.ledger import SYSTEM, PoolsBusy
 
 logger = logging.getLogger(__name__)
 _SWEPT_AT_ONCE = 200
 # While workers are busy each sweep finds the same rows: its messages die before they pile up in the broker.
 _SWEPT_EXPIRES_SECONDS = 60
 _COUNT_WAITS_SECONDS = 5
+_RUN_SECONDS = 45
 _IMPORT_SECONDS = 20  # of one turn: other work waits for this worker meanwhile
 
 
@@ -152,6 +153,27 @@ def adopt_unknown_payments() -> int:
     """Payments of the last hours that no event spoke of, and whose creation we never heard back about."""
     now = database_now()
     return _wake_moved(reconciliation.adopt_unknown_payments(since=now - timedelta(hours=3), now=now))
+
+
+@shared_task
+def keep_reconciling() -> None:
+    """Begin a run through Stripe's lists when one is due, and go on with one that was left."""
+    now = database_now()
+    if stripe_runs.is_due(now=now):
+        stripe_runs.start(started_by=SYSTEM, now=now)
+    for run_id in stripe_runs.unfinished(now=now):
+        wake(advance_stripe_run, run_id, expires=_SWEPT_EXPIRES_SECONDS)
+
+
+@shared_task
+def advance_stripe_run(run_id: int) -> None:
+    """Go on with a run for a while, well within a task's time, then come again until it is over."""
+    done = stripe_runs.advance(run_id=run_id, clock=database_now, seconds=_RUN_SECONDS)
+    for row_id in done.stored:
+        wake(apply_event, row_id)
+    _wake_moved(done.moved)
+    if done.is_stopped_by_time:
+        wake(advance_stripe_run, run_id)
 
 
 def _wake_moved(donation_ids: list[int]) -> int:

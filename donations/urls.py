@@ -12,6 +12,7 @@ from donations.views import (
     pools,
     posting,
     staff,
+    stripe_books,
     webhooks,
 )
 
@@ -51,6 +52,8 @@ urlpatterns = [
     path("staff/attention/", attention.needs_a_person, name="staff-attention"),
     path("staff/attention/<str:kind>/<int:pk>/", attention.tick_off, name="staff-tick-off"),
     path("staff/events/<int:pk>/again/", attention.try_event_again, name="staff-stripe-event-again"),
+    path("staff/stripe/", stripe_books.day, name="staff-stripe"),
+    path("staff/stripe/compare/", stripe_books.compare_now, name="staff-stripe-compare"),
     path("staff/payments/<int:pk>/", attention.stray, name="staff-stray"),
     path("staff/payments/<int:pk>/decide/", attention.decide_stray, name="staff-stray-decide"),
     path("staff/pools/", pools.pools, name="staff-pools"),

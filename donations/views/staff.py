@@ -119,7 +119,7 @@ def _say_whether_due(request: HttpRequest, *, is_due: bool) -> None:
 
 def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
     """Everything on the day's page: the same number of queries however much was given."""
-    day = _chosen_day(campaign, now=now, day_text=day_text)
+    day = chosen_day(campaign, now=now, day_text=day_text)
     start, end = midnight(day, campaign.tz), midnight(day + timedelta(days=1), campaign.tz)
     is_today = start <= now < end
     hours = queries.gifts_by_hour(campaign_id=campaign.pk, start=start, end=now if is_today else end)
@@ -159,7 +159,7 @@ def _day_on_the_calendar(text: str) -> date:
     return day
 
 
-def _chosen_day(campaign: Campaign, *, now: datetime, day_text: str) -> date:
+def chosen_day(campaign: Campaign, *, now: datetime, day_text: str) -> date:
     """The day asked for; else today, or the campaign's last day once it has closed."""
     latest = now.astimezone(campaign.tz).date()
     try:

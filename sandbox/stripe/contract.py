@@ -28,6 +28,8 @@ from .parameters import decode
 ROOT = Path(__file__).resolve().parents[2]
 FORM = "application/x-www-form-urlencoded"
 SHOWN_VIOLATIONS = 40
+# The description that we have is a part of Stripe's and leaves these out; they follow Stripe's reference by hand.
+LEFT_OUT = frozenset({"radar.early_fraud_warning"})
 ID_LIKE = re.compile(r"[a-z]{2,12}_[A-Za-z0-9_]{10,}")
 
 Schema = dict[str, Any]
@@ -103,6 +105,8 @@ class Contract:
         return self._violations(name, subject, f"{where} {name}")
 
     def _violations(self, name: str, subject: Any, where: str) -> list[str]:
+        if name in LEFT_OUT:
+            return []
         if name not in self.components["components"]["schemas"]:
             return [f"{where}: Stripe has no such object"]
         shape = (name, json.dumps(_shape(subject), sort_keys=True))

@@ -19,6 +19,7 @@ PAGES = [
     ("/staff/gifts/{gift}/", "finance", "", "see gifts"),
     ("/staff/attention/", "development", "", "see the staff pages"),
     ("/staff/pools/", "development", "", "see match pools"),
+    ("/staff/stripe/", "finance", "", "see the comparison with Stripe"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),
     ("/staff/receipts/", "finance", "development", "see the list of receipts"),
     ("/staff/exports/", "finance", "development", "export gifts and receipts"),

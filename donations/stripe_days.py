@@ -1,0 +1,152 @@
+"""One day of Stripe's balance beside our books: what moved there, what we have for it, and every difference by name.
+
+A day is of the campaign's time zone, by the moment at which Stripe's balance moved. Each movement is compared with the
+object that it is of: a charge with its gift, a refund or a dispute with its row. Stripe's fees are known from Stripe
+alone. What we have and Stripe's balance has not, by the time of the last run, is a difference too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import BigIntegerField, Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.urls import reverse
+
+from donations.models import Donation, Reversal, StrayPayment, StripeMovement, StripeRun
+from donations.payments import GONE_REFUND
+from donations.stripe_runs import QUIET
+
+_NO_GIFT_MONEY = ("payout", "payout_reversal")
+_NAMES = {
+    "charge": "Charges",
+    "refund": "Refunds",
+    "refund_failure": "Refunds that came back",
+    "dispute": "Disputes",
+    "dispute_reversal": "Disputes won",
+}
+_SHOWN = 100
+_INTEGER = BigIntegerField()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kind of movement. Signed minor units, before fees."""
+
+    name: str
+    count: int
+    theirs_minor: int
+    ours_minor: int
+
+    @property
+    def difference_minor(self) -> int:
+        return self.theirs_minor - self.ours_minor
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same on both sides. url: where to look, or empty."""
+
+    what: str
+    name: str
+    theirs_minor: int
+    ours_minor: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """as_of: up to when Stripe was asked, None when it never was. fees_minor: what Stripe kept."""
+
+    lines: list[Line]
+    set_aside: list[Line]
+    fees_minor: int
+    other_minor: int
+    differences: list[Difference]
+    difference_minor: int
+    as_of: datetime | None
+
+    @property
+    def is_equal(self) -> bool:
+        return self.difference_minor == 0 and not self.differences
+
+
+def compare(*, start: datetime, end: datetime) -> Day:
+    """Stripe's movements in `[start, end)` beside our books. Reads our own database only; six queries or so."""
+    run = StripeRun.objects.exclude(finished_at=None).first()
+    as_of = run.started_at if run else None
+    moved = _with_ours(StripeMovement.objects.filter(moved_at__gte=start, moved_at__lt=end))
+    gifts = moved.filter(category__in=_NAMES, is_stray=False)
+    lines = _lines(gifts)
+    missing = list(_missing(start=start, end=min(end, as_of - QUIET) if as_of else start))
+    differences = [*map(_named, gifts.exclude(ours=F("amount_minor")).order_by("moved_at")[:_SHOWN]), *missing]
+    return Day(
+        lines=lines,
+        set_aside=_lines(moved.filter(is_stray=True)),
+        fees_minor=moved.aggregate(sum=Sum("fee_minor"))["sum"] or 0,
+        other_minor=moved.exclude(category__in=(*_NAMES, *_NO_GIFT_MONEY)).aggregate(sum=Sum("amount_minor"))["sum"]
+        or 0,
+        differences=differences,
+        difference_minor=sum(line.difference_minor for line in lines)
+        + sum(row.theirs_minor - row.ours_minor for row in missing),
+        as_of=as_of,
+    )
+
+
+def _with_ours(rows: QuerySet[StripeMovement]) -> QuerySet[Any]:
+    """Each movement with what our books have for it (`ours`, 0 for nothing) and whether finance has it (`is_stray`)."""
+    # Without the exclusion PostgreSQL would not use the index on charges, which leaves the empty ones out.
+    gift = Donation.objects.filter(charge=OuterRef("source"), state=Donation.State.PAID).exclude(charge="")
+    reversal = Reversal.objects.filter(stripe_id=OuterRef("source"))
+    stray = StrayPayment.objects.filter(charge=OuterRef("charge"), accepted_as=None).exclude(charge="")
+    failed = reversal.filter(status__in=GONE_REFUND)
+    amount = Subquery(reversal.values("amount_minor")[:1])
+    ours = Case(
+        When(category="charge", then=Subquery(gift.values(total=F("amount_minor") + F("fee_minor"))[:1])),
+        When(category="refund", then=Value(0) - amount),
+        When(category="refund_failure", then=Subquery(failed.values("amount_minor")[:1])),
+        When(category="dispute", then=Value(0) - amount),
+        When(category="dispute_reversal", then=Subquery(reversal.filter(status="won").values("amount_minor")[:1])),
+        default=Value(0),
+        output_field=_INTEGER,
+    )
+    found = rows.annotate(is_stray=Exists(stray), known=ours)
+    return found.annotate(ours=Case(When(known=None, then=Value(0)), default=F("known"), output_field=_INTEGER))
+
+
+def _lines(rows: QuerySet[Any]) -> list[Line]:
+    sums: dict[str, list[int]] = {}
+    for category, theirs, ours in rows.order_by().values_list("category", "amount_minor", "ours"):
+        line = sums.setdefault(category, [0, 0, 0])
+        line[0], line[1], line[2] = line[0] + 1, line[1] + theirs, line[2] + ours
+    return [Line(name, *sums[category]) for category, name in _NAMES.items() if category in sums]
+
+
+def _named(row: Any) -> Difference:
+    """A movement for which our books have nothing, or another amount."""
+    what = f"{_NAMES[row.category]}: at Stripe and not here"
+    if row.ours:
+        what = f"{_NAMES[row.category]}: another amount here"
+    gift = Donation.objects.filter(charge=row.charge).exclude(charge="").first()
+    url = reverse("staff-gift", args=[gift.pk]) if gift else ""
+    name = f"{gift.reference}, {row.source}" if gift else row.source
+    return Difference(what, name, row.amount_minor, row.ours, url)
+
+
+def _missing(*, start: datetime, end: datetime) -> Iterable[Difference]:
+    """What our books have in that time and no movement of Stripe's balance is of."""
+    of_charge = StripeMovement.objects.filter(source=OuterRef("charge"), category="charge")
+    paid = Donation.objects.filter(state=Donation.State.PAID, payment_intent__isnull=False)
+    when = Q(charged_at__gte=start, charged_at__lt=end) | Q(charged_at=None, paid_at__gte=start, paid_at__lt=end)
+    for gift in paid.filter(when, ~Exists(of_charge)).order_by("pk")[:_SHOWN]:
+        yield Difference(
+            "Gifts: here and not at Stripe", gift.reference, 0, gift.total_minor, reverse("staff-gift", args=[gift.pk])
+        )
+    of_reversal = StripeMovement.objects.filter(source=OuterRef("stripe_id"))
+    back = Reversal.objects.filter(~Exists(of_reversal), created_at__gte=start, created_at__lt=end)
+    back = back.filter(kind__in=(Reversal.Kind.REFUND, Reversal.Kind.DISPUTE))
+    gone = Q(status__in=GONE_REFUND) | Q(status__startswith="warning") | Q(status="prevented")
+    for row in back.exclude(gone).select_related("donation").order_by("pk")[:_SHOWN]:
+        name = f"{row.donation.reference}, {row.stripe_id}"
+        what = f"{row.get_kind_display()}s: here and not at Stripe"
+        yield Difference(what, name, 0, -row.amount_minor, reverse("staff-gift", args=[row.donation_id]))
