@@ -19,6 +19,7 @@ from donations.models import (
     StripeEvent,
 )
 from donations.queries import split_left
+from matching.explanation import Explanation, explanations
 from matching.models import LedgerEntry, Reservation
 from matching.queries import GiftMatch, gift_match
 
@@ -50,7 +51,7 @@ class GiftFile:
     notes: list[NoteLine]
     match: GiftMatch | None
     match_state: Pill | None
-    reasons: list[str]
+    explanations: list[Explanation]
     reservations: list[ReservationLine]
     entries: list[LedgerEntry]
     receipts: list[Receipt]
@@ -78,7 +79,7 @@ def read(*, gift: Donation, now: datetime) -> GiftFile:
         notes=_notes(gift),
         match=match,
         match_state=match_pill(match.state, held_until=match.held_until, now=now) if match else None,
-        reasons=match.reasons if match else [],
+        explanations=explanations(keys=keys),
         reservations=[
             ReservationLine(row, match_pill(row.state, held_until=row.held_until, now=now))
             for row in reservations.order_by("-pk")

@@ -14,6 +14,8 @@ from donations.match_line import MatchLine, match_line
 from donations.models import Donation, Receipt, Reversal
 from donations.receipt_content import refund_failed
 from matching.allocation import Bound
+from matching.explanation import explanations
+from matching.explanation_wording import donor_sentences
 from matching.queries import GiftMatch, gift_match
 from matching.wording import clock_text, listed
 
@@ -172,6 +174,14 @@ class GiftPage:
     @cached_property
     def match(self) -> GiftMatch | None:
         return gift_match(key=self.gift.match_key)
+
+    @cached_property
+    def why(self) -> list[str]:
+        """Why the gift was matched like this, in a few sentences; none while nothing stands."""
+        found = explanations(keys=[self.gift.match_key])
+        if not found or self.outcome != "received":
+            return []
+        return donor_sentences(found[0], at=self.gift.submitted_at)
 
     @cached_property
     def receipt(self) -> Receipt | None:

@@ -78,12 +78,17 @@ def state_text(*, state: str, pool: MatchPool, terms: PoolTerms, campaign: Campa
 
 
 def reason_text(*, bound: str, sponsor_name: str, fund_name: str, terms: PoolTerms, campaign: Campaign) -> str:
-    """Why one pool gave what it gave to one part of a gift, as one sentence for staff and donors."""
+    """Why one pool gave what it gave to one part of a gift, as one sentence."""
+    return f"{sponsor_name}: {bound_text(bound=bound, fund_name=fund_name, terms=terms, campaign=campaign)}."
+
+
+def bound_text(*, bound: str, fund_name: str, terms: PoolTerms, campaign: Campaign) -> str:
+    """What kept a pool from giving more to one part of a gift, without its full stop."""
     currency = campaign.currency
     gift_cap = format_amount_short(terms.cap_per_gift_minor or 0, currency=currency)
     donor_cap = format_amount_short(terms.cap_per_donor_minor or 0, currency=currency)
     least = format_amount_short(terms.min_gift_minor, currency=currency)
-    reasons = {
+    return {
         Bound.GIFT: f"all of the part for {fund_name} that was left to match",
         Bound.RATIO: "the part left to match is too small for a cent at this ratio",
         Bound.COVERED: "other sponsors had covered all of it",
@@ -96,8 +101,7 @@ def reason_text(*, bound: str, sponsor_name: str, fund_name: str, terms: PoolTer
         Bound.CAP_PER_GIFT: f"the match is limited to {gift_cap} a gift",
         Bound.CAP_PER_DONOR: f"the match is limited to {donor_cap} a donor",
         Bound.RAN_OUT: "the sponsor's money had run out",
-    }
-    return f"{sponsor_name}: {reasons[Bound(bound)]}."
+    }[Bound(bound)]
 
 
 def window_text(*, opens_at: datetime | None, closes_at: datetime | None, campaign: Campaign) -> str:

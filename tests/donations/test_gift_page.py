@@ -11,7 +11,8 @@ from donations import gateway, payments
 from donations.gift_page import first_name
 from donations.models import Donation, Receipt
 from donations.receipts import issue_receipt, replace_receipt
-from matching import refunds
+from matching import pools, refunds
+from matching.offers import offer_batch
 from matching.queries import gift_match
 from tests import factories
 from tests.donations.give_form import give, open_campaign, words
@@ -326,3 +327,21 @@ def test_a_receipt_that_is_not_there_yet_has_a_page_of_its_own(client, campaign)
     assert answer.status_code == 404
     assert "its receipt is being made" in words(answer.content.decode())
     assert not Receipt.objects.exists()
+
+
+def test_it_tells_the_donor_why_the_match_is_what_it_is(client, campaign):
+    pool = factories.pool(campaign=campaign, limit_minor=735)
+    gift = paid(campaign)
+    assert "The Harbor Family’s match had $7.35 left when you gave." in page(client, gift)
+    now = datetime.now(UTC)
+    pools.change_limit(pool_id=pool.pk, limit_minor=4_735, actor="system", now=now)
+    offer_batch(campaign_id=campaign.pk, now=now)
+    html = page(client, gift)
+    assert "Why was my gift matched like this?" in html
+    assert re.search(r"\$40 more came at \d+:\d\d [AP]M when money came free.", html)
+
+
+def test_it_gives_no_reasons_before_a_gift_is_paid(client, campaign, pool):
+    gift = factories.donation(campaign=campaign, state="started", at=datetime.now(UTC))
+    factories.match(gift, at=datetime.now(UTC), is_paid=False)
+    assert "Why was my gift" not in page(client, gift)

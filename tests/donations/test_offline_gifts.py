@@ -80,7 +80,7 @@ def test_it_enters_a_check_whole(campaign, dana):
     page = staff.text_of(dana.get(answer.headers["Location"]))
     assert "It is matched with $250.00." in page
     assert "waits among the receipts to post" in page
-    assert "$250 from" in page  # why
+    assert '<td class="r">$250.00</td>' in page  # why
     assert "With a kind letter" in page
     assert "PaymentIntent" not in page
 
