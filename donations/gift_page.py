@@ -38,11 +38,6 @@ class SponsorShare:
     sponsor_name: str
     amount_minor: int
 
-    @property
-    def label(self) -> str:
-        """The name at the start of a line."""
-        return f"{self.sponsor_name[:1].upper()}{self.sponsor_name[1:]}"
-
 
 def sponsor_shares(match: GiftMatch | None) -> list[SponsorShare]:
     """Each sponsor's part of a match, in order, each sponsor once; nothing of a match that gives nothing."""

@@ -39,21 +39,15 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
         format_amount_short(minor, currency=campaign.currency)
         for minor in (amount_minor, quote.match_minor, amount_minor + quote.match_minor)
     )
-    adds = f"{sponsors_text(quote.sponsor_names)} {match}"
     is_part = quote.match_minor < amount_minor
+    all_there_is = ", all the match there is for this gift," if is_part and not later else ""
     return MatchLine(
         tone="part" if is_part else "full",
         headline=f"{gift} becomes {both}.",
-        detail=f"{adds}{', which is all the match there is for this gift' if is_part and not later else ''}; "
+        detail=f"Of that, {match}{all_there_is} comes from {listed(quote.sponsor_names)}; "
         f"we hold it for you while you pay.{later}",
         match_minor=quote.match_minor,
     )
-
-
-def sponsors_text(names: list[str]) -> str:
-    """`The Harbor Family adds`, `The Harbor Family and Pier Bank add`: the start of a sentence."""
-    text = f"{listed(names)} {'adds' if len(names) == 1 else 'add'}"
-    return text[:1].upper() + text[1:]
 
 
 def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:

@@ -77,7 +77,7 @@ def test_a_paid_gift_thanks_by_first_name_and_says_the_match(client, campaign, p
     assert "Your $100.00 for Education is received, and The Harbor Family matched it with $100.00." in text
     assert "$200.00 goes to work at Harborview Hospital" in text
     assert "Training for every member of our care teams." in text
-    assert "You paid $103.30 The Harbor Family added $100.00" in text
+    assert "You paid $103.30 Match from The Harbor Family $100.00" in text
     assert "Paid with Visa ending in 4242" in text
     assert f"Your receipt is being made; it comes by e-mail to {gift.donor_email}." in text
     reference = gift_match(key=gift.match_key).reference

@@ -134,7 +134,7 @@ def test_it_says_whose_match_is_held_until_when(client, campaign, pool):
     clock = f"{until.hour % 12 or 12}:{until:%M} {until:%p}"
     if (until.hour, until.minute) not in ((0, 0), (12, 0)):
         assert f"$100.00 from The Harbor Family is yours until {clock} (Boston time)." in words(html)
-    assert "You pay $103.30 The Harbor Family adds $100.00" in words(html)
+    assert "You pay $103.30 Match from The Harbor Family $100.00" in words(html)
     assert "$200.00 goes to work at Harborview Hospital" in words(html)
     assert "Give $103.30" in words(html)
 

@@ -42,7 +42,10 @@ def test_it_shows_the_gift_that_the_address_asks_for(client, campaign):
     html = page(client, "/give/?fund=nursing&amount=250")
     assert '<input type="radio" name="amount" value="250.00" checked>' in html
     assert '<option value="nursing" selected>' in html
-    assert "<b>$250 becomes $500.</b> The Harbor Family adds $250; we hold it for you while you pay." in html
+    assert (
+        "<b>$250 becomes $500.</b> Of that, $250 comes from The Harbor Family; we hold it for you while you pay."
+        in html
+    )
     assert hidden(html, "promised_match_minor") == "25000"
     assert "Add $7.78 to a gift of $250, so that all of it reaches the fund" in html
 

@@ -28,29 +28,37 @@ def line(client, **typed: str) -> str:
 
 def test_a_whole_match(client, campaign):
     factories.pool(campaign=campaign)
-    assert line(client) == "$100 becomes $200. The Harbor Family adds $100; we hold it for you while you pay."
+    assert (
+        line(client)
+        == "$100 becomes $200. Of that, $100 comes from The Harbor Family; we hold it for you while you pay."
+    )
 
 
 def test_a_double_match(client, campaign):
     factories.pool(campaign=campaign, ratio_match=2)
-    assert line(client).startswith("$100 becomes $300. The Harbor Family adds $200;")
+    assert line(client).startswith("$100 becomes $300. Of that, $200 comes from The Harbor Family;")
 
 
 def test_two_sponsors(client, campaign):
     factories.pool(campaign=campaign, limit_minor=4_000)
     factories.pool(campaign=campaign, sponsor=factories.sponsor("Pier Bank"), priority=200)
-    assert line(client).startswith("$100 becomes $200. The Harbor Family and Pier Bank add $100;")
+    assert line(client).startswith("$100 becomes $200. Of that, $100 comes from The Harbor Family and Pier Bank;")
+
+
+def test_a_sponsor_of_many(client, campaign):
+    factories.pool(campaign=campaign, sponsor=factories.sponsor("the Friends of Ward 6"))
+    assert line(client).startswith("$100 becomes $200. Of that, $100 comes from the Friends of Ward 6;")
 
 
 def test_an_anonymous_sponsor(client, campaign):
     factories.pool(campaign=campaign, sponsor=factories.sponsor(is_anonymous=True))
-    assert line(client).startswith("$100 becomes $200. An anonymous sponsor adds $100;")
+    assert line(client).startswith("$100 becomes $200. Of that, $100 comes from an anonymous sponsor;")
 
 
 def test_a_match_for_a_part_of_the_gift(client, campaign):
     factories.pool(campaign=campaign, limit_minor=735)
     assert line(client) == (
-        "$100 becomes $107.35. The Harbor Family adds $7.35, which is all the match there is for this gift; "
+        "$100 becomes $107.35. Of that, $7.35, all the match there is for this gift, comes from The Harbor Family; "
         "we hold it for you while you pay."
     )
 
@@ -153,8 +161,8 @@ def test_a_locked_match_beside_an_open_one(client, campaign):
     later = factories.sponsor("the Alumni")
     factories.pool(campaign=campaign, sponsor=later, unlock_raised_minor=10_000, reaches_back=True, priority=200)
     assert line(client) == (
-        "$100 becomes $140. The Harbor Family adds $40; we hold it for you while you pay. $60 more from the Alumni "
-        "unlocks when $100 has been raised: $0 so far; the oldest gifts come first."
+        "$100 becomes $140. Of that, $40 comes from The Harbor Family; we hold it for you while you pay. "
+        "$60 more from the Alumni unlocks when $100 has been raised: $0 so far; the oldest gifts come first."
     )
 
 
