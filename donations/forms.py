@@ -10,12 +10,12 @@ import re
 from functools import partial
 from typing import Any
 
-from babel import Locale
 from django import forms
 from django.db.models import QuerySet
 
 from campaign.models import Campaign, Fund
 from campaign.money import LARGEST_MINOR, InvalidAmount, format_amount, format_amount_short, parse_amount
+from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from matching.wording import listed
 
@@ -27,14 +27,6 @@ _NOTHING = re.compile(r"[\s$]*0*[.,]?0*\s*")
 _SPLIT = "split-"
 # Past the database's 64-bit integers a promise is nonsense; the largest gift matched a hundredfold is not.
 _LARGEST_PROMISE_MINOR = LARGEST_MINOR * 100
-
-
-def countries() -> list[tuple[str, str]]:
-    """(two-letter code, English name) of every country, the United States first."""
-    names = Locale("en").territories
-    found = [(code, name) for code, name in names.items() if re.fullmatch("[A-Z]{2}", code)]
-    found = [row for row in found if row[0] not in {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ", "US"}]
-    return [("US", names["US"]), *sorted(found, key=lambda row: row[1])]
 
 
 def funds_that_take_gifts(campaign: Campaign) -> QuerySet[Fund]:
@@ -233,7 +225,7 @@ class GiftForm(GiftPartsForm):
         required=False,
         choices=countries,
         initial="US",
-        widget=forms.Select(attrs={"autocomplete": "country"}),
+        widget=CountrySelect(attrs={"autocomplete": "country"}),
         error_messages={"invalid_choice": "Choose a country from the list."},
     )
     address_line1 = line_field(120, "address-line1")

@@ -17,7 +17,8 @@ from django import forms
 
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, format_amount, parse_amount
-from donations.forms import countries, one_line
+from donations.countries import countries
+from donations.forms import one_line
 from donations.import_columns import COLUMNS, SHOWN, TITLES, Column
 from donations.models import Donation
 from donations.offline_gifts import LARGEST_MINOR, NoSuchMoment, OfflineGift, folded, moment_received

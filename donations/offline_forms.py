@@ -12,7 +12,8 @@ from django.db.models import QuerySet
 from campaign.models import Campaign, Fund
 from campaign.money import format_amount_short, plain_amount
 from donations import offline_gifts
-from donations.forms import GiftForm, GiftPartsForm, countries, line_field
+from donations.countries import CountrySelect, countries
+from donations.forms import GiftForm, GiftPartsForm, line_field
 from donations.models import Donation, Reversal
 from donations.offline_gifts import NoSuchMoment, OfflineGift, moment_received
 from donations.staff_forms import DayField
@@ -60,6 +61,7 @@ class OfflineGiftForm(GiftPartsForm):
         required=False,
         choices=countries,
         initial="US",
+        widget=CountrySelect,
         error_messages={"invalid_choice": "Choose a country from the list."},
     )
     address_line1 = line_field(120, "off", help_text="Without an e-mail address it tells two donors of one name apart.")
