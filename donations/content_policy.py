@@ -10,6 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from campaign.response_headers import PERMISSIONS, permissions
+
 View = Callable[..., HttpResponseBase]
 
 _SCRIPTS = ["https://js.stripe.com", "https://*.js.stripe.com"]
@@ -42,11 +44,14 @@ def payment_sources() -> dict[str, list[str]]:
 
 
 def opens_for_stripe(view: View) -> View:
-    """Let this view's page load Stripe.js, its frames and its windows (3-D Secure, wallets)."""
+    """Let this page load Stripe.js, its frames and windows (3-D Secure, wallets), and let those frames pay."""
 
     @wraps(view)
     def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = csp_update(payment_sources())(view)(request, *args, **kwargs)
+        sources = payment_sources()
+        response = csp_update(sources)(view)(request, *args, **kwargs)
+        frames = sources["frame-src"]
+        response.headers[PERMISSIONS] = permissions(payment=frames, publickey_credentials_get=frames)
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
         return response
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
+from campaign.response_headers import UNUSED
 from donations import gateway, giving
 from donations.content_policy import payment_sources
 from donations.models import Donation
@@ -90,6 +91,7 @@ CLOSED = {
     "frame-ancestors": {"'none'"},
     "manifest-src": {"'self'"},
 }
+NO_POWERS = dict.fromkeys(UNUSED, "()")
 
 
 def test_the_payment_page_opens_stripes_hosts_alone(client, campaign, settings):
@@ -112,15 +114,40 @@ def test_a_stand_in_opens_its_own_origin_alone(client, campaign, settings):
     assert response["Cross-Origin-Opener-Policy"] == "same-origin-allow-popups"
 
 
+@pytest.mark.parametrize(
+    ("js_url", "origins"),
+    [
+        (
+            "https://js.stripe.com/endive/stripe.js",
+            "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+        ),
+        ("http://127.0.0.1:8010/stripe.js", "http://127.0.0.1:8010"),
+    ],
+)
+def test_wallets_and_bank_keys_are_for_stripes_frames_alone(client, campaign, settings, js_url, origins):
+    settings.STRIPE_JS_URL, settings.STRIPE_API_BASE = js_url, ""
+    answer = client.get(f"/gifts/{give(client).token}/pay/")
+    may = " ".join(f'"{origin}"' for origin in origins.split())
+    assert permissions_of(answer) == NO_POWERS | {
+        "payment": f"(self {may})",
+        "publickey-credentials-get": f"(self {may})",
+    }
+
+
 def test_one_stand_in_is_named_once(settings):
     settings.STRIPE_JS_URL, settings.STRIPE_API_BASE = "http://127.0.0.1:8010/stripe.js", "http://127.0.0.1:8010"
     assert payment_sources()["connect-src"] == ["http://127.0.0.1:8010"]
+
+
+def permissions_of(answer) -> dict[str, str]:
+    return dict(power.split("=") for power in answer["Permissions-Policy"].split(", "))
 
 
 @pytest.mark.parametrize("name", ["", "status/"])
 def test_the_other_pages_open_nothing(client, campaign, name):
     response = client.get(f"/gifts/{give(client).token}/{name}")
     assert policy(response) == CLOSED | {"script-src": {"'self'"}, "connect-src": {"'self'"}}
+    assert permissions_of(response) == NO_POWERS
 
 
 # ---- The payment page ----
