@@ -4,6 +4,7 @@ Everywhere else an amount is an integer in minor units (cents for USD), named `.
 """
 
 import re
+import unicodedata
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -11,28 +12,34 @@ from babel.numbers import format_compact_currency, format_currency, get_currency
 
 LOCALE = "en_US"
 LARGEST_MINOR = 99_999_999  # Stripe's largest charge in USD
-_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d*)?|\.\d+")
+_LONGEST = 60  # characters
+# Thousands in groups, by commas or by spaces: “50 25” is no $5,025.
+_NUMBER = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}( \d{3})+(\.\d+)?|\d+(\.\d*)?|\.\d+")
 
 
 class InvalidAmount(ValueError):
     """The text is not an amount of money; the message tells a donor what to write instead."""
 
 
+class AmountTooLarge(InvalidAmount):
+    """An amount, but more than can be taken."""
+
+
 def parse_amount(text: str, *, currency: str, largest_minor: int = LARGEST_MINOR) -> int:
-    """Read what a person typed: "1,000", "$50", "50.5", " 50 USD ".
+    """Read what a person typed: "1,000", "$50", "50.5", " 50 USD ", "USD 50", with marks that nobody sees.
 
     largest_minor: the largest card gift unless given; a sponsor's pool may be larger.
     Returns minor units, 1 to largest_minor. Raises InvalidAmount with a sentence for the person.
     """
-    cleaned = re.sub(r"\s+", "", text).upper().removesuffix(currency.upper())
-    cleaned = cleaned.removeprefix(get_currency_symbol(currency, locale=LOCALE))
+    seen = " ".join("".join(mark for mark in text if unicodedata.category(mark) != "Cf").split())
+    cleaned = _without_currency(seen, currency=currency) if len(seen) <= _LONGEST else seen
     if not cleaned:
         raise InvalidAmount("Enter an amount, such as 50 or 50.25.")
-    if not _NUMBER.fullmatch(cleaned):
-        raise InvalidAmount(f"“{text.strip()[:30]}” is not an amount we can read. Write it like 50 or 1,000.50.")
+    if len(cleaned) > _LONGEST or not _NUMBER.fullmatch(cleaned):
+        raise InvalidAmount(f"“{seen[:30]}” is not an amount we can read. Write it like 50 or 1,000.50.")
     precision = get_currency_precision(currency)
     try:
-        value = Decimal(cleaned.replace(",", "")).scaleb(precision)
+        value = Decimal(re.sub("[, ]", "", cleaned)).scaleb(precision)
     except InvalidOperation as error:  # pragma: no cover - the pattern above lets nothing else through
         raise InvalidAmount("Enter an amount, such as 50 or 50.25.") from error
     if value != value.to_integral_value():
@@ -42,11 +49,18 @@ def parse_amount(text: str, *, currency: str, largest_minor: int = LARGEST_MINOR
     if value > largest_minor:
         largest = format_amount(largest_minor, currency=currency)
         if largest_minor != LARGEST_MINOR:
-            raise InvalidAmount(f"Enter at most {largest}.")
-        raise InvalidAmount(
+            raise AmountTooLarge(f"Enter at most {largest}.")
+        raise AmountTooLarge(
             f"The largest card gift is {largest}. For more, please write or call us: we would love to help."
         )
     return int(value)
+
+
+def _without_currency(text: str, *, currency: str) -> str:
+    """The text without the currency's code and symbol, before or after the figures, each once at most."""
+    symbol = re.escape(get_currency_symbol(currency, locale=LOCALE))
+    mark = f"{currency} ?{symbol}|{currency[:2]}{symbol}|{currency}|{symbol}"
+    return re.sub(f"^({mark})? ?(.*?) ?({mark})?$", r"\2", text, flags=re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)

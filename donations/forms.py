@@ -11,10 +11,18 @@ from functools import partial
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.db.models import QuerySet
 
 from campaign.models import Campaign, Fund
-from campaign.money import LARGEST_MINOR, InvalidAmount, format_amount, format_amount_short, parse_amount
+from campaign.money import (
+    LARGEST_MINOR,
+    AmountTooLarge,
+    InvalidAmount,
+    format_amount,
+    format_amount_short,
+    parse_amount,
+)
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from matching.wording import listed
@@ -44,31 +52,66 @@ def one_line(text: str) -> str:
 
 
 class LineField(forms.CharField):
-    """One line of text."""
+    """One line of text. Too long is an error that says so: a browser told of the limit would cut without a word."""
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
         return one_line(text) if isinstance(text, str) else text
 
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
+
+
+class NameField(LineField):
+    """A name has a letter or a figure in it, of any script."""
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if value and not any(character.isalnum() for character in value):
+            raise forms.ValidationError(self.error_messages["required"])
+
+
+class MailField(forms.EmailField):
+    """An address that mail from here can reach: with a domain that has a dot, and not cut by the browser."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators = [*self.validators, RegexValidator(r"@[^\[\]]+\.[^\[\]]+$", self.error_messages["invalid"])]
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
+
 
 class AmountField(forms.CharField):
-    """An amount as people write it. Cleans to minor units, or None when empty."""
+    """An amount as people write it. Cleans to minor units, or None when empty.
+
+    too_large: the sentence for more than largest_minor, instead of the general one.
+    """
 
     def __init__(
-        self, *, currency: str, zero_is_empty: bool = False, largest_minor: int = LARGEST_MINOR, **kwargs: Any
+        self,
+        *,
+        currency: str,
+        zero_is_empty: bool = False,
+        largest_minor: int = LARGEST_MINOR,
+        too_large: str = "",
+        **kwargs: Any,
     ) -> None:
         widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 10})
         super().__init__(required=False, widget=widget, **kwargs)
         self.currency = currency
         self.zero_is_empty = zero_is_empty
         self.largest_minor = largest_minor
+        self.too_large = too_large
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        if not text or (self.zero_is_empty and _NOTHING.fullmatch(text)):
+        if not one_line(text or "") or (self.zero_is_empty and _NOTHING.fullmatch(text)):
             return None
         try:
             return parse_amount(text, currency=self.currency, largest_minor=self.largest_minor)
+        except AmountTooLarge as error:
+            raise forms.ValidationError(self.too_large or str(error)) from error
         except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -91,7 +134,12 @@ class GiftPartsForm(forms.Form):
         self.campaign = campaign
         self.contact = contact
         self.funds = list(self.offered_funds())
-        amount_field = partial(AmountField, currency=campaign.currency, largest_minor=self.largest_minor)
+        amount_field = partial(
+            AmountField,
+            currency=campaign.currency,
+            largest_minor=self.largest_minor,
+            too_large=self._too_large(),
+        )
         self.fields["amount"] = amount_field()
         self.fields["other_amount"] = amount_field(help_text=self.amount_hint)
         choices = [(fund.slug, fund.name) for fund in self.funds]
@@ -113,6 +161,12 @@ class GiftPartsForm(forms.Form):
     def is_split(self) -> bool:
         """Whether anything was typed under "split", right or wrong: the page then shows it opened."""
         return any(field.errors or field.value() for field in self.split_fields)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with what was typed so far, the first of it; empty where nothing was typed yet."""
+        found = [errors[0] for errors in self.errors.values()]
+        return next((text for text in found if text not in (self.amount_missing, self.fund_missing)), "")
 
     @property
     def amount_minor(self) -> int:
@@ -175,6 +229,7 @@ class GiftPartsForm(forms.Form):
         return ""
 
     def _too_large(self) -> str:
+        """What is said of any gift that is too large: the campaign's own limit, never Stripe's."""
         largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
         words = f"The largest gift we can take by card is {largest}."
         return f"{words} For more, please call us on {self.contact}: we would love to help." if self.contact else words
@@ -194,8 +249,15 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
     return f"{fund.name} is not taking gifts at the moment. Choose another fund."
 
 
-def line_field(max_length: int, autocomplete: str, *, required: str = "", help_text: str = "") -> LineField:
-    return LineField(
+def line_field(
+    max_length: int,
+    autocomplete: str,
+    *,
+    required: str = "",
+    help_text: str = "",
+    kind: type[LineField] = LineField,
+) -> LineField:
+    return kind(
         required=bool(required),
         max_length=max_length,
         help_text=help_text,
@@ -210,8 +272,8 @@ def line_field(max_length: int, autocomplete: str, *, required: str = "", help_t
 class GiftForm(GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
-    donor_name = line_field(120, "name", required="Write your name, as your receipt should carry it.")
-    donor_email = forms.EmailField(
+    donor_name = line_field(120, "name", required="Write your name, as your receipt should carry it.", kind=NameField)
+    donor_email = MailField(
         max_length=254,
         help_text="Your receipt goes there.",
         widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),

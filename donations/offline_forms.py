@@ -94,8 +94,9 @@ class OfflineGiftForm(GiftPartsForm):
         return self.campaign.funds.all()
 
     def _amount_problem(self, amount_minor: int) -> str:
-        if amount_minor <= self.largest_minor:
-            return ""
+        return "" if amount_minor <= self.largest_minor else self._too_large()
+
+    def _too_large(self) -> str:
         return f"Enter at most {format_amount_short(self.largest_minor, currency=self.campaign.currency)}."
 
     def clean(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from donations import form_keys, giving, limits
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
+from donations.match_line import MatchLine
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
 from donations.sources import source_of
@@ -65,7 +66,10 @@ def match_line(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=204)
     form = GiftPartsForm(request.GET, campaign=campaign)
     parts = form.parts if form.is_valid() else ()
-    return render(request, "donations/_quote.html", _quote(campaign, parts=parts, now=timezone.now()))
+    context = _quote(campaign, parts=parts, now=timezone.now())
+    if form.problem:
+        context["line"] = MatchLine("ask", "", form.problem)
+    return render(request, "donations/_quote.html", context)
 
 
 def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:

@@ -34,6 +34,13 @@ AMOUNTS = st.integers(min_value=1, max_value=LARGEST_MINOR)
         ("999,999.99", LARGEST_MINOR),
         ("007", 700),
         ("٥٠", 5_000),
+        ("５０", 5_000),
+        ("USD 50", 5_000),
+        ("US$50", 5_000),
+        ("50.00$", 5_000),
+        ("$50 usd", 5_000),
+        ("\u200b50\ufeff", 5_000),
+        ("1 000.50", 100_050),
     ],
 )
 def test_it_reads_every_honest_notation(text, minor):
@@ -47,6 +54,13 @@ def test_it_reads_every_honest_notation(text, minor):
         ("$", "Enter an amount, such as 50 or 50.25."),
         ("fifty", "“fifty” is not an amount we can read. Write it like 50 or 1,000.50."),
         ("1,00", "“1,00” is not an amount"),
+        ("50 25", "“50 25” is not an amount"),
+        ("1 00", "“1 00” is not an amount"),
+        ("1 000,50", "“1 000,50” is not an amount"),
+        ("1.000,00", "“1.000,00” is not an amount"),
+        ("½", "“½” is not an amount"),
+        ("50 dollars", "“50 dollars” is not an amount"),
+        ("\u202e50 25\u202c", "“50 25” is not an amount"),
         ("50,5", "“50,5” is not an amount"),
         ("-50", "“-50” is not an amount"),
         ("1e3", "“1e3” is not an amount"),
@@ -55,6 +69,8 @@ def test_it_reads_every_honest_notation(text, minor):
         ("0.001", "That has a fraction of a cent. Use at most two decimals."),
         ("1000000", "The largest card gift is $999,999.99."),
         ("9" * 40, "The largest card gift is"),
+        ("0" * 60 + "5", "is not an amount"),
+        ("$" * 100_000, "is not an amount"),
     ],
 )
 def test_it_says_what_to_write_instead(text, words):

@@ -225,6 +225,12 @@ def test_the_fee_leaves_the_whole_gift(client, campaign, terms, amount, fee_mino
             "The largest gift we can take by card is $50,000. For more, please call us on 617-555-0142: we would love "
             "to help.",
         ),
+        (
+            "other_amount",
+            "1,000,000",
+            "The largest gift we can take by card is $50,000. For more, please call us on 617-555-0142: we would love "
+            "to help.",
+        ),
         ("split-nursing", "4.99", "The smallest gift we can take by card is $5.00."),
         ("split-nursing", "forty", "“forty” is not an amount we can read. Write it like 50 or 1,000.50."),
         ("fund", "old-wing", "Old wing is not taking gifts at the moment. Choose another fund."),
@@ -232,10 +238,14 @@ def test_the_fee_leaves_the_whole_gift(client, campaign, terms, amount, fee_mino
         ("fund", "", "Choose what your gift is for."),
         ("donor_name", "", "Write your name, as your receipt should carry it."),
         ("donor_name", "\u200b \u202e", "Write your name, as your receipt should carry it."),
+        ("donor_name", "- …", "Write your name, as your receipt should carry it."),
         ("donor_name", "n" * 121, "Use at most 120 characters. You have 121."),
         ("donor_email", "", "Write your e-mail address: your receipt goes there."),
         ("donor_email", "marta@", "That is not a whole e-mail address. Write it like name@example.org."),
         ("donor_email", "m@x.org\nBcc: a@b.c", "That is not a whole e-mail address. Write it like name@example.org."),
+        ("donor_email", "marta@localhost", "That is not a whole e-mail address. Write it like name@example.org."),
+        ("donor_email", "m@[127.0.0.1]", "That is not a whole e-mail address. Write it like name@example.org."),
+        ("donor_email", "m@" + "x" * 60 + ".xx" * 70, "An e-mail address has at most 254 characters. Please check it."),
         ("city", "c" * 81, "Use at most 80 characters. You have 81."),
         ("postal_code", "1" * 17, "Use at most 16 characters. You have 17."),
         ("country", "Narnia", "Choose a country from the list."),
@@ -276,6 +286,15 @@ def test_a_name_cannot_break_out_of_the_page(client, campaign):
 def test_a_name_is_one_line_without_marks_that_hide(client, campaign):
     gift = give(client, donor_name="  Marta\r\nBcc:\tx\u202e Reyes\x00 ")
     assert gift.donor_name == "Marta Bcc: x Reyes"
+
+
+def test_no_field_is_cut_by_the_browser(client, campaign):
+    assert "maxlength" not in page(client).partition("<form method")[2].partition("</form>")[0]
+
+
+@pytest.mark.parametrize("name", ["张伟", "Ö", "3M", "עברית", "Ms. K"])
+def test_a_name_of_any_script_is_taken(client, campaign, name):
+    assert give(client, donor_name=name).donor_name == name
 
 
 def test_it_keeps_marks_that_names_need(client, campaign):

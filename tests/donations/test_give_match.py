@@ -69,10 +69,26 @@ def test_other_amounts_and_splits(client, campaign):
     assert line(client, **{"split-education": "60", "split-nursing": "15.50"}).startswith("$75.50 becomes $151.")
 
 
-@pytest.mark.parametrize("typed", ["abc", "0", "-5", "1e9", "4", "99999999999", "<b>"])
-def test_an_amount_that_cannot_be_given_asks_for_one(client, campaign, typed):
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("abc", "“abc” is not an amount we can read. Write it like 50 or 1,000.50."),
+        ("<b>", "“<b>” is not an amount we can read. Write it like 50 or 1,000.50."),
+        ("1e9", "“1e9” is not an amount we can read. Write it like 50 or 1,000.50."),
+        ("0", "Enter an amount above zero."),
+        ("4", "The smallest gift we can take by card is $5.00."),
+        ("99999999999", "The largest gift we can take by card is $50,000."),
+    ],
+)
+def test_an_amount_that_cannot_be_given_is_said_at_once(client, campaign, typed, said):
     factories.pool(campaign=campaign)
-    assert line(client, other_amount=typed) == "Choose an amount to see what the match adds to it."
+    assert line(client, other_amount=typed) == said
+
+
+@pytest.mark.parametrize("typed", ["", " ", "\u200b"])
+def test_no_amount_asks_for_one(client, campaign, typed):
+    factories.pool(campaign=campaign)
+    assert line(client, other_amount=typed, amount="") == "Choose an amount to see what the match adds to it."
 
 
 def test_a_pool_that_is_used_up(client, campaign):

@@ -119,7 +119,7 @@ BAD = [
     ({"other_amount": ""}, "Write the amount, or an amount for each fund."),
     ({"other_amount": "1.000,50"}, "“1.000,50” is not an amount we can read."),
     ({"other_amount": "0"}, "Enter an amount above zero."),
-    ({"other_amount": "100,000,000.01"}, "Enter at most $100,000,000.00."),
+    ({"other_amount": "100,000,000.01"}, "Enter at most $100,000,000."),
     ({"fund": ""}, "Choose the fund that the gift is for."),
     ({"fund": "yachts"}, "We have no fund called “yachts”."),
     ({"method": ""}, "Choose check or cash."),

@@ -57,6 +57,8 @@ def test_the_line_follows_what_is_typed(page, site):
     expect(page.get_by_label("Or another amount")).to_have_value("")
     expect(line).to_contain_text("$50 becomes $100.")
     page.get_by_label("Or another amount").fill("nothing")
+    expect(line).to_contain_text("“nothing” is not an amount we can read. Write it like 50 or 1,000.50.")
+    page.get_by_label("Or another amount").fill("")
     expect(line).to_contain_text("Choose an amount to see what the match adds to it.")
 
 
