@@ -204,11 +204,13 @@ def _gift_initial(token: str, *, campaign: Campaign) -> dict[str, Any]:
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
     designations = list(gift.designations.select_related("fund"))
-    initial |= _amount_initial(gift.amount_minor, campaign=campaign) | {"fund": designations[0].fund.slug}
-    if len(designations) > 1:
-        for row in designations:
-            initial[f"split-{row.fund.slug}"] = plain_amount(row.amount_minor, currency=gift.currency)
-    return initial
+    initial["fund"] = designations[0].fund.slug
+    if len(designations) == 1:
+        return initial | _amount_initial(gift.amount_minor, campaign=campaign)
+    split = {
+        f"split-{row.fund.slug}": plain_amount(row.amount_minor, currency=gift.currency) for row in designations
+    }
+    return initial | split | {"amount": "", "other_amount": ""}
 
 
 def _first_parts(form: GiftForm) -> tuple[tuple[int, int], ...]:

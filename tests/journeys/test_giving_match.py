@@ -76,6 +76,30 @@ def test_a_split_starts_from_the_amount_and_adds_up(page, site):
     assert parts == [("Education", 6_000), ("Nursing research", 1_550)]
 
 
+def test_one_amount_counts_the_one_touched_last(page, site):
+    open_for_giving()
+    fill_form(page, site)
+    line, chosen, other = page.locator("#match-words"), page.locator("[name=amount]:checked"), "Or another amount"
+    page.get_by_text("Split between funds").click()
+    expect(chosen).to_have_count(0)
+    page.get_by_label("Amount for Nursing research").fill("$1,000.50")
+    expect(line).to_contain_text("$1,100.50 becomes")
+    page.get_by_label("What is it for?").select_option("Nursing research")
+    expect(page.get_by_label(other)).to_have_value("1100.5")
+    expect(page.get_by_label("Amount for Education")).to_be_hidden()
+    page.get_by_text("Split between funds").click()
+    expect(page.get_by_label("Amount for Nursing research")).to_have_value("1100.5")
+    expect(page.get_by_label(other)).to_have_value("")
+    page.get_by_role("radio", name="$250").check()
+    expect(page.get_by_label("Amount for Education")).to_be_hidden()
+    expect(line).to_contain_text("$250 becomes $500.")
+    page.get_by_role("button", name="Continue to payment").click()
+    page.wait_for_url("**/pay/")
+    assert [(row.fund.name, row.amount_minor) for row in the_gift().designations.select_related("fund")] == [
+        ("Nursing research", 25_000)
+    ]
+
+
 def test_seven_dollars_left_and_the_donor_goes_on(page, site):
     meet_a_lower_match(page, site)
     expect(page.get_by_text("Your $100.00 will be matched with $7.35, not $100.00.")).to_be_visible()

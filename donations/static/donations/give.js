@@ -41,19 +41,41 @@
   const presets = parts.querySelectorAll("[name=amount]");
   const split = parts.querySelectorAll("[name^='split-']");
 
-  // One amount counts: choosing a suggested one empties the other, typing another one lets the choice go.
+  const fund = parts.querySelector("[name=fund]");
+  const details = split.length ? split[0].closest("details") : null;
+  const isSplit = () => [...split].some((field) => field.value.trim());
+  const letChoiceGo = () => presets.forEach((preset) => { preset.checked = false; });
+
+  // One amount counts, the one touched last: a suggested one, another one, or the split, which then shows no other.
+  function leaveSplit() {
+    split.forEach((field) => { field.value = ""; });
+    if (details) details.open = false;
+  }
+
+  // A fund chosen after all takes the whole gift, if the split can be added up.
+  function giveAllToOneFund() {
+    const sum = [...split].reduce((total, field) => total + Number(field.value.replace(/[$, ]/g, "")), 0);
+    other.value = sum > 0 ? String(Math.round(sum * 100) / 100) : "";
+    leaveSplit();
+  }
+
   parts.addEventListener("input", (event) => {
-    if (event.target.name === "amount") other.value = "";
-    if (event.target === other && other.value.trim()) presets.forEach((preset) => { preset.checked = false; });
+    const field = event.target;
+    if (field.name === "amount") other.value = "";
+    if (field === other && other.value.trim()) letChoiceGo();
+    if ((field.name === "amount" || field === other) && isSplit()) leaveSplit();
+    if (field === fund && isSplit()) giveAllToOneFund();
+    if ([...split].includes(field) && field.value.trim()) {
+      letChoiceGo();
+      other.value = "";
+    }
   }, true);
 
   // Opening "split" starts from the gift as it stands.
-  const details = split.length ? split[0].closest("details") : null;
   details?.addEventListener("toggle", () => {
-    const isEmpty = [...split].every((field) => !field.value.trim());
     const chosen = [...presets].find((preset) => preset.checked);
-    const first = [...split].find((field) => field.name === `split-${parts.querySelector("[name=fund]").value}`);
-    if (!details.open || !isEmpty || !first) return;
+    const first = [...split].find((field) => field.name === `split-${fund.value}`);
+    if (!details.open || isSplit() || !first) return;
     first.value = other.value.trim() || (chosen ? chosen.value : "");
     first.dispatchEvent(new Event("input", { bubbles: true }));
   });
