@@ -1,10 +1,13 @@
 """The giving pages for everyone: by keyboard, without JavaScript, on any width, in dark, for a screen reader."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from donations.receipts import issue_receipt
 from tests import factories
 from tests.journeys.giving_pages import (
     card_frame,
@@ -159,3 +162,66 @@ def test_long_names_and_huge_sums_fit_a_small_phone(open_page, site, width):
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.goto(f"{site.url}{the_gift().get_absolute_url()}")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    paid = factories.donation(campaign=pool.campaign, donor_name="W" * 119)
+    factories.match(paid, at=timezone.now())
+    page.goto(f"{site.url}{paid.get_absolute_url()}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Thank you, WWW")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_what_stands_alone_is_large_enough_for_a_thumb(open_page, site, pool):
+    """44 px, but for links in a sentence and check boxes, whose words can be pressed too."""
+    page = open_page(viewport=PHONE)
+    go_to_payment(page, site)
+    gift = factories.donation(campaign=pool.campaign)
+    factories.match(gift, at=timezone.now())
+    issue_receipt(donation_id=gift.pk, now=timezone.now())
+    for address in ("/give/", f"/gifts/{the_gift_of(page)}/pay/", gift.get_absolute_url()):
+        page.goto(f"{site.url}{address}")
+        small = page.locator("main").evaluate("""main => [...main.querySelectorAll("a, button, input, select, summary")]
+            .filter(part => part.offsetParent && part.type !== "checkbox" && !part.closest(".fine, .next"))
+            .map(part => [part.textContent.trim() || part.name, part.getBoundingClientRect().height])
+            .filter(([, height]) => height < 44)""")
+        assert small == []
+
+
+def the_gift_of(page: Page) -> str:
+    return page.url.split("/gifts/")[1].split("/")[0]
+
+
+def test_the_steps_stand_in_one_line_on_a_phone(open_page, site, pool):
+    page = open_page(viewport=PHONE)
+    for reach in (lambda: page.goto(f"{site.url}/give/"), lambda: go_to_payment(page, site)):
+        reach()
+        tops = page.locator(".steps li").evaluate_all("steps => steps.map(step => step.getBoundingClientRect().top)")
+        assert len(tops) == 3
+        assert len(set(tops)) == 1
+
+
+@pytest.mark.parametrize("look", [{"color_scheme": "dark"}, {"color_scheme": "light"}])
+def test_check_boxes_stand_out_in_the_dark_too(open_page, site, pool, look):
+    page = open_page(viewport=PHONE, **look)
+    page.goto(f"{site.url}/give/")
+    box = page.locator("[name=hides_name]")
+    edge, ground = (
+        [int(figure) for figure in re.findall(r"\d+", box.evaluate(f"box => getComputedStyle(box).{name}"))[:3]]
+        for name in ("borderTopColor", "backgroundColor")
+    )
+    assert contrast(edge, ground) >= 3
+    box.check()
+    filled = [
+        int(figure) for figure in re.findall(r"\d+", box.evaluate("box => getComputedStyle(box).backgroundColor"))
+    ]
+    assert contrast(filled[:3], ground) >= 3
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """As WCAG reckons it."""
+
+    def light(colour: list[int]) -> float:
+        parts = [part / 255 for part in colour]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
