@@ -207,9 +207,7 @@ def _gift_initial(token: str, *, campaign: Campaign) -> dict[str, Any]:
     initial["fund"] = designations[0].fund.slug
     if len(designations) == 1:
         return initial | _amount_initial(gift.amount_minor, campaign=campaign)
-    split = {
-        f"split-{row.fund.slug}": plain_amount(row.amount_minor, currency=gift.currency) for row in designations
-    }
+    split = {f"split-{row.fund.slug}": plain_amount(row.amount_minor, currency=gift.currency) for row in designations}
     return initial | split | {"amount": "", "other_amount": ""}
 
 
