@@ -165,7 +165,7 @@ class GiftPartsForm(forms.Form):
     @property
     def problem(self) -> str:
         """What is wrong with what was typed so far, the first of it; empty where nothing was typed yet."""
-        found = [errors[0] for errors in self.errors.values()]
+        found = [str(errors[0]) for errors in self.errors.values()]
         return next((text for text in found if text not in (self.amount_missing, self.fund_missing)), "")
 
     @property

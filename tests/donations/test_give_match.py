@@ -110,6 +110,8 @@ def test_a_pool_that_is_paused(client, campaign):
 
 
 def test_a_pool_that_opens_later(client, campaign):
+    campaign.closes_at = datetime(2100, 12, 2, 17, tzinfo=UTC)
+    campaign.save()
     factories.pool(campaign=campaign, opens_at=datetime(2100, 12, 1, 17, tzinfo=UTC))
     assert line(client).startswith(
         "The match is not open yet. It opens December 1, noon, Boston time; a gift sent now has no match."
