@@ -41,8 +41,11 @@ lint: .venv/installed ## the static part of the checks: ruff, mypy, import contr
 bench: .venv/installed ## how fast it is on this machine, beside bare PostgreSQL and an empty view
 	$(STACK) run --durable -- $(PY) -m tests.benchmarks
 
-chaos: .venv/installed ## the long form of the race tests: 60 and 500 donors at once, 20 times over
-	CHAOS=1 $(STACK) run -- $(PY) -m pytest tests/concurrency $(PYTEST_ARGS)
+chaos: .venv/installed ## the race and fault tests in their long form; SEEDS=50 for fifty runs of the bank, SEED=123 for one again
+	CHAOS=1 $(STACK) run -- $(PY) -m pytest $(CHAOS_TESTS) $(PYTEST_ARGS)
+
+CHAOS_TESTS := $(if $(SEED),-s tests/concurrency/test_bank.py,tests/concurrency tests/matching/test_ledger_machine.py \
+	tests/donations/test_reversals.py)
 
 lock: .venv/installed ## write requirements.txt anew from pyproject.toml, the newest versions it allows
 	$(UV) pip compile pyproject.toml --group dev --upgrade $(LOCK) -o requirements.txt

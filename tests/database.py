@@ -76,6 +76,14 @@ def ledger_rows() -> dict[str, list[tuple[Any, ...]]]:
     return rows
 
 
+def deadlocks() -> int:
+    """How many PostgreSQL has ended in this database; the backends' own counts are written first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
 def current_url() -> str:
     """The address of the test database, for processes beside this one."""
     settings = connection.settings_dict

@@ -58,9 +58,12 @@ class RunningSite:
         self._changed: set[str] = set()
         self._has_static_files = False
 
-    def start(self, name: str, *, environment: Mapping[str, str] | None = None, **options: Any) -> None:
+    def start(
+        self, name: str, *, environment: Mapping[str, str] | None = None, waits: bool = True, **options: Any
+    ) -> None:
         """Start one process and wait until it is ready; one that runs is stopped first when anything is changed.
 
+        waits: whether to return only when it is ready.
         environment: changed variables, for this process until the end of the test.
         options: for "web" `wsgi`, `workers` and `threads`; for "worker" `concurrency` and `queues`: it serves
         the mail too, unless a test gives that to a "mailer" of its own.
@@ -74,7 +77,8 @@ class RunningSite:
             self._changed.add(name)
         self._processes[name] = self._make(name, environment or {}, options)
         self._processes[name].start()
-        self._processes[name].wait_ready()
+        if waits:
+            self._processes[name].wait_ready()
 
     def is_running(self, name: str) -> bool:
         return name in self._processes and self._processes[name].is_running()
