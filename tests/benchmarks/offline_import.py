@@ -32,7 +32,7 @@ def show() -> None:
     enter_cost, longest = _timed(lambda: _enter(made))
     imports.confirm(import_id=again.pk, actor="staff:1", now=now, despite_bad=False, despite_warnings=False)
     second_cost, _ = _timed(lambda: _enter(again))
-    _refuse_half(made, pool_findings=check_pool(pool), campaign_id=campaign.pk)
+    _refuse_half(made, pool_findings=check_pool(pool).findings, campaign_id=campaign.pk)
     tables.show(
         f"Import of {GIFTS:,} offline gifts",
         heads=["step", "took", "rows a second", "Python a row"],
@@ -69,9 +69,9 @@ def _enter(made: GiftImport) -> float:
     return longest
 
 
-def _refuse_half(made: GiftImport, *, pool_findings: list, campaign_id: int) -> None:
+def _refuse_half(made: GiftImport, *, pool_findings: list[str], campaign_id: int) -> None:
     """RuntimeError if a row is missing or the ledger is not whole: then no rate counts."""
     entered = made.rows.filter(state="entered").count()
     gifts = Donation.objects.filter(campaign_id=campaign_id).count()
     if (entered, gifts) != (GIFTS, GIFTS) or pool_findings:
-        raise RuntimeError(f"{entered} rows, {gifts} gifts of {GIFTS}; {[finding.text for finding in pool_findings]}")
+        raise RuntimeError(f"{entered} rows, {gifts} gifts of {GIFTS}; {pool_findings}")
