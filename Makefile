@@ -30,7 +30,7 @@ test: .venv/installed ## lint, types, import contracts, migrations, deploy check
 	@$(MAKE) lint
 	$(STACK) run -- $(PY) manage.py makemigrations --check --dry-run
 	$(STACK) run -- env $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
-	$(STACK) run -- $(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m tests $(PYTEST_ARGS)
 
 lint: .venv/installed ## the static part of the checks: ruff, mypy, import contracts
 	$(PY) -m ruff check
