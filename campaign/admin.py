@@ -237,7 +237,14 @@ class CampaignAdmin(admin.ModelAdmin):
             "When",
             {
                 "description": "Dates and times are those of the time zone below, as it was last saved.",
-                "fields": ["opens_at", "closes_at", "time_zone", "time_zone_label", "takes_gifts_early"],
+                "fields": [
+                    "opens_at",
+                    "closes_at",
+                    "time_zone",
+                    "time_zone_label",
+                    "takes_gifts_early",
+                    "takes_monthly",
+                ],
             },
         ),
         (
@@ -255,6 +262,7 @@ class CampaignAdmin(admin.ModelAdmin):
                     "max_gift_minor",
                     "fee_basis_points",
                     "fee_fixed_minor",
+                    "matches_first_monthly",
                     "offers_freed_match",
                 ]
             },

@@ -128,6 +128,12 @@ class Campaign(models.Model):
     fee_basis_points = models.PositiveSmallIntegerField(default=290, help_text="Card cost: 290 is 2.9 %.")
     fee_fixed_minor = models.PositiveSmallIntegerField(default=30, help_text="Card cost per payment, in cents.")
     takes_gifts_early = models.BooleanField(default=True, help_text="Before the opening moment.")
+    takes_monthly = models.BooleanField("takes monthly gifts", default=True)
+    matches_first_monthly = models.BooleanField(
+        "matches monthly gifts",
+        default=True,
+        help_text="The first payment of a monthly gift is matched; later ones never are. Donors are told before.",
+    )
     offers_freed_match = models.BooleanField(
         default=True, help_text="Match money that comes free is offered to earlier gifts that got less."
     )

@@ -155,6 +155,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "ask-about-due-months": {
+        "task": "donations.tasks.ask_about_due_months",
+        "schedule": env.float("MONTHLY_SECONDS", default=600.0),
+        "options": {"expires": 300},
+    },
     "ask-about-late-payments": {
         "task": "donations.tasks.ask_about_late_payments",
         "schedule": env.float("RECONCILE_SECONDS", default=60.0),

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from donations import gateway, payments, strays, work
+from donations import gateway, payments, renewals, strays, work
 from donations.gateway import Refund, VerifiedEvent, charge_from, payment_from, refund_from
 from donations.models import Donation, Reversal, StrayPayment, StripeEvent
 
@@ -130,6 +130,16 @@ def _fraud_warned(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignore
     return donation.pk
 
 
+def _invoice_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    donation = renewals.invoice_moved(_object_of(event)["id"], now=now)
+    return donation.pk if donation else StripeEvent.Ignored.NO_GIFT
+
+
+def _subscription_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    donation = renewals.subscription_moved(_object_of(event)["id"], now=now)
+    return donation.pk if donation else StripeEvent.Ignored.NO_GIFT
+
+
 def _refund_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
 
@@ -199,6 +209,8 @@ def _gift_by_asking(thing: Mapping[str, Any]) -> Donation | None:
     if not thing.get("payment_intent"):
         return None
     payment = gateway.retrieve_payment(thing["payment_intent"])
+    if not payment.gift_key and renewals.is_of_monthly_gift(payment.customer):
+        raise UnknownGift(f"{payment.payment_intent} is of a monthly gift; its invoice comes first")
     return _gift_of(payment.payment_intent, gift_key=payment.gift_key)
 
 
@@ -222,4 +234,8 @@ ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | StripeEvent.Ignored]]
     "charge.dispute.updated": _dispute_moved,
     "charge.dispute.closed": _dispute_moved,
     "radar.early_fraud_warning.created": _fraud_warned,
+    "invoice.paid": _invoice_moved,
+    "invoice.payment_failed": _invoice_moved,
+    "customer.subscription.updated": _subscription_moved,
+    "customer.subscription.deleted": _subscription_moved,
 }

@@ -25,6 +25,7 @@ from campaign.money import (
 )
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
+from donations.models import Donation
 from matching.wording import listed
 
 Parts = tuple[tuple[int, int], ...]
@@ -295,6 +296,11 @@ class GiftForm(GiftPartsForm):
     city = line_field(80, "address-level2")
     region = line_field(40, "address-level1")
     postal_code = line_field(16, "postal-code")
+    way = forms.ChoiceField(
+        required=False,
+        choices=Donation.Way.choices,
+        error_messages={"invalid_choice": "Choose whether to give once or monthly."},
+    )
     cover_fee = forms.BooleanField(required=False)
     hides_name = forms.BooleanField(required=False)
     hides_amount = forms.BooleanField(required=False)
@@ -313,9 +319,21 @@ class GiftForm(GiftPartsForm):
     def promised_minor(self) -> int:
         """The match that the donor saw for this very gift; 0 when the page showed one for another amount."""
         text = self.cleaned_data["promised_match_minor"]
+        if self.chosen_way == Donation.Way.MONTHLY and not self.campaign.matches_first_monthly:
+            return 0
         if self.cleaned_data["promised_for"] != parts_key(self.parts) or not re.fullmatch("[0-9]{1,15}", text):
             return 0
         return min(int(text), _LARGEST_PROMISE_MINOR)
+
+    @property
+    def chosen_way(self) -> str:
+        return self.cleaned_data["way"] or Donation.Way.ONCE
+
+    def clean_way(self) -> str:
+        way: str = self.cleaned_data["way"]
+        if way == Donation.Way.MONTHLY and not self.campaign.takes_monthly:
+            raise forms.ValidationError("We do not take monthly gifts at the moment. Please give once.")
+        return way
 
     @property
     def fee_minor(self) -> int:
@@ -335,5 +353,6 @@ class GiftForm(GiftPartsForm):
             fee_minor=self.fee_minor,
             promised_match_minor=self.promised_minor,
             source=source,
+            way=self.chosen_way,
             **fields,
         )

@@ -79,6 +79,7 @@ class Payment:
     charge: ChargeDetails | None = None
     created_at: datetime | None = None
     cancel_reason: str = ""
+    customer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ def listed(
     asked = {"created": {"gte": int(since.timestamp())}, "limit": 100, **more}
     with _plain_errors():
         page = service(_client()).list(asked | ({"starting_after": cursor} if cursor else {}))
-    things = [thing.to_dict() for thing in page.data]
+    # As sent: the library reads some sums as decimals, which cannot be stored.
+    things = [json.loads(json.dumps(thing.to_dict(), default=str)) for thing in page.data]
     return things, things[-1]["id"] if page.has_more else ""
 
 
@@ -199,7 +201,8 @@ def verify_event(payload: bytes, signature: str) -> VerifiedEvent:
     """
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
-            event = stripe.Webhook.construct_event(payload, signature, secret).to_dict()
+            stripe.Webhook.construct_event(payload, signature, secret)
+            event = json.loads(payload)  # as sent: the library's own objects hold decimals
         except (ValueError, stripe.SignatureVerificationError):
             continue
         if bool(event.get("livemode")) != is_live():
@@ -253,6 +256,7 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         charge=charge_from(charge) if isinstance(charge, Mapping) else None,
         created_at=datetime.fromtimestamp(intent["created"], tz=UTC) if intent.get("created") else None,
         cancel_reason=intent.get("cancellation_reason") or "",
+        customer=intent.get("customer") or "",
     )
 
 

@@ -33,6 +33,12 @@ def first_name(donor_name: str) -> str:
     return words[0] if is_person and words[0].lower() not in _NOT_FIRST_NAMES else donor_name
 
 
+def each_month(day: int) -> str:
+    """`on the 1st of each month`; of a day that not every month has, `on the 31st of each month, or its last day`."""
+    ending = "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    return f"on the {day}{ending} of each month{', or its last day' if day > 28 else ''}"
+
+
 @dataclass(frozen=True, slots=True)
 class SponsorShare:
     sponsor_name: str
@@ -132,6 +138,11 @@ class PaymentPage:
         }
 
     @property
+    def monthly_day_text(self) -> str:
+        """`on the 1st of each month`; empty for a gift that is made once."""
+        return each_month(self.now.astimezone(self.gift.campaign.tz).day) if self.gift.monthly_id else ""
+
+    @property
     def stripe_js_url(self) -> str:
         return settings.STRIPE_JS_URL
 
@@ -140,6 +151,7 @@ class PaymentPage:
         """What pay.js needs to know. Nothing here is secret."""
         gift = self.gift
         return {
+            "mode": "subscription" if gift.monthly_id else "payment",
             "key": settings.STRIPE_PUBLISHABLE_KEY,
             "amount": gift.total_minor,
             "currency": gift.currency.lower(),

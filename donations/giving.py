@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from campaign.models import Campaign
-from donations import gateway, limits
+from donations import gateway, limits, monthly_start
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
@@ -29,6 +29,7 @@ _TYPED = (
     "country",
     "hides_name",
     "hides_amount",
+    "way",
 )
 
 
@@ -49,7 +50,7 @@ class GiftRequest:
     """A valid form. parts: (fund id, amount in minor units), 1..n, distinct funds, each > 0; they are the gift.
 
     fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
-    source: where it came from, hashed (sources.source_of).
+    source: where it came from, hashed (sources.source_of). way: one of Donation.Way.
     """
 
     form_key: str
@@ -67,6 +68,7 @@ class GiftRequest:
     hides_amount: bool = False
     promised_match_minor: int = 0
     source: str = ""
+    way: str = Donation.Way.ONCE
 
     @property
     def amount_minor(self) -> int:
@@ -132,7 +134,7 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
     cancelled = donation.payment_intent
     if cancelled:
         try:
-            gateway.cancel_payment(cancelled)
+            cancel_at_stripe(donation)
         except gateway.PaymentUnderWay:
             return False
     with transaction.atomic():
@@ -156,7 +158,7 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
         donation = locked_gift(donation_id)
         if donation.state != Donation.State.STARTED:
             raise GiftAlreadyPaid(donation)
-        if donation.awaits_match_since is not None:
+        if donation.awaits_match_since is not None or not donation.takes_match:
             return None
         match = gift_match(key=donation.match_key)
         if match is None or not match.is_held_at(now):
@@ -171,6 +173,14 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
     return match
 
 
+def cancel_at_stripe(donation: Donation) -> None:
+    """Cancel the gift's payment. Raises gateway.PaymentUnderWay when it is too late, and the gateway's errors."""
+    if donation.monthly_id:
+        monthly_start.cancel_at_stripe(donation)
+    else:
+        gateway.cancel_payment(donation.payment_intent or "")
+
+
 def locked_gift(donation_id: int) -> Donation:
     """The gift with its campaign, locked until the transaction ends: always before its pools. Raises PoolsBusy."""
     gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
@@ -181,8 +191,11 @@ def locked_gift(donation_id: int) -> Donation:
 def hold_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> None:
     """Hold what the pools give to this gift as sent at submitted_at, in a savepoint of the caller's transaction.
 
-    Raises PoolsBusy: then nothing is held, and what the caller wrote before stands.
+    A gift that takes no match is left as it is. Raises PoolsBusy: then nothing is held, and what the caller wrote
+    before stands.
     """
+    if not donation.takes_match:
+        return
     parts = donation.designations.values_list("fund_id", "amount_minor")
     gift = holds.Gift(
         key=donation.match_key,
@@ -210,6 +223,7 @@ def leave(donation: Donation, *, now: datetime, actor: str) -> None:
     donation.save(update_fields=["state", "closed_at", "form_key", "awaits_match_since"])
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
     let_go(donation, now=now, actor=actor)
+    monthly_start.end(donation)
 
 
 def _live_gift(form_key: str) -> Donation | None:
@@ -238,6 +252,8 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         for position, (fund_id, amount_minor) in enumerate(request.parts)
     )
     GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
+    if request.way == Donation.Way.MONTHLY:
+        monthly_start.write(donation, now=now)
     try:
         hold_match(donation, submitted_at=now, now=now)
     except PoolsBusy:

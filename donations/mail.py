@@ -50,7 +50,7 @@ def send_receipt(*, receipt_id: int, now: datetime) -> None:
     Raises MailRefused (.permanent: the address is bad, don't try again), MailServerUnreachable, Receipt.DoesNotExist.
     Writes a ReceiptSend before the network call and its outcome after. Holds no lock; not for use in a transaction.
     """
-    receipt = Receipt.objects.select_related("donation__campaign").get(pk=receipt_id)
+    receipt = Receipt.objects.select_related("donation__campaign", "donation__monthly").get(pk=receipt_id)
     attempt = ReceiptSend.objects.create(
         receipt=receipt,
         to_email=receipt.content["donor"]["email"],
@@ -78,11 +78,12 @@ def deliver(message: EmailMultiAlternatives) -> None:
 
 def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternatives:
     """The message, ready to send. Everything in it comes from the receipt's stored content and the settings."""
-    content = receipt.content
+    content, monthly = receipt.content, receipt.donation.monthly
     context = {
         "receipt": content,
         "organization": content["organization"],
         "gift_url": settings.SITE_URL + receipt.donation.get_absolute_url(),
+        "monthly_url": settings.SITE_URL + monthly.get_absolute_url() if monthly else "",
     }
     message = EmailMultiAlternatives(
         subject=subject(content),

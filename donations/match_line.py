@@ -1,6 +1,6 @@
 """The sentence that tells a donor, before paying, what the match would add to a gift sent now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from campaign.models import Campaign
@@ -48,6 +48,15 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
         f"we hold it for you while you pay.{later}",
         match_minor=quote.match_minor,
     )
+
+
+def for_monthly(line: MatchLine, *, campaign: Campaign) -> MatchLine:
+    """The same of a gift that comes each month: its first payment alone is matched, or none of them."""
+    if not campaign.matches_first_monthly:
+        return MatchLine("none", "Monthly gifts are not matched.", "Each payment goes to work all the same.")
+    if not line.match_minor:
+        return line
+    return replace(line, detail=f"{line.detail} That is for the first payment; later ones are not matched.")
 
 
 def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:

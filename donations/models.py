@@ -11,6 +11,7 @@ GiftNote      the gift's history, append-only.
 StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
 StrayPayment, FraudWarning, StripeMovement, StripeRun, TickOff   donations/stripe_models.py
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
+MonthlyGift   what comes each month through a subscription; each payment is a Donation (donations/monthly_models.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (donations/receipt_models.py).
 
@@ -33,6 +34,7 @@ from django.urls import reverse
 from campaign.models import Campaign, Fund
 from donations import triggers
 from donations.import_models import GiftImport, ImportRow
+from donations.monthly_models import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.receipt_models import Receipt, ReceiptCounter, ReceiptSend
 from donations.stripe_models import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
 
@@ -46,6 +48,9 @@ __all__ = [
     "GiftImport",
     "GiftNote",
     "ImportRow",
+    "MonthlyChange",
+    "MonthlyGift",
+    "MonthlyProduct",
     "Receipt",
     "ReceiptCounter",
     "ReceiptSend",
@@ -115,6 +120,10 @@ class Donation(models.Model):
         CASH = "cash", "Cash"
         OTHER = "other", "Other"
 
+    class Way(models.TextChoices):
+        ONCE = "once", "Once"
+        MONTHLY = "monthly", "Monthly"
+
     OFFLINE = (Method.CHEQUE, Method.CASH)  # entered by staff, paid at once, never at Stripe
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
@@ -147,6 +156,11 @@ class Donation(models.Model):
     country = models.CharField(max_length=2, blank=True, default="US")
     hides_name = models.BooleanField(default=False)
     hides_amount = models.BooleanField(default=False)
+
+    way = models.CharField(max_length=9, choices=Way, default=Way.ONCE)
+    monthly = models.ForeignKey(MonthlyGift, null=True, blank=True, on_delete=models.PROTECT, related_name="donations")
+    renews = models.BooleanField(default=False, help_text="A later payment of a monthly gift.")
+    invoice = models.CharField(max_length=64, null=True, blank=True, unique=True)
 
     source = models.CharField(max_length=16, blank=True, help_text="The network it came from, as a keyed hash.")
     payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown
@@ -197,6 +211,10 @@ class Donation(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(method__in=["cheque", "cash"]) | ~Q(donor_email=""), name="gift_online_has_email"
+            ),
+            models.CheckConstraint(
+                condition=Q(renews=False, invoice=None) | Q(renews=True, invoice__isnull=False, monthly__isnull=False),
+                name="gift_renews_by_invoice",
             ),
             models.CheckConstraint(condition=Q(method="cheque") | Q(cheque_number=""), name="gift_number_is_of_cheque"),
         ]
@@ -262,6 +280,11 @@ class Donation(models.Model):
     def is_offline(self) -> bool:
         """Whether staff entered it: a check or cash."""
         return self.method in self.OFFLINE
+
+    @property
+    def takes_match(self) -> bool:
+        """Whether sponsors may match it: of a monthly gift the first payment alone, where the campaign says so."""
+        return self.way != self.Way.MONTHLY or (self.campaign.matches_first_monthly and not self.renews)
 
     @property
     def public_name(self) -> str:
@@ -414,12 +437,14 @@ class StripeEvent(models.Model):
 
 
 class FollowUp(models.Model):
-    """Work owed for a gift. subject_id: the receipt for e-mails, the match it has now for added match, 0 otherwise."""
+    """Work owed for a gift. subject_id: the receipt for e-mails, the match it has now for added match, the line
+    of its history for a monthly gift, 0 otherwise."""
 
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "Issue the receipt"
         EMAIL = "email", "E-mail the receipt"
         MATCH = "match", "Tell the donor of added match"
+        MONTHLY = "monthly", "Tell the donor about the monthly gift"
 
     class State(models.TextChoices):
         DUE = "due"

@@ -15,9 +15,17 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 
 from campaign.money import format_amount
-from donations import follow_ups, gateway, limits
+from donations import follow_ups, gateway, limits, monthly_start
 from donations.gateway import ChargeDetails, Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, abandon_gift, leave, let_go, locked_gift
+from donations.giving import (
+    GiftAlreadyPaid,
+    GiftInFlight,
+    abandon_gift,
+    cancel_at_stripe,
+    leave,
+    let_go,
+    locked_gift,
+)
 from donations.models import Donation, Donor, FollowUp, FraudWarning, GiftNote, Reversal
 from matching import holds, late_gifts, refunds
 from matching.ledger import STRIPE, busy_when_locked
@@ -29,7 +37,8 @@ WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
 LONGEST_PAYING = timedelta(hours=1)  # however often; a 3-D Secure page left open never ends by itself
 WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
 ASK_AGAIN = timedelta(seconds=5)
-LEFT = "abandoned"  # Stripe's word for our reason when we cancel the payment of a gift that was left
+# Stripe's words for our reason when we cancel the payment of a gift that was left, or end its subscription.
+LEFT = ("abandoned", monthly_start.VOIDED)
 # Around an asking that Stripe answered with an error of its own: its longest duration, and clocks that differ.
 BEFORE_FAILING, AFTER_FAILING = timedelta(minutes=1), timedelta(minutes=2)
 GONE_REFUND = ("failed", "canceled")
@@ -82,7 +91,8 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
     if payment.status == "succeeded":
         raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
     if not _remember(donation, payment=payment):
-        gateway.cancel_payment(payment.payment_intent)
+        donation.payment_intent = payment.payment_intent
+        cancel_at_stripe(donation)
         raise GiftAlreadyPaid(Donation.objects.get(pk=donation_id))
     return payment.client_secret
 
@@ -126,7 +136,7 @@ def settle(*, donation_id: int, payment: Payment, now: datetime, is_accepted: bo
         _await_bank(donation, now=now)
     elif payment.status == "requires_action" and donation.is_open:
         holds.extend(key=donation.match_key, until=now + WHILE_PAYING, longest=LONGEST_PAYING)
-    elif payment.status == "canceled" and payment.cancel_reason == LEFT and donation.state == Donation.State.STARTED:
+    elif payment.status == "canceled" and payment.cancel_reason in LEFT and donation.state == Donation.State.STARTED:
         leave(donation, now=now, actor=STRIPE)  # abandon_gift() cancelled it and has not yet come to say so
     elif payment.status == "canceled" or (payment.decline_code and donation.state == Donation.State.PROCESSING):
         _fail(donation, payment=payment, now=now)
@@ -233,6 +243,8 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
 def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
     if donation.payment_intent:
         return gateway.retrieve_payment(donation.payment_intent)
+    if donation.monthly_id:
+        return _monthly_payment(donation, now=now)
     key, made = f"gift-{donation.match_key}", None
     if donation.payment_round and donation.payment_failed_at:
         key = f"{key}-{donation.payment_round}"
@@ -247,6 +259,15 @@ def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
             currency=donation.currency,
             description=f"Gift {donation.reference}, {donation.campaign.name}",
         )
+    except gateway.GatewayFailed:
+        _note_round(donation, began_at=now)
+        raise
+
+
+def _monthly_payment(donation: Donation, *, now: datetime) -> Payment:
+    attempt = f"-{donation.payment_round}" if donation.payment_round else ""
+    try:
+        return monthly_start.open_at_stripe(donation, attempt=attempt)
     except gateway.GatewayFailed:
         _note_round(donation, began_at=now)
         raise
@@ -267,7 +288,9 @@ def _remember(donation: Donation, *, payment: Payment) -> bool:
 
 def _refuse_mismatch(donation: Donation, payment: Payment, *, is_accepted: bool) -> None:
     ours = (donation.total_minor, donation.currency, str(donation.match_key))
-    key = str(donation.match_key) if is_accepted else payment.gift_key
+    # A subscription's payments carry no key of ours: they are known by their own id, which the gift already has.
+    is_known = bool(donation.monthly_id) and not payment.gift_key and donation.payment_intent == payment.payment_intent
+    key = str(donation.match_key) if is_accepted or is_known else payment.gift_key
     theirs = (payment.amount_minor, payment.currency, key)
     if ours != theirs or donation.payment_intent not in (None, payment.payment_intent):
         raise PaymentMismatch(f"{donation.reference} is {ours}, the payment {payment.payment_intent} is {theirs}")
@@ -299,6 +322,7 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     donation.save(update_fields=["state", "paid_at", "closed_at", "match_shortfall_minor"])
     _note(donation, text="Paid.", now=now)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+    monthly_start.begin(donation, now=now)
     _apply_reversals(donation, now=now)
 
 
@@ -337,6 +361,7 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
     why = "was cancelled" if payment.status == "canceled" else "failed"
     _note(donation, text=f"The payment {why}; nothing was charged, and the match was released.", now=now)
     let_go(donation, now=now, actor=STRIPE)
+    monthly_start.end(donation)
 
 
 def _apply_reversals(donation: Donation, *, now: datetime) -> None:

@@ -23,7 +23,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from campaign.models import Campaign
-from donations import events, gateway, payments, strays, stripe_lists
+from donations import events, gateway, payments, renewals, strays, stripe_lists
 from donations.gateway import Payment, Refund
 from donations.models import Donation, FraudWarning, Reversal, StrayPayment, StripeEvent, StripeMovement, StripeRun
 from donations.stripe_lists import Page
@@ -163,6 +163,11 @@ def _adopt(run: StripeRun, done: Advanced, payment: Payment, now: datetime) -> N
     """Complete the gift of a payment that Stripe has and we have not; set the payment aside when it fits none."""
     gifts = Donation.objects.filter(Q(payment_intent=payment.payment_intent) | _carries(payment.gift_key))
     donation = gifts.order_by("pk").first()
+    if donation is None and renewals.is_of_monthly_gift(payment.customer):
+        found = renewals.find_payments(customer=payment.customer, now=now)
+        done.moved += found
+        _count(run, "completed", len(found))
+        return
     if donation is None:
         is_old = payment.created_at is not None and payment.created_at <= now - QUIET
         is_known = StrayPayment.objects.filter(payment_intent=payment.payment_intent).exists()

@@ -13,7 +13,17 @@ from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
-from donations import events, follow_ups, freed_match, imports, kept_gifts, reconciliation, stripe_runs, work
+from donations import (
+    events,
+    follow_ups,
+    freed_match,
+    imports,
+    kept_gifts,
+    reconciliation,
+    renewals,
+    stripe_runs,
+    work,
+)
 from donations.models import Donation, FollowUp, StripeEvent
 from matching import challenges
 from matching.ledger import SYSTEM, PoolsBusy
@@ -174,6 +184,12 @@ def advance_stripe_run(run_id: int) -> None:
     _wake_moved(done.moved)
     if done.is_stopped_by_time:
         wake(advance_stripe_run, run_id)
+
+
+@shared_task
+def ask_about_due_months() -> int:
+    """Monthly gifts whose payment should have come; returns how many gifts were found or moved."""
+    return _wake_moved(renewals.ask_about_due(now=database_now()))
 
 
 def _wake_moved(donation_ids: list[int]) -> int:

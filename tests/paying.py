@@ -59,7 +59,7 @@ def events_of(donation: Donation) -> list[dict[str, Any]]:
 
 def deliver(event: dict[str, Any]) -> StripeEvent:
     """One event through the door and through a worker's hands, in this process."""
-    payload = json.dumps(event)
+    payload = json.dumps(event, default=str)  # the library reads decimals where Stripe sends texts
     header = stripe.WebhookSignature.generate_signature_header(payload, settings.STRIPE_WEBHOOK_SECRETS[0])
     verified = gateway.verify_event(payload.encode(), header)
     row_id = events.store(event=verified, now=timezone.now())

@@ -43,11 +43,11 @@ _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     gateway.GatewayUnavailable: ("unavailable", _CROWDED, 503),
     payments.PaymentMismatch: ("broken", _BROKEN, 502),
 }
-_TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
+TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
 _OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
 
-def _private(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def private(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Nobody but the holder of the token: no copy in caches or search engines, no address told to other sites."""
 
     @wraps(view)
@@ -63,8 +63,8 @@ def _private(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespons
 
 def _gift_or_404(token: str) -> Donation:
     designations = Prefetch("designations", Designation.objects.select_related("fund"))
-    gifts = Donation.objects.select_related("campaign").prefetch_related(designations)
-    gift = gifts.filter(token=token).first() if _TOKEN.fullmatch(token) else None
+    gifts = Donation.objects.select_related("campaign", "monthly").prefetch_related(designations)
+    gift = gifts.filter(token=token).first() if TOKEN.fullmatch(token) else None
     if gift is None:
         raise Http404("no gift has this token")
     return gift
@@ -76,7 +76,7 @@ def _to(name: str, gift: Donation) -> HttpResponse:
     return response
 
 
-@_private
+@private
 @require_safe
 def gift(request: HttpRequest, token: str) -> HttpResponse:
     """What became of the gift, by our own records; the fragment in it follows on."""
@@ -87,7 +87,7 @@ def gift(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "donations/gift.html", {"page": page, "gift": found, "again": "again" in request.GET})
 
 
-@_private
+@private
 @require_safe
 def status(request: HttpRequest, token: str) -> HttpResponse:
     """The fragment that follows a payment: 204 while nothing is new, 286 when there is nothing left to wait for."""
@@ -129,7 +129,7 @@ def _moment(text: str, *, now: datetime) -> datetime:
         return now
 
 
-@_private
+@private
 @opens_for_stripe
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, token: str) -> HttpResponse:
@@ -184,7 +184,7 @@ def _try_again(request: HttpRequest, gift: Donation, reason: str) -> HttpRespons
     return response
 
 
-@_private
+@private
 @require_POST
 def go_on(request: HttpRequest, token: str) -> HttpResponse:
     """The donor accepts a match lower than the form showed."""
@@ -197,7 +197,7 @@ def go_on(request: HttpRequest, token: str) -> HttpResponse:
     return _to("gift-pay", found)
 
 
-@_private
+@private
 @require_POST
 def change(request: HttpRequest, token: str) -> HttpResponse:
     """Let the gift go, its match too, and show the form with everything that was typed."""
@@ -216,7 +216,7 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-@_private
+@private
 @require_POST
 def intent(request: HttpRequest, token: str) -> HttpResponse:
     """Open the payment for pay.js: `{client_secret, return_url}`, or `{error, code}` with a sentence for the donor."""
@@ -252,7 +252,7 @@ def _refusal(code: str, sentence: str, *, status: int) -> JsonResponse:
     return JsonResponse({"code": code, "error": sentence}, status=status)
 
 
-@_private
+@private
 @require_safe
 def receipt_pdf(request: HttpRequest, token: str) -> HttpResponse:
     """The gift's valid receipt, or with ?number= an older one of the same gift, marked void."""

@@ -17,7 +17,7 @@ from donations import form_keys, giving, limits
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
-from donations.match_line import MatchLine
+from donations.match_line import MatchLine, for_monthly
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
 from donations.sources import source_of
@@ -25,7 +25,7 @@ from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
 _PREFILL_FOR = timedelta(hours=1)
-_GIFT_FIELDS = ("donor_name", "donor_email", *GiftForm.ADDRESS, "hides_name", "hides_amount")
+_GIFT_FIELDS = ("donor_name", "donor_email", *GiftForm.ADDRESS, "hides_name", "hides_amount", "way")
 _KEY_PROBLEM = (
     "Please press Continue once more. Your form came without the mark that keeps a gift from being made twice. "
     "Nothing was charged, and everything you typed is still here."
@@ -66,7 +66,7 @@ def match_line(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=204)
     form = GiftPartsForm(request.GET, campaign=campaign)
     parts = form.parts if form.is_valid() else ()
-    context = _quote(campaign, parts=parts, now=timezone.now())
+    context = _quote(campaign, parts=parts, now=timezone.now(), way=request.GET.get("way", ""))
     if form.problem:
         context["line"] = MatchLine("ask", "", form.problem)
     return render(request, "donations/_quote.html", context)
@@ -114,7 +114,9 @@ def _page(
 ) -> HttpResponse:
     campaign = form.campaign
     _point_to_notices(form, notices or {})
-    context = _quote(campaign, parts=parts, now=now) | {
+    way = str(form["way"].value() or Donation.Way.ONCE)
+    context = _quote(campaign, parts=parts, now=now, way=way) | {
+        "way": way,
         "form": form,
         "form_key": form_key.sealed,
         "notices": notices or {},
@@ -135,15 +137,16 @@ def _point_to_notices(form: GiftForm, notices: dict[str, str]) -> None:
         form.fields[name].widget.attrs |= {"aria-describedby": places, "aria-invalid": "true"}
 
 
-def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime) -> dict[str, Any]:
+def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime, way: str) -> dict[str, Any]:
     """What the page says of the gift as it stands: its match, and the exact card cost."""
     amount_minor = sum(amount for _, amount in parts)
+    line = match_line_for(campaign=campaign, parts=parts, now=now)
     return {
         "campaign": campaign,
         "amount_minor": amount_minor,
         "fee_minor": campaign.fee_to_cover_minor(amount_minor=amount_minor) if amount_minor else 0,
         "fee_percent": f"{campaign.fee_basis_points / 100:g}",
-        "line": match_line_for(campaign=campaign, parts=parts, now=now),
+        "line": for_monthly(line, campaign=campaign) if way == Donation.Way.MONTHLY and parts else line,
         "parts_key": parts_key(parts),
     }
 

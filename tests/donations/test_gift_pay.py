@@ -182,6 +182,7 @@ def test_it_tells_the_script_what_it_needs_and_no_secret(client, campaign, setti
     assert "<script>alert" not in html
     config = json.loads(html.split('<script id="pay-config" type="application/json">')[1].split("</script>")[0])
     assert config == {
+        "mode": "payment",
         "key": "pk_test_twofold_public",
         "amount": 10_000,
         "currency": "usd",

@@ -81,6 +81,7 @@ function openPaymentStep(stripeFile) {
   }
 
   function readPageClock() {
+    if (!$("match-held")) return; // nothing is held while a card is saved
     const { now, until } = $("match-held").dataset;
     readClock({ now: Number(now), until: Number(until) });
   }
@@ -160,12 +161,12 @@ function openPaymentStep(stripeFile) {
   }
 
   function explain(error) {
-    const status = error.payment_intent?.status;
+    const status = (error.payment_intent || error.setup_intent)?.status;
     if (status === "succeeded" || status === "processing") {
       window.location.assign(config.giftUrl);
       return;
     }
-    if (error.code === "payment_intent_authentication_failure") fail(NOT_CONFIRMED);
+    if (/^(payment|setup)_intent_authentication_failure$/.test(error.code)) fail(NOT_CONFIRMED);
     else if (error.type === "card_error") fail(DECLINED);
     else if (error.type === "validation_error") say("Please look at the card fields again.");
     else if (status === "requires_payment_method" || error.type === "invalid_request_error") fail("The payment did not go through. Nothing was charged. Please try again.");
@@ -200,7 +201,8 @@ function openPaymentStep(stripeFile) {
   async function confirmPayment({ client_secret: clientSecret, return_url: returnUrl }) {
     let result;
     try {
-      result = await stripe.confirmPayment({
+      const confirm = config.mode === "setup" ? "confirmSetup" : "confirmPayment";
+      result = await stripe[confirm]({
         elements,
         clientSecret,
         confirmParams: { return_url: returnUrl },
@@ -238,7 +240,7 @@ function openPaymentStep(stripeFile) {
   // Custom properties hold light-dark(...), which Stripe cannot read; the colours as painted it can.
   function appearance() {
     const panel = getComputedStyle(form.closest(".panel"));
-    const link = getComputedStyle(document.querySelector(".match-line"));
+    const link = getComputedStyle(document.querySelector(".match-line") || form);
     const root = getComputedStyle(document.documentElement);
     return {
       theme: darkness.matches ? "night" : "stripe",
@@ -256,7 +258,7 @@ function openPaymentStep(stripeFile) {
 
   function start() {
     stripe = window.Stripe(config.key);
-    elements = stripe.elements({ mode: "payment", amount: config.amount, currency: config.currency, appearance: appearance() });
+    elements = stripe.elements({ mode: config.mode, amount: config.amount, currency: config.currency, appearance: appearance() });
     mountPayment();
     mountWallets();
     darkness.addEventListener("change", () => elements.update({ appearance: appearance() }));
@@ -302,7 +304,7 @@ function openPaymentStep(stripeFile) {
     event.preventDefault();
     payOnce();
   });
-  again.addEventListener("submit", holdAgain);
+  again?.addEventListener("submit", holdAgain);
   readPageClock();
   watchHold();
   window.setInterval(watchHold, 500);

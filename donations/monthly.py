@@ -1,0 +1,189 @@
+"""What a donor does with a monthly gift from its own page: another amount, day or card, or an end to it.
+
+Stripe is asked first, then our rows follow: whatever is lost in between, Stripe's own report brings them together
+(renewals.keep). Nothing here charges anything, except that a month that failed is tried with the new card.
+"""
+
+import calendar
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from campaign.money import format_amount
+from donations import gateway, renewals, subscriptions
+from donations.models import Donation, MonthlyChange, MonthlyGift
+from donations.monthly_start import newest_change, note, product_of
+from donations.receipt_content import day_text, local_day
+from donations.renewals import locked_monthly, scaled, tell
+from matching.ledger import DONOR
+
+DAYS = range(1, 29)  # the days that every month has
+_SOONEST = timedelta(hours=12)
+
+
+class NotRunning(Exception):
+    """The monthly gift has not begun, or was stopped: there is nothing to change."""
+
+
+class CardNotSaved(Exception):
+    """Stripe has not saved the card: the donor must try again."""
+
+
+def change_amount(*, monthly_id: int, amount_minor: int, fee_minor: int, now: datetime) -> MonthlyGift:
+    """Give another amount from the next payment on. A repeat with the same sums changes nothing.
+
+    amount_minor: > 0, within the campaign's limits, as its form checked. Raises NotRunning, the gateway's errors. Two
+    calls to Stripe at most, outside any transaction; then one that locks the monthly gift.
+    """
+    monthly = _running(monthly_id)
+    if (monthly.amount_minor, monthly.fee_minor) == (amount_minor, fee_minor):
+        return monthly
+    found = subscriptions.change_amount(
+        idempotency_key=f"amount-{monthly.token}-{newest_change(monthly)}-{amount_minor + fee_minor}",
+        subscription=monthly.subscription or "",
+        item=monthly.item,
+        product=product_of(monthly),
+        amount_minor=amount_minor + fee_minor,
+        currency=monthly.currency,
+    )
+    with transaction.atomic():
+        monthly = locked_monthly(monthly_id)
+        before = format_amount(monthly.total_minor, currency=monthly.currency)
+        monthly.parts = [list(part) for part in scaled(monthly.parts, amount_minor=amount_minor)]
+        monthly.amount_minor, monthly.fee_minor, monthly.next_at = amount_minor, fee_minor, found.next_at
+        monthly.save()
+        after = format_amount(monthly.total_minor, currency=monthly.currency)
+        text = f"The monthly amount was {before} and is {after}, from the next payment on."
+        tell(monthly, note(monthly, kind=MonthlyChange.Kind.AMOUNT, text=text, actor=DONOR, now=now), now=now)
+    return monthly
+
+
+def change_day(*, monthly_id: int, day: int, now: datetime) -> MonthlyGift:
+    """Pay on another day of the month, one of DAYS, in the campaign's time zone; from the next payment on.
+
+    Raises NotRunning, ValueError for no such day, the gateway's errors. One call to Stripe, then one transaction.
+    """
+    if day not in DAYS:
+        raise ValueError(f"{day} is not a day that every month has")
+    monthly = _running(monthly_id)
+    if monthly.state != MonthlyGift.State.ACTIVE:
+        raise NotRunning(monthly.reference)  # a month is open: its payment comes first
+    next_at = date_on(day, monthly=monthly, now=now)
+    if next_at == monthly.next_at:
+        return monthly
+    found = subscriptions.change_date(
+        idempotency_key=f"day-{monthly.token}-{newest_change(monthly)}-{int(next_at.timestamp())}",
+        subscription=monthly.subscription or "",
+        next_at=next_at,
+    )
+    with transaction.atomic():
+        monthly = locked_monthly(monthly_id)
+        monthly.next_at = found.next_at
+        monthly.save(update_fields=["next_at"])
+        when = day_text(local_day(found.next_at, campaign=monthly.campaign))
+        text = f"The next payment is on {when}, and then on that day of each month."
+        tell(monthly, note(monthly, kind=MonthlyChange.Kind.DAY, text=text, actor=DONOR, now=now), now=now)
+    return monthly
+
+
+def date_on(day: int, *, monthly: MonthlyGift, now: datetime) -> datetime:
+    """The next payment's moment if it were on that day: in the month in which it is due, unless that is over.
+
+    The hour stays, in the campaign's time zone.
+    """
+    due = (monthly.next_at or now).astimezone(monthly.campaign.tz).replace(day=day)
+    while due <= now + _SOONEST:
+        days = calendar.monthrange(due.year, due.month)[1]
+        due = (due + timedelta(days=days)).replace(day=day)
+    return due
+
+
+def begin_card_change(*, monthly_id: int, now: datetime) -> str:
+    """Open the saving of another card; the secret with which the browser does it. One call to Stripe.
+
+    Raises NotRunning, the gateway's errors.
+    """
+    monthly = _running(monthly_id)
+    saved = subscriptions.save_card(
+        idempotency_key=f"card-{monthly.token}-{int(now.timestamp()) // 60}",
+        customer=monthly.customer,
+        description=f"Another card for {monthly.reference}",
+    )
+    MonthlyGift.objects.filter(pk=monthly_id).update(setup_intent=saved.setup_intent)
+    return saved.client_secret
+
+
+def finish_card_change(*, monthly_id: int, now: datetime) -> MonthlyGift:
+    """The card was saved: pay with it from now on, and try the month that failed, if one did. Safe to repeat.
+
+    Raises CardNotSaved, NotRunning, the gateway's errors. Two calls to Stripe, four with a failed month.
+    """
+    monthly = _running(monthly_id)
+    if not monthly.setup_intent:
+        return monthly
+    saved = subscriptions.retrieve_saved_card(monthly.setup_intent)
+    if saved.status != "succeeded" or saved.customer != monthly.customer:
+        raise CardNotSaved(saved.status)
+    found = subscriptions.change_card(
+        idempotency_key=f"use-{saved.setup_intent}",
+        subscription=monthly.subscription or "",
+        payment_method=saved.payment_method,
+    )
+    with transaction.atomic():
+        monthly = locked_monthly(monthly_id)
+        if monthly.setup_intent == saved.setup_intent:
+            monthly.setup_intent, monthly.method_label, monthly.method_last4 = "", saved.label, saved.last4
+            monthly.save(update_fields=["setup_intent", "method_label", "method_last4"])
+            text = f"From now on it is paid with {monthly.method_text}."
+            change = note(
+                monthly, kind=MonthlyChange.Kind.CARD, text=text, actor=DONOR, now=now, key=saved.setup_intent
+            )
+            tell(monthly, change, now=now)
+    if monthly.state == MonthlyGift.State.UNPAID:
+        _try_open_month(found.latest_invoice, payment_method=saved.payment_method, now=now)
+    return MonthlyGift.objects.select_related("campaign").get(pk=monthly_id)
+
+
+def stop(*, monthly_id: int, now: datetime, actor: str = DONOR) -> MonthlyGift:
+    """End it: nothing more is charged. Payments that were made stay. A repeat changes nothing.
+
+    Raises NotRunning when it never began, the gateway's errors: then nothing was changed. One call, one transaction.
+    """
+    monthly = MonthlyGift.objects.get(pk=monthly_id)
+    if monthly.state == MonthlyGift.State.STOPPED:
+        return monthly
+    if not monthly.is_running or not monthly.subscription:
+        raise NotRunning(monthly.reference)
+    subscriptions.cancel(monthly.subscription)
+    with transaction.atomic():
+        monthly = locked_monthly(monthly_id)
+        renewals.stop(monthly, actor=actor, because="", now=now)
+        monthly.save()
+    return monthly
+
+
+def payments_of(monthly: MonthlyGift) -> list[Donation]:
+    """Its payments that came in, newest first, each with its receipt at hand."""
+    paid = monthly.donations.filter(state=Donation.State.PAID).order_by("-paid_at", "-pk")
+    return list(paid.prefetch_related("receipts"))
+
+
+def _running(monthly_id: int) -> MonthlyGift:
+    monthly = MonthlyGift.objects.select_related("campaign").get(pk=monthly_id)
+    if not monthly.is_running:
+        raise NotRunning(monthly.reference)
+    return monthly
+
+
+def _try_open_month(invoice_id: str, *, payment_method: str, now: datetime) -> None:
+    """Charge the month that failed with the new card. A refusal is told as any other; Stripe tries again by itself."""
+    invoice = subscriptions.retrieve_invoice(invoice_id)
+    if invoice.status == "open" and invoice.payment_intent:
+        key = f"retry-{invoice.invoice}-{payment_method}"
+        try:
+            subscriptions.pay_with(
+                idempotency_key=key, payment_intent=invoice.payment_intent, payment_method=payment_method
+            )
+        except gateway.GatewayUnavailable:
+            return  # Stripe tries the month again by itself, with the new card
+    renewals.invoice_moved(invoice_id, now=now)
