@@ -8,19 +8,23 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from campaign.models import Fund
 from campaign.money import format_amount
-from donations import giving
+from donations import giving, receipt_delivery
 from donations.match_line import MatchLine, match_line
 from donations.models import Donation, Receipt, Reversal
+from donations.queries import split_left
 from donations.receipt_content import refund_failed
+from donations.receipt_delivery import Delivery, delivery_of
 from matching.allocation import Bound
 from matching.explanation import explanations
 from matching.explanation_wording import donor_sentences
 from matching.queries import GiftMatch, gift_match
-from matching.wording import clock_text, listed
+from matching.wording import clock_text, day_text, listed
 
 FOLLOW_FOR = timedelta(minutes=5)
 RECEIPT_EXPECTED_WITHIN = timedelta(minutes=2)
+MAIL_EXPECTED_WITHIN = timedelta(seconds=30)
 _NOT_FIRST_NAMES = {"the", "mr", "mrs", "ms", "mx", "miss", "dr", "prof", "rev", "sir", "sister", "father", "st"}
 
 
@@ -194,6 +198,25 @@ class GiftPage:
     def receipt(self) -> Receipt | None:
         return Receipt.objects.filter(donation=self.gift, voided_at=None).select_related("replaces").first()
 
+    @cached_property
+    def delivery(self) -> Delivery | None:
+        """How far the receipt has come to its donor; None while there is none."""
+        return delivery_of(self.receipt) if self.receipt else None
+
+    @property
+    def delivered_text(self) -> str:
+        """`at 10:32 AM`, on another day than today with that day before it; in the campaign's time zone."""
+        if self.delivery is None or self.delivery.at is None:
+            return ""
+        local = self.delivery.at.astimezone(self.gift.campaign.tz)
+        is_today = local.date() == self.now.astimezone(self.gift.campaign.tz).date()
+        return f"at {clock_text(local)}" if is_today else f"on {day_text(local)} at {clock_text(local)}"
+
+    @property
+    def void_receipt(self) -> Receipt | None:
+        """The newest receipt that does not stand any more."""
+        return Receipt.objects.filter(donation=self.gift).exclude(voided_at=None).order_by("-version").first()
+
     @property
     def outcome(self) -> str:
         """`received`, `processing`, `not_charged`, `left`, `checking`, `unknown` or `waiting` (for a payment)."""
@@ -221,13 +244,15 @@ class GiftPage:
         """Whether anything can still change while the donor looks on."""
         waited = self.now - self.arrived_at
         if self.outcome == "received":
-            return self.receipt is None and not self.is_returned and waited < RECEIPT_EXPECTED_WITHIN
+            if self.delivery:
+                return self.delivery.state == receipt_delivery.DUE and waited < MAIL_EXPECTED_WITHIN
+            return not self.is_returned and waited < RECEIPT_EXPECTED_WITHIN
         return self.outcome in ("checking", "processing") and waited < FOLLOW_FOR
 
     @property
     def version(self) -> str:
         """Changes when what the page says changes."""
-        receipt = self.receipt.number if self.receipt else ""
+        receipt = f"{self.receipt.number}-{self.delivery.state}" if self.receipt and self.delivery else ""
         return f"{self.outcome}-{receipt}-{self.gift.refunded_minor}-{self.match_minor}"
 
     @property
@@ -249,7 +274,13 @@ class GiftPage:
             "unknown": "We cannot say yet whether the payment went through.",
         }
         text = words.get(self.outcome, "")
-        return f"{text} Your receipt is ready." if self.receipt and self.outcome == "received" else text
+        if self.outcome != "received":
+            return text
+        if self.is_gift_returned:
+            return "Your gift was returned to you."
+        if self.delivery and self.delivery.state == receipt_delivery.SENT:
+            return f"{text} Your receipt was sent."
+        return f"{text} Your receipt is ready." if self.receipt else text
 
     @property
     def first_name(self) -> str:
@@ -278,6 +309,11 @@ class GiftPage:
         return listed([share.sponsor_name for share in self.shares])
 
     @property
+    def all_sponsors_text(self) -> str:
+        """Every sponsor of the match, those too whose part went back."""
+        return listed(self.match.sponsor_names) if self.match else ""
+
+    @property
     def kept_minor(self) -> int:
         """The gift itself, less what was returned of it: gift first, card cost last."""
         return self.gift.amount_minor - min(self.gift.refunded_minor, self.gift.amount_minor)
@@ -287,8 +323,21 @@ class GiftPage:
         return self.kept_minor + self.match_minor
 
     @property
+    def kept_parts(self) -> list[tuple[Fund, int]]:
+        """Each fund with what it keeps of the gift after refunds; funds that keep nothing are left out."""
+        rows = list(self.gift.designations.all())
+        left = split_left(parts_minor=[row.amount_minor for row in rows], refunded_minor=self.gift.refunded_minor)
+        return [(row.fund, kept_minor) for row, kept_minor in zip(rows, left, strict=True) if kept_minor]
+
+    @property
     def is_returned(self) -> bool:
+        """All that was paid went back."""
         return self.gift.net_minor == 0
+
+    @property
+    def is_gift_returned(self) -> bool:
+        """The whole gift went back; covered card costs may stay paid."""
+        return self.kept_minor == 0
 
     @cached_property
     def cancelled_because(self) -> str:

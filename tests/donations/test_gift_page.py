@@ -9,11 +9,13 @@ from django.test import Client
 
 from donations import gateway, payments
 from donations.gift_page import first_name
-from donations.models import Donation, Receipt
+from donations.mail import send_receipt
+from donations.models import Donation, Receipt, ReceiptSend
 from donations.receipts import issue_receipt, replace_receipt
 from matching import pools, refunds
 from matching.offers import offer_batch
 from matching.queries import gift_match
+from matching.wording import clock_text
 from tests import factories
 from tests.donations.give_form import give, open_campaign, words
 
@@ -110,14 +112,123 @@ def test_a_part_returned_is_said_with_its_match(client, campaign, pool):
     gift = paid(campaign, refunded_minor=4_000)
     refunds.settle_refund(key=gift.match_key, refunded_minor=4_000, now=datetime.now(UTC))
     text = words(page(client, gift))
-    assert "$40.00 was returned to you. With it $40.00 of the match went back to the sponsor." in text
+    assert "$60.00 of your $100.00 for Education stays given, and The Harbor Family matched it with $60.00." in text
+    assert "$40.00 was returned to you. With it $40.00 of the match went back to The Harbor Family." in text
     assert "$120.00 goes to work" in text
+    assert "What your gift does $60.00 for Education" in text
+    assert "$100.00 appears on your statement (Visa ending in 4242), and $40.00 comes back on it." in text
+    assert "You paid $100.00 Returned to you −$40.00 Stays paid $60.00 Match from The Harbor Family $60.00" in text
 
 
-def test_a_gift_returned_whole_is_not_thanked_for(client, campaign, pool):
-    text = words(page(client, paid(campaign, refunded_minor=10_000)))
-    assert "Your gift was returned to you" in text
-    assert "Thank you" not in text
+def test_a_part_returned_lowers_every_fund_of_a_split(client, campaign):
+    parts = [(campaign.funds.get(slug="education"), 9_999), (campaign.funds.get(slug="nursing"), 1)]
+    text = words(page(client, paid(campaign, parts=parts, refunded_minor=9_000)))
+    assert "$10.00 of your $100.00 for Education and Nursing research stays given." in text
+    assert "What your gift does $9.99 for Education" in text
+    assert "$0.01 for Nursing research" in text
+
+
+def returned(campaign, refunded_minor: int, **changes) -> Donation:
+    """A gift with its receipt and its match, refunded after that."""
+    gift = paid(campaign, **changes)
+    issue_receipt(donation_id=gift.pk, now=NOW)
+    Donation.objects.filter(pk=gift.pk).update(refunded_minor=refunded_minor)
+    refunds.settle_refund(key=gift.match_key, refunded_minor=refunded_minor, now=datetime.now(UTC))
+    replace_receipt(donation_id=gift.pk, reason="Refunded.", now=NOW)
+    return Donation.objects.get(pk=gift.pk)
+
+
+def test_all_returned_has_words_of_its_own(client, campaign, pool):
+    gift = returned(campaign, 10_330, fee_minor=330)
+    void = Receipt.objects.get()
+    html = page(client, gift)
+    text = words(html)
+    assert text.startswith(
+        "Your gift was returned to you All that you paid, $103.30, went back to you. Banks take up to ten days to show "
+        "it. Its match of $100.00 went back to The Harbor Family for other gifts. "
+        f"Receipt {void.number} is void: please do not use it for your taxes."
+    )
+    assert f'href="/gifts/{gift.token}/receipt.pdf?number={void.number}"' in html
+    for word in ("Thank you", "goes to work", "is received", "$0.00", "Stays paid"):
+        assert word not in text
+    assert following(html) == ""
+
+
+def test_the_gift_returned_without_its_card_costs_says_what_stays(client, campaign, pool):
+    gift = returned(campaign, 10_000, fee_minor=330)
+    receipt = Receipt.objects.get(voided_at=None)
+    text = words(page(client, gift))
+    assert text.startswith(
+        "Your gift was returned to you $100.00 went back to you: all of your gift for Education. The $3.30 of card "
+        "costs stays paid. Banks take up to ten days to show it. "
+        "Its match of $100.00 went back to The Harbor Family for other gifts. "
+        f"Your receipt {receipt.number} is on its way to {gift.donor_email}. Open your receipt (PDF)"
+    )
+    assert "You paid $103.30 Returned to you −$100.00 Stays paid $3.30" in text
+    for word in ("Thank you", "goes to work", "is received", "$0.00"):
+        assert word not in text
+
+
+def test_a_part_of_the_card_costs_went_back_too(client, campaign):
+    text = words(page(client, returned(campaign, 10_100, fee_minor=330)))
+    assert "$101.00 went back to you: all of your gift for Education and a part of the card costs you covered." in text
+    assert "The $2.30 of card costs stays paid." in text
+
+
+def test_what_is_heard_of_a_returned_gift(client, campaign, pool):
+    gift = returned(campaign, 10_000)
+    answer = client.get(f"/gifts/{gift.token}/status/")
+    assert answer.status_code == 286
+    assert 'hx-swap-oob="innerHTML">Your gift was returned to you.</p>' in answer.content.decode()
+
+
+# ---- The receipt on its way ----
+
+
+def test_a_receipt_is_said_to_be_sent_when_it_was(client, campaign):
+    gift = paid(campaign)
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    send_receipt(receipt_id=receipt.pk, now=datetime.now(UTC))
+    at = clock_text(ReceiptSend.objects.get().attempted_at.astimezone(campaign.tz))
+    assert f"Your receipt {receipt.number} was sent to {gift.donor_email} at {at}." in words(page(client, gift))
+
+
+def test_one_sent_on_another_day_names_the_day(client, campaign):
+    gift = paid(campaign)
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    send_receipt(receipt_id=receipt.pk, now=datetime(2026, 3, 1, 15, 32, tzinfo=UTC))
+    assert f"was sent to {gift.donor_email} on March 1 at 10:32 AM." in words(page(client, gift))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "follow_up", "said"),
+    [
+        ([], "due", "Your receipt {number} is on its way to {email}."),
+        ([""], "due", "Your receipt {number} is on its way to {email}."),
+        (["no answer"], "due", "Your receipt {number} could not be sent to {email} yet. We try again;"),
+        (["no such mailbox"], "failed", "Your receipt {number} did not reach {email}. Open it below, and tell us"),
+        (["no answer", "sent", ""], "due", "Your receipt {number} was sent to {email} at"),
+    ],
+)
+def test_every_way_of_a_receipt_is_said(client, campaign, outcomes, follow_up, said):
+    gift = paid(campaign)
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    gift.follow_ups.update(state=follow_up)
+    for outcome in outcomes:
+        receipt.sends.create(to_email=gift.donor_email, attempted_at=datetime.now(UTC), outcome=outcome)
+    assert said.format(number=receipt.number, email=gift.donor_email) in words(page(client, gift))
+
+
+@pytest.mark.parametrize(("outcome", "said"), [(None, "comes by post."), ("posted", "was posted to you at")])
+def test_a_receipt_by_post_is_said(client, campaign, outcome, said):
+    gift = paid(campaign, method="cash", method_label="", method_last4="", payment_intent=None, charge="")
+    Donation.objects.filter(pk=gift.pk).update(donor_email="")
+    receipt = issue_receipt(donation_id=gift.pk, now=NOW)
+    if outcome:
+        receipt.sends.create(attempted_at=datetime.now(UTC), outcome=outcome)
+    html = page(client, gift)
+    assert f"Your receipt {receipt.number} {said}" in words(html)
+    assert following(html) == ""
 
 
 def test_a_disputed_payment_is_said(client, campaign):
@@ -211,16 +322,32 @@ def test_nothing_new_changes_nothing(client, campaign, stripe_says):
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_it_stops_when_the_receipt_is_there(client, campaign):
+def test_it_follows_the_receipt_until_it_is_sent(client, campaign):
     gift = paid(campaign)
     address = following(page(client, gift))
     receipt = issue_receipt(donation_id=gift.pk, now=NOW)
     answer = client.get(address)
     html = answer.content.decode()
-    assert answer.status_code == 286
-    assert following(html) == ""
+    assert answer.status_code == 200
     assert f"Your receipt {receipt.number} is on its way" in words(html)
     assert f'href="/gifts/{gift.token}/receipt.pdf"' in html
+    assert client.get(following(html)).status_code == 204
+    send_receipt(receipt_id=receipt.pk, now=NOW)
+    answer = client.get(following(html))
+    html = answer.content.decode()
+    assert answer.status_code == 286
+    assert following(html) == ""
+    assert f"Your receipt {receipt.number} was sent to {gift.donor_email}" in words(html)
+    assert "Your gift is received. Your receipt was sent." in html
+
+
+def test_it_does_not_follow_slow_mail_for_ever(client, campaign):
+    gift = paid(campaign)
+    issue_receipt(donation_id=gift.pk, now=NOW)
+    since = (datetime.now(UTC) - timedelta(seconds=31)).timestamp()
+    answer = client.get(f"/gifts/{gift.token}/status/?since={since}&asked={since}&seen=")
+    assert answer.status_code == 286
+    assert "is on its way" in words(answer.content.decode())
 
 
 def test_stripe_says_that_nothing_was_paid(client, campaign, stripe_says):
