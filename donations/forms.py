@@ -98,7 +98,9 @@ class AmountField(forms.CharField):
         too_large: str = "",
         **kwargs: Any,
     ) -> None:
-        widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "size": 10})
+        # Not "off": browsers would forget the amount when the donor comes back to the page.
+        attrs = {"inputmode": "decimal", "autocomplete": "transaction-amount", "size": 10}
+        widget = forms.TextInput(attrs=attrs)
         super().__init__(required=False, widget=widget, **kwargs)
         self.currency = currency
         self.zero_is_empty = zero_is_empty

@@ -100,6 +100,40 @@ def test_one_amount_counts_the_one_touched_last(page, site):
     ]
 
 
+def test_the_back_button_finds_the_amount_and_its_line(page, site):
+    open_for_giving()
+    fill_form(page, site)
+    page.get_by_label("Or another amount").fill("333")
+    page.get_by_label("What is it for?").select_option("Nursing research")
+    page.get_by_role("button", name="Continue to payment").click()
+    page.wait_for_url("**/pay/")
+    page.go_back()
+    expect(page.get_by_label("Or another amount")).to_have_value("333")
+    expect(page.get_by_label("What is it for?")).to_have_value("nursing")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Marta Reyes")
+    expect(page.locator("#match-words")).to_contain_text("$333 becomes $666.")
+    page.get_by_role("button", name="Continue to payment").click()
+    page.wait_for_url("**/pay/")
+    assert the_gift().amount_minor == 33_300
+
+
+def test_no_stale_match_is_shown_when_the_site_is_not_reached(page, page_errors, site):
+    page_errors.expect("ERR_INTERNET_DISCONNECTED|htmx:")
+    open_for_giving()
+    fill_form(page, site)
+    line = page.locator("#match-words")
+    expect(line).to_contain_text("$100 becomes $200.")
+    page.context.set_offline(True)
+    page.get_by_label("Or another amount").fill("333")
+    expect(line).to_have_text(
+        "We cannot reach our site this moment to say what the match adds. You see it before you pay."
+    )
+    assert page.locator("[name=promised_match_minor]").count() == 0
+    page.context.set_offline(False)
+    page.get_by_label("Or another amount").fill("33")
+    expect(line).to_contain_text("$33 becomes $66.")
+
+
 def test_seven_dollars_left_and_the_donor_goes_on(page, site):
     meet_a_lower_match(page, site)
     expect(page.get_by_text("Your $100.00 will be matched with $7.35, not $100.00.")).to_be_visible()

@@ -71,6 +71,27 @@
     }
   }, true);
 
+  // A page that the browser brings back with what was typed asks anew: its line is that of the page as it first came.
+  const isChanged = (field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  window.addEventListener("pageshow", (event) => {
+    const fields = [other, ...presets, ...split];
+    const isOtherFund = fund.options && !fund.selectedOptions[0]?.defaultSelected;
+    if (event.persisted || isOtherFund || fields.some(isChanged)) window.htmx?.trigger(parts, "change");
+  });
+
+  // Without an answer the line is of a gift that stands there no more, and so is the match that it promised.
+  const line = document.getElementById("match-words");
+  for (const trouble of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    parts.addEventListener(trouble, () => {
+      const words = document.createElement("p");
+      const box = document.createElement("div");
+      words.textContent = line.dataset.unreachable;
+      box.className = "match-line is-ask";
+      box.append(words);
+      line.replaceChildren(box);
+    });
+  }
+
   // Opening "split" starts from the gift as it stands.
   details?.addEventListener("toggle", () => {
     const chosen = [...presets].find((preset) => preset.checked);
