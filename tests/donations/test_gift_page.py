@@ -149,7 +149,7 @@ def test_all_returned_has_words_of_its_own(client, campaign, pool):
         f"Receipt {void.number} is void: please do not use it for your taxes."
     )
     assert f'href="/gifts/{gift.token}/receipt.pdf?number={void.number}"' in html
-    for word in ("Thank you", "goes to work", "is received", "$0.00", "Stays paid"):
+    for word in ("Thank you", "goes to work", "is received", "$0.00", "Stays paid", "On public pages"):
         assert word not in text
     assert following(html) == ""
 
