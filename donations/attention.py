@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from campaign.money import format_amount
 from donations import tick_offs, work
-from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StrayPayment, StripeEvent
+from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StrayPayment, StripeEvent, StripeRun
 from matching.queries import PoolFigures
 
 LATE = timedelta(minutes=1)
@@ -47,6 +47,7 @@ def concerns(*, pools: list[PoolFigures]) -> list[Concern]:
     counts = _counts()
     if _STRAY in counts:
         found.append(_strays(*counts[_STRAY]))
+    found += _unequal_days()
     return found + [_concern(key, *counts[key]) for key in tick_offs.KINDS if key in counts]
 
 
@@ -109,6 +110,18 @@ def _concern(key: str, count: int, newest: int) -> Concern:
         count=count,
         url=reverse("staff-attention") + f"#{key}",
     )
+
+
+def _unequal_days() -> list[Concern]:
+    """Days on which the last run through Stripe's lists found another sum than our books have. One query."""
+    run = StripeRun.objects.exclude(finished_at=None).only("found").first()
+    days = run.found.get("unequal", []) if run else []
+    if not days:
+        return []
+    title = (
+        "Stripe and our books differ on a day" if len(days) == 1 else f"Stripe and our books differ on {len(days)} days"
+    )
+    return [Concern("days", title, ", ".join(days[:3]), len(days), reverse("staff-stripe") + f"?day={days[0]}")]
 
 
 def _strays(count: int, newest: int) -> Concern:

@@ -90,6 +90,7 @@ def open_payment(*, donation_id: int, now: datetime) -> str:
         ) from error
     if payment.status == "succeeded":
         raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
+    _compare(donation, payment)  # before its secret goes out: what is confirmed is the gift, to the cent
     if not _remember(donation, payment=payment):
         donation.payment_intent = payment.payment_intent
         cancel_at_stripe(donation)
@@ -287,6 +288,14 @@ def _remember(donation: Donation, *, payment: Payment) -> bool:
 
 
 def _refuse_mismatch(donation: Donation, payment: Payment, *, is_accepted: bool) -> None:
+    _compare(donation, payment, is_accepted=is_accepted)
+    if donation.payment_intent is None:
+        donation.payment_intent = payment.payment_intent
+        donation.save(update_fields=["payment_intent"])
+
+
+def _compare(donation: Donation, payment: Payment, *, is_accepted: bool = False) -> None:
+    """Amount, currency and identity. Raises PaymentMismatch; writes nothing."""
     ours = (donation.total_minor, donation.currency, str(donation.match_key))
     # A subscription's payments carry no key of ours: they are known by their own id, which the gift already has.
     is_known = bool(donation.monthly_id) and not payment.gift_key and donation.payment_intent == payment.payment_intent
@@ -294,9 +303,6 @@ def _refuse_mismatch(donation: Donation, payment: Payment, *, is_accepted: bool)
     theirs = (payment.amount_minor, payment.currency, key)
     if ours != theirs or donation.payment_intent not in (None, payment.payment_intent):
         raise PaymentMismatch(f"{donation.reference} is {ours}, the payment {payment.payment_intent} is {theirs}")
-    if donation.payment_intent is None:
-        donation.payment_intent = payment.payment_intent
-        donation.save(update_fields=["payment_intent"])
 
 
 def _keep_charge(donation: Donation, charge: ChargeDetails) -> None:

@@ -5,17 +5,15 @@ object that it is of: a charge with its gift, a refund or a dispute with its row
 alone. What we have and Stripe's balance has not, by the time of the last run, is a difference too.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.urls import reverse
 
 from donations.models import Donation, Reversal, StrayPayment, StripeMovement, StripeRun
 from donations.payments import GONE_REFUND
-from donations.stripe_runs import QUIET
 
 _NO_GIFT_MONEY = ("payout", "payout_reversal")
 _NAMES = {
@@ -25,6 +23,7 @@ _NAMES = {
     "dispute": "Disputes",
     "dispute_reversal": "Disputes won",
 }
+QUIET = timedelta(minutes=10)  # what is younger may still be on its way by the ordinary road
 _SHOWN = 100
 _INTEGER = BigIntegerField()
 
@@ -37,6 +36,7 @@ class Line:
     count: int
     theirs_minor: int
     ours_minor: int
+    currency: str
 
     @property
     def difference_minor(self) -> int:
@@ -71,24 +71,37 @@ class Day:
         return self.difference_minor == 0 and not self.differences
 
 
-def compare(*, start: datetime, end: datetime) -> Day:
-    """Stripe's movements in `[start, end)` beside our books. Reads our own database only; six queries or so."""
-    run = StripeRun.objects.exclude(finished_at=None).first()
-    as_of = run.started_at if run else None
-    moved = _with_ours(StripeMovement.objects.filter(moved_at__gte=start, moved_at__lt=end))
+def compare(*, start: datetime, end: datetime, currency: str, as_of: datetime | None = None) -> Day:
+    """Stripe's movements in `[start, end)` in one currency beside our books. Reads our own database; six queries or so.
+
+    as_of: up to when Stripe was asked; by the last run that came to its end if not given. Payments that were set aside
+    are listed in their own currencies, and in no sum. Of each kind of difference the first 100 are named; the sum is of
+    all.
+    """
+    if as_of is None:
+        run = StripeRun.objects.exclude(finished_at=None).first()
+        as_of = run.started_at if run else None
+    every = _with_ours(StripeMovement.objects.filter(moved_at__gte=start, moved_at__lt=end))
+    moved = every.filter(currency=currency)
     gifts = moved.filter(category__in=_NAMES, is_stray=False)
     lines = _lines(gifts)
-    missing = list(_missing(start=start, end=min(end, as_of - QUIET) if as_of else start))
-    differences = [*map(_named, gifts.exclude(ours=F("amount_minor")).order_by("moved_at")[:_SHOWN]), *missing]
+    until = min(end, as_of - QUIET) if as_of else start
+    unpaid, not_back = _gifts_missing(start=start, end=until), _reversals_missing(start=start, end=until)
+    differences = [
+        *map(_named, gifts.exclude(ours=F("amount_minor")).order_by("moved_at")[:_SHOWN]),
+        *map(_gift_named, unpaid.order_by("pk")[:_SHOWN]),
+        *map(_reversal_named, not_back.select_related("donation").order_by("pk")[:_SHOWN]),
+    ]
     return Day(
         lines=lines,
-        set_aside=_lines(moved.filter(is_stray=True)),
+        set_aside=_lines(every.filter(is_stray=True)),
         fees_minor=moved.aggregate(sum=Sum("fee_minor"))["sum"] or 0,
         other_minor=moved.exclude(category__in=(*_NAMES, *_NO_GIFT_MONEY)).aggregate(sum=Sum("amount_minor"))["sum"]
         or 0,
         differences=differences,
         difference_minor=sum(line.difference_minor for line in lines)
-        + sum(row.theirs_minor - row.ours_minor for row in missing),
+        - (unpaid.aggregate(sum=Sum(F("amount_minor") + F("fee_minor")))["sum"] or 0)
+        + (not_back.aggregate(sum=Sum("amount_minor"))["sum"] or 0),
         as_of=as_of,
     )
 
@@ -115,11 +128,10 @@ def _with_ours(rows: QuerySet[StripeMovement]) -> QuerySet[Any]:
 
 
 def _lines(rows: QuerySet[Any]) -> list[Line]:
-    sums: dict[str, list[int]] = {}
-    for category, theirs, ours in rows.order_by().values_list("category", "amount_minor", "ours"):
-        line = sums.setdefault(category, [0, 0, 0])
-        line[0], line[1], line[2] = line[0] + 1, line[1] + theirs, line[2] + ours
-    return [Line(name, *sums[category]) for category, name in _NAMES.items() if category in sums]
+    sums = rows.order_by().values("category", "currency")
+    sums = sums.annotate(n=Count("pk"), theirs=Sum("amount_minor"), here=Sum("ours")).order_by("currency")
+    found = [row for category in _NAMES for row in sums if row["category"] == category]
+    return [Line(_NAMES[row["category"]], row["n"], row["theirs"], row["here"], row["currency"]) for row in found]
 
 
 def _named(row: Any) -> Difference:
@@ -133,20 +145,27 @@ def _named(row: Any) -> Difference:
     return Difference(what, name, row.amount_minor, row.ours, url)
 
 
-def _missing(*, start: datetime, end: datetime) -> Iterable[Difference]:
-    """What our books have in that time and no movement of Stripe's balance is of."""
+def _gifts_missing(*, start: datetime, end: datetime) -> QuerySet[Donation]:
+    """Gifts that our books have as charged in that time, and of which no movement of Stripe's balance is."""
     of_charge = StripeMovement.objects.filter(source=OuterRef("charge"), category="charge")
     paid = Donation.objects.filter(state=Donation.State.PAID, payment_intent__isnull=False)
     when = Q(charged_at__gte=start, charged_at__lt=end) | Q(charged_at=None, paid_at__gte=start, paid_at__lt=end)
-    for gift in paid.filter(when, ~Exists(of_charge)).order_by("pk")[:_SHOWN]:
-        yield Difference(
-            "Gifts: here and not at Stripe", gift.reference, 0, gift.total_minor, reverse("staff-gift", args=[gift.pk])
-        )
-    of_reversal = StripeMovement.objects.filter(source=OuterRef("stripe_id"))
-    back = Reversal.objects.filter(~Exists(of_reversal), created_at__gte=start, created_at__lt=end)
-    back = back.filter(kind__in=(Reversal.Kind.REFUND, Reversal.Kind.DISPUTE))
+    return paid.filter(when, ~Exists(of_charge))
+
+
+def _reversals_missing(*, start: datetime, end: datetime) -> QuerySet[Reversal]:
+    """The same of refunds and disputes, but those that never moved money."""
+    moved = StripeMovement.objects.filter(source=OuterRef("stripe_id"))
+    back = Reversal.objects.filter(~Exists(moved), created_at__gte=start, created_at__lt=end)
     gone = Q(status__in=GONE_REFUND) | Q(status__startswith="warning") | Q(status="prevented")
-    for row in back.exclude(gone).select_related("donation").order_by("pk")[:_SHOWN]:
-        name = f"{row.donation.reference}, {row.stripe_id}"
-        what = f"{row.get_kind_display()}s: here and not at Stripe"
-        yield Difference(what, name, 0, -row.amount_minor, reverse("staff-gift", args=[row.donation_id]))
+    return back.filter(kind__in=(Reversal.Kind.REFUND, Reversal.Kind.DISPUTE)).exclude(gone)
+
+
+def _gift_named(gift: Donation) -> Difference:
+    url = reverse("staff-gift", args=[gift.pk])
+    return Difference("Gifts: here and not at Stripe", gift.reference, 0, gift.total_minor, url)
+
+
+def _reversal_named(row: Reversal) -> Difference:
+    name, url = f"{row.donation.reference}, {row.stripe_id}", reverse("staff-gift", args=[row.donation_id])
+    return Difference(f"{row.get_kind_display()}s: here and not at Stripe", name, 0, -row.amount_minor, url)

@@ -8,6 +8,7 @@ anywhere, or with Stripe away, it goes on from there. Everything it does is safe
     events      that never reached us are stored and applied like webhooks
     movements   of Stripe's balance are kept, for the comparison of a day (stripe_days.py)
     gifts       that are paid here and have no charge at Stripe are asked about
+    days        of the run are compared; those on which our books differ are named to staff
 
 Each run begins before the last one began, so that no outage of ours leaves a gap.
 """
@@ -15,7 +16,7 @@ Each run begins before the last one began, so that no outage of ours leaves a ga
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +24,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from campaign.models import Campaign
-from donations import events, gateway, payments, renewals, strays, stripe_lists
+from donations import events, gateway, payments, renewals, strays, stripe_days, stripe_lists
 from donations.gateway import Payment, Refund
 from donations.models import Donation, FraudWarning, Reversal, StrayPayment, StripeEvent, StripeMovement, StripeRun
+from donations.search import midnight
+from donations.stripe_days import QUIET
 from donations.stripe_lists import Page
 from matching.ledger import SYSTEM, PoolsBusy
 
@@ -36,7 +39,6 @@ FIRST_LOOKS_BACK = timedelta(days=30)
 OVERLAP = timedelta(hours=3)  # of each run with the one before: a payment may be confirmed long after it was made
 LATE_CHANGES = {"refunds": timedelta(days=30), "disputes": timedelta(days=120), "warnings": timedelta(days=60)}
 CLOCKS = timedelta(minutes=1)  # Stripe's clock and ours may differ
-QUIET = timedelta(minutes=10)  # what is younger may still be on its way by the ordinary road
 _NIGHT_HOUR = 3
 _GIFTS_ASKED = 100
 
@@ -228,7 +230,7 @@ def _report(run: StripeRun, done: Advanced, refund: Refund, *, kind: str, now: d
     """As Stripe has it at this moment: newer than any event that came before, less a minute for clocks that differ."""
     try:
         gift_id = events.reversal_reported(refund, kind=kind, reported_at=now - CLOCKS, now=now)
-    except (events.UnknownGift, payments.PaymentMismatch, PoolsBusy) as error:
+    except (events.UnknownGift, payments.PaymentMismatch, PoolsBusy, gateway.GatewayRefused) as error:
         logger.error("%s %s could not be noted: %s", kind, refund.stripe_id, error)
         _count(run, "not_noted")
         return
@@ -292,13 +294,31 @@ def _gifts(run: StripeRun, done: Advanced, now: datetime) -> str:
     paid = Donation.objects.filter(state=Donation.State.PAID, payment_intent__isnull=False)
     odd = paid.filter(~Exists(moved), paid_at__gte=run.since, paid_at__lt=now - QUIET).order_by("pk")
     for donation in odd[:_GIFTS_ASKED]:
-        payment = gateway.retrieve_payment(donation.payment_intent or "")
+        try:
+            payment = gateway.retrieve_payment(donation.payment_intent or "")
+        except gateway.GatewayRefused as error:  # Stripe knows no such payment
+            logger.error("%s is paid here and not at Stripe: %s", donation.reference, error)
+            _count(run, "gifts_without_charge")
+            continue
         if payment.status == "succeeded" and payment.charge is not None and not donation.charge:
             payments.keep_charge(donation_id=donation.pk, charge=payment.charge)
         elif payment.status != "succeeded":
             logger.error("%s is paid here, and its payment is %s at Stripe", donation.reference, payment.status)
             _count(run, "gifts_without_charge")
     return ""
+
+
+def _days(run: StripeRun, done: Advanced, now: datetime) -> str:
+    """Compare the days of the run, a day for each page, newest first; `unequal` of what was found names those."""
+    campaign = Campaign.objects.current() or Campaign.objects.order_by("-opens_at").first()
+    if campaign is None:
+        return ""
+    day = date.fromisoformat(run.cursor) if run.cursor else run.started_at.astimezone(campaign.tz).date()
+    start, end = midnight(day, campaign.tz), midnight(day + timedelta(days=1), campaign.tz)
+    books = stripe_days.compare(start=start, end=end, currency=campaign.currency, as_of=run.started_at)
+    if not books.is_equal:
+        run.found["unequal"] = [*run.found.get("unequal", []), day.isoformat()]
+    return (day - timedelta(days=1)).isoformat() if start > run.since else ""
 
 
 _STEPS: dict[str, Callable[[StripeRun, Advanced, datetime], Any]] = {
@@ -309,5 +329,6 @@ _STEPS: dict[str, Callable[[StripeRun, Advanced, datetime], Any]] = {
     "events": _events,
     "movements": _movements,
     "gifts": _gifts,
+    "days": _days,
 }
 _FIRST = "payments"

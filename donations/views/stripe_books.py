@@ -50,7 +50,7 @@ def day(request: HttpRequest) -> HttpResponseBase:
         "day": shown,
         "day_before": shown - timedelta(days=1),
         "day_after": shown + timedelta(days=1) if end <= now else None,
-        "books": stripe_days.compare(start=start, end=end),
+        "books": stripe_days.compare(start=start, end=end, currency=campaign.currency),
         "currency": campaign.currency,
         "runs": [(run, _found(run)) for run in runs],
         "is_running": any(run.finished_at is None for run in runs),

@@ -12,7 +12,7 @@ import time
 
 import django
 
-PARTS = ("ledger", "verification", "pages", "gift", "receipts", "offline_import", "sandbox")
+PARTS = ("ledger", "verification", "pages", "gift", "receipts", "offline_import", "sandbox", "events")
 
 
 def main() -> int:

@@ -69,6 +69,15 @@ def test_another_amount_is_posted_nowhere_and_waits_for_finance(stray, campaign)
     assert StrayPayment.objects.count() == 1
 
 
+def test_a_payment_whose_amount_was_changed_is_not_handed_to_the_browser(campaign):
+    donation = started_gift(campaign)
+    payments.open_payment(donation_id=donation.pk, now=timezone.now())
+    donation.refresh_from_db()
+    client().v1.payment_intents.update(donation.payment_intent, {"amount": 8_000})
+    with pytest.raises(payments.PaymentMismatch):
+        payments.open_payment(donation_id=donation.pk, now=timezone.now())
+
+
 def test_another_currency_is_posted_nowhere(campaign):
     donation = started_gift(campaign)
     [deliver(event) for event in pay_beside(donation, currency="eur")]

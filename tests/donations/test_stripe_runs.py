@@ -59,7 +59,7 @@ def today(campaign):
     """The comparison of the day on which this test runs, and of the next, if midnight has come between."""
     first = timezone.now().astimezone(campaign.tz).date()
     start = midnight(first - timedelta(days=1), campaign.tz)
-    return stripe_days.compare(start=start, end=start + timedelta(days=3))
+    return stripe_days.compare(start=start, end=start + timedelta(days=3), currency="USD")
 
 
 def standing(donation):
@@ -181,6 +181,10 @@ def test_a_gift_without_a_charge_is_named(campaign, sandbox):
         "Gifts: here and not at Stripe", gift.reference, 10_000, f"/staff/gifts/{gift.pk}/",
     )  # fmt: skip
     assert today(campaign).difference_minor == -10_000
+    day = at.astimezone(campaign.tz).date().isoformat()
+    page = staff.text_of(staff.farid().get("/staff/"))
+    assert "Stripe and our books differ on a day" in page
+    assert f"/staff/stripe/?day={day}" in page
 
 
 def test_a_day_of_everything_ties_to_the_cent(campaign, sandbox):

@@ -33,7 +33,8 @@ class Command(BaseCommand):
         self._finish(run)
         run.refresh_from_db()
         for what, count in run.found.items():
-            self.stdout.write(f"{what.replace('_', ' ')}: {count:,}")
+            if isinstance(count, int):  # the days that differ follow by name
+                self.stdout.write(f"{what.replace('_', ' ')}: {count:,}")
         first = run.since.astimezone(campaign.tz).date()
         last = run.started_at.astimezone(campaign.tz).date()
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
@@ -57,7 +58,7 @@ class Command(BaseCommand):
 
     def _is_equal(self, campaign: Campaign, day: date) -> bool:
         start, end = midnight(day, campaign.tz), midnight(day + timedelta(days=1), campaign.tz)
-        books = stripe_days.compare(start=start, end=end)
+        books = stripe_days.compare(start=start, end=end, currency=campaign.currency)
         shown = format_amount(books.difference_minor, currency=campaign.currency)
         if books.lines or books.differences:
             self.stdout.write(f"{day}: difference {shown}")
