@@ -18,6 +18,7 @@ from matching.queries import gift_match
 from matching.wording import clock_text
 from tests import factories
 from tests.donations.give_form import give, open_campaign, words
+from tests.donations.monthly_gifts import begun_monthly
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 12, 1, 16, tzinfo=UTC)
@@ -472,3 +473,16 @@ def test_it_gives_no_reasons_before_a_gift_is_paid(client, campaign, pool):
     gift = factories.donation(campaign=campaign, state="started", at=datetime.now(UTC))
     factories.match(gift, at=datetime.now(UTC), is_paid=False)
     assert "Why was my gift" not in page(client, gift)
+
+
+# ---- Of a monthly gift ----
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_that_went_back_still_leads_to_the_monthly_gift(client, campaign, stripe_sandbox):
+    monthly = begun_monthly(campaign)
+    monthly.donations.update(refunded_minor=10_000)
+    html = page(client, monthly.donations.get())
+    assert "Your gift was returned to you" in words(html)
+    assert "Your monthly gift goes on. See, change or stop it ." in words(html)
+    assert f'href="{monthly.get_absolute_url()}"' in html
