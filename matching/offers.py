@@ -19,7 +19,7 @@ from matching.allocation import Share, consider
 from matching.ledger import SYSTEM, Move, busy_when_locked, lock_pools, post
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift
 from matching.refunds import change_after_refund, kept
-from matching.standing import pool_states
+from matching.standing import donor_used, pool_states, room_under_caps
 from matching.waiting import given_before, parts_left, waiting_rows
 
 BATCH = 50
@@ -109,7 +109,7 @@ def _open_desk(campaign: Campaign, *, reservations: Sequence[Reservation]) -> _D
 def _serve(desk: _Desk, reservation: Reservation) -> Added:
     """What one gift gets of the money on the desk: first what a failed refund had cost it, then what it lacked."""
     allocations = list(reservation.allocations.all())
-    restored = sum(_restore(desk, reservation, row) for row in allocations)
+    restored = sum(_restore(desk, reservation, row, allocations=allocations) for row in allocations)
     shares = _shares(desk, reservation, allocations)
     latest_round = max((row.round for row in allocations), default=0)
     new = [
@@ -134,10 +134,17 @@ def _serve(desk: _Desk, reservation: Reservation) -> Added:
     return Added(reservation.key, restored + kept(new), kept(allocations) + kept(new))
 
 
-def _restore(desk: _Desk, reservation: Reservation, allocation: Allocation) -> int:
+def _restore(
+    desk: _Desk, reservation: Reservation, allocation: Allocation, *, allocations: Sequence[Allocation]
+) -> int:
     free_minor = desk.free.get(allocation.pool_id, 0)
-    change, _ = change_after_refund(allocation, remaining_minor=reservation.remaining_minor, free_minor=free_minor)
+    change, _ = change_after_refund(allocation, remaining_minor=reservation.remaining_minor, room_minor=free_minor)
     if change <= 0:
+        return 0
+    used = donor_used(donor_key=reservation.donor_key, pool_ids=[allocation.pool_id])
+    used_minor = used.get(allocation.pool_id, 0) + desk.used[allocation.pool_id, reservation.donor_key]
+    change = min(change, room_under_caps(allocation, allocations=allocations, used_minor=used_minor))
+    if not change:
         return 0
     desk.free[allocation.pool_id] -= change
     desk.used[allocation.pool_id, reservation.donor_key] += change

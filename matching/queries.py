@@ -221,10 +221,12 @@ def shortfall(*, key: UUID) -> int:
     never_matched = Fraction(held * left, whole) - sum(
         Fraction(a.amount_minor * min(left, a.basis_minor), a.basis_minor) for a in allocations
     )
-    kept_minor = sum(
-        kept_after_refund(a.amount_minor, basis_minor=a.basis_minor, remaining_minor=left) for a in allocations
-    )
-    return max(0, int(never_matched)) + kept_minor - standing.match_minor
+    due: Counter[int] = Counter()
+    for a in allocations:
+        due[a.pool_id] += kept_after_refund(a.amount_minor, basis_minor=a.basis_minor, remaining_minor=left)
+        cap_minor = terms_by_id(a.terms_id).cap_per_gift_minor
+        due[a.pool_id] = due[a.pool_id] if cap_minor is None else min(due[a.pool_id], cap_minor)
+    return max(0, int(never_matched)) + due.total() - standing.match_minor
 
 
 def explain(match: GiftMatch) -> list[str]:

@@ -10,7 +10,8 @@ from django.db import transaction
 from matching.allocation import kept_after_refund
 from matching.holds import NoReservation
 from matching.ledger import STRIPE, Move, busy_when_locked, lock_pools, post
-from matching.models import Allocation, Reservation
+from matching.models import Allocation, Reservation, terms_by_id
+from matching.standing import donor_used, room_under_caps
 from matching.waiting import make_room_under_caps, queue_again
 
 
@@ -27,23 +28,27 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
 
     refunded_minor: of the gift itself, in total, 0 or more; covered fees don't count. Computed from the allocations
     as they were made, so any split or order of refunds ends the same and a repeat writes nothing. Less than before (a
-    refund that failed) restores what free money allows; what is missing waits for money that comes free.
+    refund that failed) restores what free money and the caps allow; what is missing waits for money that comes free.
     Locks the reservation, then its pools. Raises NoReservation when nothing is committed under the key; PoolsBusy.
     """
     reservation = lock_committed(key)
     allocations = list(reservation.allocations.all())
     pools = lock_pools(row.pool_id for row in allocations)
     free = {pool.pk: pool.free_minor for pool in pools.values()}
+    used = donor_used(donor_key=reservation.donor_key, pool_ids=_capped(allocations))
     before_minor = reservation.refunded_minor
     reservation.refunded_minor = min(refunded_minor, reservation.amount_minor)
     if reservation.refunded_minor != before_minor:
         reservation.save(update_fields=["refunded_minor"])
     moves, short_minor = [], 0
     for allocation in allocations:
+        used_minor = used.get(allocation.pool_id, 0)
+        room = room_under_caps(allocation, allocations=allocations, used_minor=used_minor)
         change, short = change_after_refund(
-            allocation, remaining_minor=reservation.remaining_minor, free_minor=free[allocation.pool_id]
+            allocation, remaining_minor=reservation.remaining_minor, room_minor=min(room, free[allocation.pool_id])
         )
         free[allocation.pool_id] -= change
+        used[allocation.pool_id] = used_minor + change
         short_minor += short
         allocation.reversed_minor -= change
         if change:
@@ -56,12 +61,20 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
     return RefundSettled(kept(allocations), short_minor)
 
 
-def change_after_refund(allocation: Allocation, *, remaining_minor: int, free_minor: int) -> tuple[int, int]:
-    """By how much an allocation changes (below zero: goes back), and what it lacks because the pool has no more."""
+def _capped(allocations: Iterable[Allocation]) -> list[int]:
+    """The pools among these that have a cap per donor."""
+    return [row.pool_id for row in allocations if terms_by_id(row.terms_id).cap_per_donor_minor is not None]
+
+
+def change_after_refund(allocation: Allocation, *, remaining_minor: int, room_minor: int) -> tuple[int, int]:
+    """By how much an allocation changes (below zero: goes back), and what it lacks since there is no more room.
+
+    room_minor: what its pool's money and caps leave, 0 or more.
+    """
     target = kept_after_refund(
         allocation.amount_minor, basis_minor=allocation.basis_minor, remaining_minor=remaining_minor
     )
-    change = min(target - allocation.kept_minor, free_minor)
+    change = min(target - allocation.kept_minor, room_minor)
     return change, target - allocation.kept_minor - change
 
 

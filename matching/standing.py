@@ -1,13 +1,15 @@
 """How pools stand towards one gift, as the arithmetic takes them: terms, money, caps, locks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import F, Sum
 
 from campaign.models import Campaign
 from matching.allocation import PoolState
-from matching.models import Allocation, MatchPool, PoolTerms, Reservation
+from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_by_id
+
+_NO_CAP = 10**15
 
 
 def pool_states(
@@ -33,6 +35,23 @@ def pool_states(
         )
         for pool in pools
     ]
+
+
+def room_under_caps(allocation: Allocation, *, allocations: Iterable[Allocation], used_minor: int) -> int:
+    """How much may be given back to an allocation, in minor units: what the caps of its terms leave, 0 or more.
+
+    allocations: all that the gift has; used_minor: what its donor has from this pool, this gift included. Without caps
+    a very large number. Part of what a refund took may have gone to the same gift or donor since: it is not given
+    twice when the refund fails.
+    """
+    terms = terms_by_id(allocation.terms_id)
+    in_gift = sum(row.kept_minor for row in allocations if row.pool_id == allocation.pool_id)
+    left = [_NO_CAP]
+    if terms.cap_per_gift_minor is not None:
+        left.append(terms.cap_per_gift_minor - in_gift)
+    if terms.cap_per_donor_minor is not None:
+        left.append(terms.cap_per_donor_minor - used_minor)
+    return max(0, min(left))
 
 
 def donor_used(*, donor_key: str, pool_ids: Sequence[int]) -> dict[int, int]:

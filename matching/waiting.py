@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from matching.allocation import Bound, Given, Part, PoolState, consider, covered_by, kept_after_refund, remaining_parts
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift, terms_by_id
-from matching.standing import pool_states
+from matching.standing import pool_states, room_under_caps
 
 # What a pool said at first that money, room under a cap or an unlocking may change.
 _MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED})
@@ -106,7 +106,7 @@ def waiting_rows(
     pools = list(MatchPool.objects.filter(pk__in=set(pool_ids) - paused).order_by("pk"))
     if not pools or reservation.remaining_minor <= 0:
         return []
-    lacking = {row.pool_id for row in given if row.kept_minor < _kept_after_refunds(row, reservation)}
+    lacking = [row for row in given if row.kept_minor < _kept_after_refunds(row, reservation)]
     parts, before = parts_left(reservation), given_before(given)
     rows = []
     for state in _states_with_money(pools, reservation=reservation, used=used):
@@ -118,9 +118,12 @@ def waiting_rows(
             before=before,
             gift_minor=reservation.amount_minor,
         )
-        if state.id in lacking or any(share.match_minor for share in shares):
+        lacks = [row for row in lacking if row.pool_id == state.id]
+        may_come_back = any(room_under_caps(row, allocations=given, used_minor=state.donor_used_minor) for row in lacks)
+        had_all = state.cap_per_donor_minor is not None and state.donor_used_minor >= state.cap_per_donor_minor
+        if may_come_back or any(share.match_minor for share in shares):
             rows.append(_row(reservation, pool_id=state.id, waits_for=WaitingGift.WaitsFor.MONEY))
-        elif any(share.bound == Bound.CAP_PER_DONOR for share in shares):
+        elif (lacks and had_all) or any(share.bound == Bound.CAP_PER_DONOR for share in shares):
             rows.append(_row(reservation, pool_id=state.id, waits_for=WaitingGift.WaitsFor.DONOR_CAP))
     return rows
 

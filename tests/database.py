@@ -1,10 +1,15 @@
-"""Emptying tables between tests, although the ledger's triggers refuse it."""
+"""What tests do to the database beside the site: emptying tables past the triggers, locks of others, deadlocks."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
+
+from matching.ledger import lock_pools
+from matching.models import MatchPool
 
 _TRIES = 5
 _DEADLOCK, _LOCK_TIMEOUT = "40P01", "55P03"
@@ -82,6 +87,30 @@ def deadlocks() -> int:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def locked_by_someone_else(pool: MatchPool, *, seconds: float = 10.0) -> Iterator[threading.Event]:
+    """The pool's row, held by another connection until the block ends or the seconds are over."""
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                lock_pools([pool.pk])
+                locked.set()
+                done.wait(seconds)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert locked.wait(5)
+    try:
+        yield done
+    finally:
+        done.set()
+        thread.join(seconds)
 
 
 def current_url() -> str:

@@ -2,11 +2,10 @@
 
 import threading
 import time
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -14,38 +13,15 @@ from donations import giving, kept_gifts, payments, tasks
 from donations.models import Donation
 from matching import pools
 from matching.checking import check_campaigns
-from matching.ledger import SYSTEM, PoolsBusy, lock_pools
+from matching.ledger import SYSTEM, PoolsBusy
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
+from tests.database import locked_by_someone_else
 from tests.donations.give_form import filled, open_campaign, post, words
 from tests.paying import gift_request, started_gift
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@contextmanager
-def locked_by_someone_else(pool, *, seconds=10.0):
-    """The pool's row, held by another connection until the block ends or the seconds are over."""
-    locked, done = threading.Event(), threading.Event()
-
-    def hold():
-        try:
-            with transaction.atomic():
-                lock_pools([pool.pk])
-                locked.set()
-                done.wait(seconds)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert locked.wait(5)
-    try:
-        yield done
-    finally:
-        done.set()
-        thread.join(seconds)
 
 
 @pytest.fixture

@@ -250,7 +250,13 @@ class Model:
             match.pieces.append(piece)
 
     def _bring_to_due(self, piece: Piece, match: Match) -> None:
+        terms = piece.pool.terms_at(match.submitted_at)
         change = min(piece.due(match.remaining) - piece.kept, piece.pool.free)
+        if change > 0 and terms.cap_per_gift_minor is not None:
+            in_gift = sum(other.kept for other in match.pieces if other.pool is piece.pool)
+            change = max(0, min(change, terms.cap_per_gift_minor - in_gift))
+        if change > 0 and terms.cap_per_donor_minor is not None:
+            change = max(0, min(change, terms.cap_per_donor_minor - self.had(piece.pool, match.donor)))
         piece.back -= change
         piece.pool.move(change, "free", "matched")
 

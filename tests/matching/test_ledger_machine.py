@@ -23,7 +23,7 @@ from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.models import MatchPool, Reservation
 from matching.offers import offer_batch
-from matching.pools import LimitBelowPromises, Terms
+from matching.pools import InvalidTerms, LimitBelowPromises, Terms
 from matching.queries import gift_matches
 from tests import factories
 from tests.factories import OPENS_AT
@@ -99,8 +99,9 @@ class LedgerMachine(RuleBasedStateMachine):
         givers=st.lists(st.tuples(DONORS, AMOUNTS), min_size=2, max_size=5),
     )
     def open_pools_and_run_them_dry(self, opened, givers):
-        for wanted, challenge, limit in opened:
+        for wanted, challenge, least in opened:
             terms = self._terms(wanted | challenge)
+            limit = max(least, terms.award_minor or 0)
             pool = factories.pool(campaign=self.campaign, limit_minor=limit, now=self._tick(), **vars_of(terms))
             self.model.pools[pool.pk] = model.Pool(pool.pk, [(self.now, terms)], limit)
         return multiple(*(self.hold_and_pay(donor=donor, amounts=[amount]) for donor, amount in givers))
@@ -208,7 +209,10 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         kept = ("unlock_donors", "unlock_raised_minor", "reaches_back") if keeps_challenge else ()
         terms = self._terms(wanted | {name: getattr(before, name) for name in kept})
-        pools.change_terms(pool_id=pool.id, terms=terms, actor="staff:7", now=now)
+        try:
+            pools.change_terms(pool_id=pool.id, terms=terms, actor="staff:7", now=now)
+        except InvalidTerms:  # it would go back on a challenge: then nothing has changed
+            return
         self.model.change_terms(pool, terms=terms, now=now)
 
     @rule(place=st.integers(0, 2), paused=st.booleans())
@@ -241,6 +245,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.agrees = False
         self._pools_agree()
         self._gifts_agree()
+        self._caps_hold()
         self._the_ledger_is_whole()
         self.agrees = bool(self.model.pools)
 
@@ -276,6 +281,16 @@ class LedgerMachine(RuleBasedStateMachine):
         }
         assert stored == expected
         assert Reservation.objects.filter(campaign=self.campaign).count() == len(self.model.matches)
+
+    def _caps_hold(self):
+        """By the terms of each gift; a donor may have had more before the cap was lowered."""
+        for match in (match for match in self.model.matches if match.state == model.COMMITTED):
+            for pool in self.model.pools.values():
+                cap = pool.terms_at(match.submitted_at).cap_per_gift_minor
+                given = sum(piece.kept for piece in match.pieces if piece.pool is pool)
+                assert cap is None or given <= cap
+                if len(pool.versions) == 1 and (cap := pool.terms.cap_per_donor_minor) is not None:
+                    assert self.model.had(pool, match.donor) <= cap
 
     def _the_ledger_is_whole(self):
         with connection.cursor() as cursor:

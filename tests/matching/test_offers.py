@@ -163,6 +163,28 @@ class TestOffers:
         assert shortfall(key=first) == 1_000
         assert LedgerEntry.objects.filter(pool=pool).last().reason == "restore"
 
+    def test_a_refund_that_failed_gives_no_gift_more_than_its_cap(self, campaign, paid, offer):
+        """What the refund had freed went to the same gift: only the rest comes back."""
+        factories.pool(campaign=campaign, cap_per_gift_minor=7_000)
+        key = paid()
+        refunds.settle_refund(key=key, refunded_minor=5_000, now=LATER)
+        assert offer() == [Added(key, 1_500, 5_000)]
+        refunds.settle_refund(key=key, refunded_minor=0, now=LATER)
+        assert (match_of(key), shortfall(key=key)) == (7_000, 0)
+
+    def test_a_refund_that_failed_gives_no_donor_more_than_their_cap(self, campaign, paid, offer):
+        factories.pool(campaign=campaign, cap_per_donor_minor=10_000)
+        first, second = paid(donor_key="ann"), paid(donor_key="ann", at=GIFT_AT + timedelta(minutes=1))
+        refunds.settle_refund(key=first, refunded_minor=6_000, now=LATER)
+        assert offer() == [Added(second, 6_000, 6_000)]
+        assert refunds.settle_refund(key=first, refunded_minor=0, now=LATER) == (4_000, 6_000)
+        assert list(WaitingGift.objects.values_list("reservation__key", "waits_for")) == [
+            (first, "donor_cap"),
+            (second, "donor_cap"),
+        ]
+        refunds.settle_refund(key=second, refunded_minor=10_000, now=LATER)
+        assert offer() == [Added(first, 6_000, 10_000)]
+
     def test_a_refund_makes_no_shortfall_of_the_cents_that_are_rounded_down(self, campaign, paid):
         for priority in (1, 2, 3):
             factories.pool(campaign=campaign, limit_minor=3_333, priority=priority)
