@@ -88,10 +88,10 @@ def state_text(*, state: str, pool: MatchPool, terms: PoolTerms) -> str:
     if state == GIVEN:
         return f"Reached: {given} given"
     if state == RUNNING and pool.matched_minor:
-        return f"On: {given} given so far"
+        return f"Under way: {given} given so far"
     if state == "closed" and pool.matched_minor and not terms.matches_gifts:
         return f"Closed: {given} given"
-    return {LOCKED: "Locked", RUNNING: "On", MET: "Reached"}.get(state, "")
+    return {LOCKED: "Locked", RUNNING: "Under way", MET: "Reached"}.get(state, "")
 
 
 def donors_text(count: int, *, noun: str = "person") -> str:

@@ -22,18 +22,25 @@ from matching.ledger import SYSTEM, Move, lock_pools, post
 from matching.models import MatchPool, PoolTerms
 
 _MOST_AWARDS_AT_ONCE = 100
-# The parts of each gift that count, less what was refunded of the gift in proportion.
+# The parts of each gift that count, less what was refunded of the gift in proportion. Summed by donor first: sorting a
+# million gifts to count their donors takes three times as long.
 _COUNT = """
-    SELECT count(DISTINCT donor_key), coalesce(sum(counted_minor), 0) FROM (
-        SELECT r.donor_key, (
-            SELECT sum((part ->> 1)::bigint) FROM jsonb_array_elements(r.parts) part
-            WHERE %(funds)s = '{}' OR (part ->> 0)::bigint = ANY(%(funds)s)
-        ) * (r.amount_minor - r.refunded_minor) / r.amount_minor AS counted_minor
-        FROM matching_reservation r
-        WHERE r.campaign_id = %(campaign)s AND r.state = 'committed' AND r.refunded_minor < r.amount_minor
-          AND r.submitted_at >= %(starts_at)s AND r.submitted_at < %(ends_at)s
-    ) counted WHERE counted_minor > 0
+    SELECT count(*), coalesce(sum(donor_minor), 0) FROM (
+        SELECT donor_key, sum(counted_minor) AS donor_minor FROM (
+            SELECT r.donor_key, {counted} AS counted_minor
+            FROM matching_reservation r
+            WHERE r.campaign_id = %(campaign)s AND r.state = 'committed' AND r.refunded_minor < r.amount_minor
+              AND r.submitted_at >= %(starts_at)s AND r.submitted_at < %(ends_at)s
+        ) counted WHERE counted_minor > 0 GROUP BY donor_key
+    ) donors
 """
+_WHOLE_GIFT = "r.amount_minor - r.refunded_minor"
+_PARTS_FOR_FUNDS = """CASE WHEN jsonb_array_length(r.parts) = 1 THEN
+    CASE WHEN (r.parts -> 0 ->> 0)::bigint = ANY(%(funds)s) THEN r.amount_minor - r.refunded_minor ELSE 0 END
+ELSE (
+    SELECT sum((part ->> 1)::bigint) FROM jsonb_array_elements(r.parts) part
+    WHERE (part ->> 0)::bigint = ANY(%(funds)s)
+) * (r.amount_minor - r.refunded_minor) / r.amount_minor END"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def progress(*, campaign: Campaign, terms: PoolTerms) -> Progress:
         "ends_at": terms.ends_at(campaign_closes_at=campaign.closes_at),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, parameters)
+        cursor.execute(_COUNT.format(counted=_PARTS_FOR_FUNDS if terms.fund_ids else _WHOLE_GIFT), parameters)
         donors, raised_minor = cursor.fetchone()
     return Progress(donors, int(raised_minor), terms.unlock_donors, terms.unlock_raised_minor)
 

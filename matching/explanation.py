@@ -12,6 +12,7 @@ from uuid import UUID
 
 from campaign.models import Campaign, Fund
 from matching import wording
+from matching.allocation import Bound
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, WaitingGift
 
 
@@ -135,7 +136,10 @@ class _Context:
         """The pools that were asked, in order; then those that came later."""
         asked = [row for row in reservation.explanation if row[0] == part_index]
         for _, pool_id, version, _, bound in asked:
-            yield self._line(reservation, part_index, terms=self.terms[pool_id, version], bound=bound)
+            terms = self.terms[pool_id, version]
+            if bound == Bound.LOCKED and not _is_for(terms, reservation.parts[part_index][0]):
+                bound = Bound.OTHER_FUND  # noqa: PLW2901 - unlocking would change nothing for this part
+            yield self._line(reservation, part_index, terms=terms, bound=bound)
         known = {row[1] for row in asked}
         given = [key[2] for key in self.allocations if key[:2] == (reservation.pk, part_index)]
         waiting = [pool_id for reservation_id, pool_id in self.waiting if reservation_id == reservation.pk]
@@ -171,7 +175,7 @@ class _Context:
             ],
             taken_back_minor=sum(row.reversed_minor for row in rows),
             kept_minor=sum(row.kept_minor for row in rows) if is_standing else 0,
-            waits_for=self._waits_for(reservation, pool),
+            waits_for=self._waits_for(reservation, pool) if _is_for(terms, fund_id) else "",
             entries=[entry for row in rows for entry in self.entries[row.pk]],
         )
 
@@ -181,3 +185,7 @@ class _Context:
         if waits_for == WaitingGift.WaitsFor.MONEY and current and current.has_target and pool.unlocked_at is None:
             return "unlock"
         return waits_for
+
+
+def _is_for(terms: PoolTerms, fund_id: int) -> bool:
+    return not terms.fund_ids or fund_id in terms.fund_ids

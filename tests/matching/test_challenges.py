@@ -73,6 +73,15 @@ class TestProgress:
         assert found == challenges.Progress(1, 19_999, None, 20_000)
         assert found.times == 0
 
+    def test_of_a_split_gift_only_the_part_for_its_fund_counts_less_its_share_of_refunds(self, campaign):
+        education, research = campaign.funds.first(), factories.fund("Research")
+        pool = factories.pool(campaign=campaign, unlock_raised_minor=10_000, fund_ids=(research.pk,))
+        gift = holds.Gift(uuid4(), "7", (Part(education.pk, 6_000), Part(research.pk, 4_000)), GIFT_AT)
+        holds.hold(campaign_id=campaign.pk, gift=gift, now=GIFT_AT)
+        holds.commit(key=gift.key, now=GIFT_AT)
+        refunds.settle_refund(key=gift.key, refunded_minor=5_000, now=GIFT_AT)
+        assert challenges.progress(campaign=campaign, terms=pool.terms) == challenges.Progress(1, 2_000, None, 10_000)
+
 
 class TestLockedPools:
     def test_it_unlocks_once_and_stays_unlocked(self, campaign, paid):

@@ -174,6 +174,14 @@ def test_the_parts_of_a_split_gift_are_told_apart(campaign, fund, paid):
     ]
 
 
+def test_a_locked_pool_of_another_fund_is_no_hope_for_this_one(campaign, fund, paid):
+    nursing = factories.fund("Nursing")
+    pool(campaign, unlock_donors=9, reaches_back=True, fund_ids=(nursing.pk,))
+    key = paid(parts=(Part(fund.pk, 6_000), Part(nursing.pk, 4_000)))
+    lines = explanations(keys=[key])[0].lines
+    assert [(line.bound, line.waits_for) for line in lines] == [("other_fund", ""), ("locked", "unlock")]
+
+
 def test_a_pool_that_came_later_and_reaches_before_itself_is_told(campaign, paid):
     key = paid()
     assert explanations(keys=[key])[0].lines == []

@@ -187,7 +187,7 @@ class TestStates:
     def test_a_challenge_runs_is_reached_and_gives(self):
         campaign = factories.campaign()
         pool = factories.pool(campaign=campaign, limit_minor=5_000_000, unlock_donors=1, **AWARD)
-        assert self.state(pool) == ("running", "On")
+        assert self.state(pool) == ("running", "Under way")
         factories.match(factories.donation(campaign=campaign))
         cache.clear()
         assert self.state(pool) == ("met", "Reached")
@@ -209,7 +209,7 @@ class TestStates:
             factories.match(factories.donation(campaign=campaign))
             challenges.settle_challenges(campaign=campaign, now=factories.GIFT_AT)
             cache.clear()
-            expected = ("running", "On: $1 given so far") if donors == 1 else ("given", "Reached: $2 given")
+            expected = ("running", "Under way: $1 given so far") if donors == 1 else ("given", "Reached: $2 given")
             assert self.state(pool) == expected
 
 
