@@ -136,10 +136,10 @@ class _Context:
         """The pools that were asked, in order; then those that came later."""
         asked = [row for row in reservation.explanation if row[0] == part_index]
         for _, pool_id, version, _, bound in asked:
-            terms = self.terms[pool_id, version]
-            if bound == Bound.LOCKED and not _is_for(terms, reservation.parts[part_index][0]):
+            asked_of = self.terms[pool_id, version]
+            if bound == Bound.LOCKED and not _is_for(asked_of, reservation.parts[part_index][0]):
                 bound = Bound.OTHER_FUND  # noqa: PLW2901 - unlocking would change nothing for this part
-            yield self._line(reservation, part_index, terms=terms, bound=bound)
+            yield self._line(reservation, part_index, terms=asked_of, bound=bound)
         known = {row[1] for row in asked}
         given = [key[2] for key in self.allocations if key[:2] == (reservation.pk, part_index)]
         waiting = [pool_id for reservation_id, pool_id in self.waiting if reservation_id == reservation.pk]

@@ -177,6 +177,7 @@ def test_without_javascript_the_preview_is_a_step(open_page, site, campaign):
     expect(page.get_by_text("When 500 people give, Pier Bank gives $50,000.")).to_be_visible()
     expect(page.get_by_label("The sum that it gives")).to_have_value("50,000")
     assert not MatchPool.objects.exists()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.get_by_role("button", name="Open the pool").click()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     assert MatchPool.objects.get().terms.unlock_donors == 500
