@@ -385,7 +385,7 @@ def test_stripe_is_never_asked_about_it(campaign, monkeypatch):
         raise AssertionError("Stripe was asked")
 
     monkeypatch.setattr("donations.gateway.retrieve_payment", asked)
-    monkeypatch.setattr("donations.gateway.payments_since", lambda since: [])
+    monkeypatch.setattr("donations.gateway.listed", lambda *_, **__: ([], ""))
     later = ENTERED_AT + timedelta(days=3)
     assert reconciliation.ask_about_late_payments(now=later) == []
     assert reconciliation.adopt_unknown_payments(since=GIFT_AT, now=later) == []
