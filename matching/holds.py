@@ -6,11 +6,14 @@ What comes after: refunds.py (a gift is refunded), late_gifts.py (paid after its
 offers.py (freed money for gifts that had too little). Locks: pools by primary key, then reservations that are HELD;
 but a COMMITTED reservation first, then pools, since only refunds, offers and corrections lock those.
 
-Every function is one short transaction that locks pools first, then writes; none makes a network call. A lapsed
-hold counts as free for the next donor whether or not the sweep has seen it: hold() expires it on the way.
+A hold is worked out from one reading of the pools, without a lock, and written by one statement that locks them, looks
+whether what was read is still so, and writes (matching/functions.py). If it is not so, nothing was written, and the
+exact way answers: lock, read, work out, write (reserve()). None of it makes a network call. A lapsed hold counts as
+free for the next donor whether or not the sweep has seen it: hold() expires it on the way.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -18,16 +21,16 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Value
+from django.db import transaction
+from django.db.models import F, Value
 from django.db.models.functions import Greatest, Least
 
-from campaign.models import Campaign
 from matching.allocation import Bound, Part, Share, consider
-from matching.ledger import DONOR, STRIPE, SYSTEM, Move, lock_pools, post
-from matching.models import Allocation, MatchPool, PoolTerms, Reservation
-from matching.standing import pool_states
-from matching.waiting import make_room_under_caps, pools_short_of_cap, queue
+from matching.functions import resolve_newest, write_hold, write_resolution
+from matching.ledger import DONOR, STRIPE, SYSTEM, lock_pools
+from matching.models import Allocation, Reservation, WaitingGift
+from matching.standing import GiftStanding, read_standing
+from matching.waiting import MAY_CHANGE, waiting_rows
 
 LONGEST_HOLD = timedelta(days=14)  # a bank debit can take four business days and fail later
 _SWEEP = 200  # lapsed holds that one donor's request clears at most
@@ -106,6 +109,10 @@ class Gift:
         return [[int(str(part.fund)), part.amount_minor] for part in self.parts]
 
 
+class HeldMeanwhile(Exception):
+    """Someone else held the same gift at this moment; nothing was written. answer_from_the_first() tries again."""
+
+
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
@@ -121,16 +128,13 @@ def answer_from_the_first(function: Callable[P, Answer]) -> Callable[P, Answer]:
     def run(*args: P.args, **kwargs: P.kwargs) -> Answer:
         try:
             return function(*args, **kwargs)
-        except IntegrityError as error:
-            if "one_live_reservation_per_gift" not in str(error):
-                raise
-        return function(*args, **kwargs)
+        except HeldMeanwhile:
+            return function(*args, **kwargs)
 
     return run
 
 
 @answer_from_the_first
-@transaction.atomic
 def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
     """Hold sponsors' money for one gift, before the card is charged.
 
@@ -138,33 +142,34 @@ def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
     lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later. The rules are those at gift.submitted_at.
     Returns a reservation with 0..n allocations in pool order. No money left is an empty one, not an error.
     Raises KeyReused if the key came before with another amount, fund or donor; HoldAlreadyVoided; PoolsBusy.
-    One transaction; locks the pools that could give, by primary key. Makes no network call.
+    One transaction; locks the pools that give, by primary key. Makes no network call.
     """
-    earlier = Reservation.objects.filter(key=gift.key).order_by("-id").first()
-    if earlier is not None:
-        _refuse_another_gift(earlier, gift)
-        if earlier.state == Reservation.State.VOIDED:
-            raise HoldAlreadyVoided(earlier)
-        if earlier.state == Reservation.State.COMMITTED or earlier.is_held_at(now):
-            return earlier
     until = now + timedelta(seconds=settings.HOLD_SECONDS)
-    return reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=until, as_of=gift.submitted_at, actor=DONOR)
+    return _hold_at_once(campaign_id=campaign_id, gift=gift, now=now, held_until=until) or _hold_exactly(
+        campaign_id=campaign_id, gift=gift, now=now, held_until=until
+    )
 
 
-@transaction.atomic
 def commit(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
-    """The gift was paid: its held money is matched for good.
+    """The gift was paid: its held money is matched for good, and it waits for what the pools lacked.
 
     A hold past its time that nobody has expired still stands: the donor was shown that money and it is there.
     Raises HoldAlreadyCommitted, HoldAlreadyReleased, HoldAlreadyExpired, NoReservation; PoolsBusy.
     """
-    return resolve(key=key, state=Reservation.State.COMMITTED, reason="commit", now=now, actor=actor)
+    reservation, outcome = resolve_newest(
+        key=key, state=Reservation.State.COMMITTED, unless_bound=MAY_CHANGE, actor=actor, now=now
+    )
+    if reservation is not None and outcome == "short":
+        return _commit_and_queue(reservation, now=now, actor=actor)
+    return _resolved(reservation, key=key, is_done=outcome == "resolved")
 
 
-@transaction.atomic
 def release(*, key: UUID, now: datetime, actor: str = STRIPE) -> Reservation:
     """The payment failed or was cancelled: its held money is free again. Raises like commit()."""
-    return resolve(key=key, state=Reservation.State.RELEASED, reason="release", now=now, actor=actor)
+    reservation, outcome = resolve_newest(
+        key=key, state=Reservation.State.RELEASED, unless_bound=(), actor=actor, now=now
+    )
+    return _resolved(reservation, key=key, is_done=outcome == "resolved")
 
 
 def extend(*, key: UUID, until: datetime, longest: timedelta = LONGEST_HOLD) -> bool:
@@ -183,135 +188,194 @@ def expire_lapsed(*, now: datetime, limit: int = 500) -> int:
     """Expire holds whose time is over, each in a transaction of its own; harmless when run twice at once.
 
     Returns how many this call expired. Availability does not wait for it; it keeps the ledger's story current.
+    Raises PoolsBusy: what was expired before it stays.
     """
-    expired = 0
-    for reservation in Reservation.objects.lapsed(now=now).order_by("held_until")[:limit]:
-        with transaction.atomic():
-            pools = lock_pools(reservation.allocations.values_list("pool_id", flat=True))
-            expired += _expire([reservation.pk], pools=pools, now=now)
-    return expired
+    lapsed = Reservation.objects.lapsed(now=now).order_by("held_until").values_list("pk", flat=True)[:limit]
+    return _expire(list(lapsed), now=now)
 
 
-def reserve(
-    *, campaign_id: int, gift: Gift, now: datetime, held_until: datetime, as_of: datetime | None, actor: str
-) -> Reservation:
-    """Hold what the pools give to this gift, under its rules at `as_of` (None: now); for hold() and late_gifts.
+@transaction.atomic
+def reserve(*, campaign_id: int, gift: Gift, now: datetime, held_until: datetime, actor: str) -> Reservation:
+    """Hold what the pools give to this gift, under the rules at gift.submitted_at: the exact way.
 
-    Runs in the caller's transaction; locks the pools that could give. Raises PoolsBusy.
+    Locks every pool that could give, by primary key, rids them of lapsed holds, reads them again and writes.
+    Raises PoolsBusy; HeldMeanwhile.
     """
-    campaign = Campaign.objects.get(pk=campaign_id)
-    pools = _lock_givers(campaign, gift=gift, now=now, as_of=as_of)
-    terms = {pool.pk: pool.terms_at(as_of) for pool in pools}
-    states = pool_states(
-        pools, campaign=campaign, terms=terms, donor_key=gift.donor_key, submitted_at=gift.submitted_at
+    first = _plan(campaign_id=campaign_id, gift=gift, now=now)
+    lapsed = _lapsed_on(first.could_give, gift=gift, now=now)
+    others = Allocation.objects.filter(reservation__in=lapsed).values_list("pool_id", flat=True) if lapsed else []
+    locked = lock_pools({*first.could_give, *others})
+    _expire(lapsed, now=now)
+    fresh = _plan(campaign_id=campaign_id, gift=gift, now=now)
+    # A pool that is not locked gives nothing, as it was: by now it may be open, and locking it would break the order.
+    plan = _work_out(fresh.standing.only(locked, otherwise=first.standing), gift=gift)
+    reservation = _write(plan, campaign_id=campaign_id, gift=gift, now=now, held_until=held_until, actor=actor)
+    if reservation is None:
+        raise HeldMeanwhile(str(gift.key))
+    return reservation
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What every pool would give to a gift, and what was read for that."""
+
+    standing: GiftStanding
+    shares: list[Share]
+
+    @property
+    def could_give(self) -> set[int]:
+        """The pools whose terms are met: what they give depends on money, on caps and on the other pools."""
+        return {share.pool_id for share in self.shares if share.bound not in _CLOSED_BY_TERMS}
+
+    @property
+    def assumed(self) -> list[dict[str, object]]:
+        """What must still be so of each pool that gives, when the shares are written."""
+        taken: Counter[int] = Counter()
+        for share in self.shares:
+            taken[share.pool_id] += share.match_minor
+        ran_out = {share.pool_id for share in self.shares if share.bound == Bound.RAN_OUT}
+        return [
+            {
+                "pool_id": pool.id,
+                "terms_id": pool.current_terms_id,
+                "unlocked_at": pool.unlocked_at,
+                "free_minor": pool.free_minor,
+                "taken_minor": taken[pool.id],
+                "ran_out": pool.id in ran_out,
+                "used_minor": pool.used_minor if pool.terms.cap_per_donor_minor is not None else None,
+            }
+            for pool in self.standing.pools
+            if taken[pool.id]
+        ]
+
+
+def _hold_at_once(*, campaign_id: int, gift: Gift, now: datetime, held_until: datetime) -> Reservation | None:
+    """Work the hold out without a lock and write it if all is still so; None when the exact way must answer."""
+    plan = _plan(campaign_id=campaign_id, gift=gift, now=now)
+    is_plain = plan.standing.newest_id is None and not any(
+        pool.has_lapsed for pool in plan.standing.pools if pool.id in plan.could_give
     )
+    if not is_plain:
+        return None
+    return _write(plan, campaign_id=campaign_id, gift=gift, now=now, held_until=held_until, actor=DONOR)
+
+
+@transaction.atomic
+def _hold_exactly(*, campaign_id: int, gift: Gift, now: datetime, held_until: datetime) -> Reservation:
+    earlier = Reservation.objects.filter(key=gift.key).order_by("-id").first()
+    if earlier is not None:
+        _refuse_another_gift(earlier, gift)
+        if earlier.state == Reservation.State.VOIDED:
+            raise HoldAlreadyVoided(earlier)
+        if earlier.state == Reservation.State.COMMITTED or earlier.is_held_at(now):
+            return earlier
+    return reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=held_until, actor=DONOR)
+
+
+def _plan(*, campaign_id: int, gift: Gift, now: datetime) -> _Plan:
+    standing = read_standing(
+        campaign_id=campaign_id, gift_key=gift.key, donor_key=gift.donor_key, as_of=gift.submitted_at, now=now
+    )
+    return _work_out(standing, gift=gift)
+
+
+def _work_out(standing: GiftStanding, *, gift: Gift) -> _Plan:
+    states = standing.states(submitted_at=gift.submitted_at)
     shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
-    reservation = Reservation.objects.create(
+    return _Plan(standing, shares)
+
+
+def _write(
+    plan: _Plan, *, campaign_id: int, gift: Gift, now: datetime, held_until: datetime, actor: str
+) -> Reservation | None:
+    """The reservation of this plan; None when something of it has changed since it was read."""
+    terms = {pool.id: pool.terms for pool in plan.standing.pools}
+    parts = gift.parts_as_stored()
+    reservation = Reservation(
         campaign_id=campaign_id,
         key=gift.key,
         donor_key=gift.donor_key,
         amount_minor=gift.amount_minor,
-        parts=gift.parts_as_stored(),
+        parts=parts,
         is_offline=gift.offline,
         submitted_at=gift.submitted_at,
         held_until=held_until,
         explanation=[
-            [share.part_index, share.pool_id, terms[share.pool_id].version, share.match_minor, share.bound]
-            for share in shares
+            [share.part_index, share.pool_id, terms[share.pool_id].version, share.match_minor, str(share.bound)]
+            for share in plan.shares
         ],
     )
-    _hold_shares(reservation, shares=shares, pools=pools, terms=terms, actor=actor, now=now)
-    return reservation
-
-
-def _hold_shares(
-    reservation: Reservation,
-    *,
-    shares: Sequence[Share],
-    pools: Sequence[MatchPool],
-    terms: dict[int, PoolTerms],
-    actor: str,
-    now: datetime,
-) -> None:
-    by_id = {pool.pk: pool for pool in pools}
-    allocations = Allocation.objects.bulk_create(
-        Allocation(
-            reservation=reservation,
-            pool=by_id[share.pool_id],
-            terms=terms[share.pool_id],
-            part_index=share.part_index,
-            basis_minor=reservation.amount_minor,
-            fund_id=reservation.parts[share.part_index][0],
-            amount_minor=share.match_minor,
-        )
-        for share in shares
+    shares = [
+        {
+            "pool_id": share.pool_id,
+            "terms_id": terms[share.pool_id].pk,
+            "part_index": share.part_index,
+            "fund_id": parts[share.part_index][0],
+            "amount_minor": share.match_minor,
+        }
+        for share in plan.shares
         if share.match_minor
-    )
-    moves = [Move(row.pool, "hold", row.amount_minor, row, reservation.reference) for row in allocations]
-    post(moves, actor=actor, now=now)
-
-
-def _lock_givers(campaign: Campaign, *, gift: Gift, now: datetime, as_of: datetime | None) -> list[MatchPool]:
-    """Every pool of the campaign; the ones whose terms could give are locked, fresh, and rid of lapsed holds."""
-    pools = {pool.pk: pool for pool in MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False)}
-    terms = {pk: pool.terms_at(as_of) for pk, pool in pools.items()}
-    closes_at = campaign.closes_at
-    states = [
-        terms[pk].state(
-            campaign_closes_at=closes_at,
-            free_minor=1,
-            stopped=pool.is_stopped,
-            unlocked_at=pool.unlocked_at,
-            submitted_at=gift.submitted_at,
-        )
-        for pk, pool in pools.items()
     ]
-    shares = consider(parts=gift.parts, submitted_at=gift.submitted_at, offline=gift.offline, pools=states)
-    givers = {share.pool_id for share in shares if share.bound not in _CLOSED_BY_TERMS}
-    touching = Q(allocations__pool_id__in=givers)
-    all_lapsed = Reservation.objects.lapsed(now=now)
-    own = list(all_lapsed.filter(key=gift.key))  # one live reservation per gift: the new one needs its place
-    lapsed = [*own, *all_lapsed.filter(touching).exclude(key=gift.key).distinct().order_by("held_until")[:_SWEEP]]
-    others = Allocation.objects.filter(reservation__in=lapsed).values_list("pool_id", flat=True) if lapsed else []
-    locked = lock_pools({*givers, *others})
-    if lapsed and _expire([reservation.pk for reservation in lapsed], pools=locked, now=now):
-        locked = lock_pools(locked)
-    return list({**pools, **{pk: pool for pk, pool in locked.items() if pk in pools}}.values())
+    is_written = write_hold(
+        reservation,
+        newest_id=plan.standing.newest_id,
+        assumed=plan.assumed,
+        shares=shares,
+        actor=actor,
+        now=now,
+    )
+    return reservation if is_written else None
 
 
-def _expire(reservation_ids: Iterable[int], *, pools: dict[int, MatchPool], now: datetime) -> int:
-    """Expire those of these holds that are still lapsed; all their pools must be locked. Returns how many.
+def _lapsed_on(pool_ids: Collection[int], *, gift: Gift, now: datetime) -> list[int]:
+    """Lapsed holds that keep money of these pools, the oldest first, and the gift's own, whose place is needed."""
+    lapsed = Reservation.objects.lapsed(now=now)
+    touching = lapsed.filter(allocations__pool_id__in=pool_ids).exclude(key=gift.key).distinct().order_by("held_until")
+    return [reservation.pk for reservation in [*lapsed.filter(key=gift.key), *touching[:_SWEEP]]]
 
-    Locks the reservations before it reads what they hold: extend() may be keeping one of them this moment, and it
-    asks for no pool.
+
+def _expire(reservation_ids: Collection[int], *, now: datetime) -> int:
+    """Expire those of these holds that are still lapsed: extend() may be keeping one this moment. Returns how many."""
+    expired = Reservation.State.EXPIRED
+    return sum(write_resolution(reservation_id=pk, state=expired, actor=SYSTEM, now=now) for pk in reservation_ids)
+
+
+def _commit_and_queue(reservation: Reservation, *, now: datetime, actor: str) -> Reservation:
+    """Commit a hold that some pool gave too little to, and let it wait for more.
+
+    Who waits for room under the donor's cap is found under the locks: room that is made this moment must not be missed.
     """
-    lapsed = Reservation.objects.lapsed(now=now).filter(pk__in=list(reservation_ids)).order_by("pk")
-    ids = list(lapsed.select_for_update(no_key=True).values_list("pk", flat=True))
-    expired = Reservation.objects.filter(pk__in=ids).update(state=Reservation.State.EXPIRED, resolved_at=now)
-    rows = list(Allocation.objects.filter(reservation__in=ids).select_related("reservation"))
-    make_room_under_caps((row.pool_id, row.reservation.donor_key) for row in rows)
-    moves = [Move(pools[row.pool_id], "expire", row.amount_minor, row, row.reservation.reference) for row in rows]
-    post(moves, actor=SYSTEM, now=now)
-    return expired
+    given = list(reservation.allocations.all())
+    short = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound in MAY_CHANGE}
+    rows = waiting_rows(reservation, given=given, pool_ids=short)
+    if not any(row.waits_for == WaitingGift.WaitsFor.DONOR_CAP for row in rows):
+        return _commit(reservation, waiting=rows, now=now, actor=actor)
+    with transaction.atomic():
+        lock_pools({*short, *(row.pool_id for row in given)})
+        rows = waiting_rows(reservation, given=given, pool_ids=short)
+        return _commit(reservation, waiting=rows, now=now, actor=actor)
 
 
-def resolve(*, key: UUID, state: Reservation.State, reason: str, now: datetime, actor: str) -> Reservation:
-    """Resolve the hold of a gift, once; for commit(), release() and late_gifts, which say what it raises."""
-    reservation = latest(key)
-    allocations = list(reservation.allocations.all())  # before the lock: what a hold gives never changes
-    capped = pools_short_of_cap(reservation) if state == Reservation.State.COMMITTED else []
-    pools = lock_pools([*(row.pool_id for row in allocations), *capped])
-    held = Reservation.objects.filter(pk=reservation.pk, state=Reservation.State.HELD)
-    if not held.update(state=state, resolved_at=now):
+def _commit(reservation: Reservation, *, waiting: Sequence[WaitingGift], now: datetime, actor: str) -> Reservation:
+    done = write_resolution(
+        reservation_id=reservation.pk,
+        state=Reservation.State.COMMITTED,
+        actor=actor,
+        now=now,
+        waiting=[{"pool_id": row.pool_id, "waits_for": row.waits_for} for row in waiting],
+    )
+    if done:
+        reservation.state, reservation.resolved_at = Reservation.State.COMMITTED, now
+    return _resolved(reservation, key=reservation.key, is_done=done)
+
+
+def _resolved(reservation: Reservation | None, *, key: UUID, is_done: bool) -> Reservation:
+    """The reservation if it was resolved this time; else raises what became of it before."""
+    if reservation is None:
+        raise NoReservation(str(key))
+    if not is_done:
         reservation.refresh_from_db()
         raise _RESOLVED[Reservation.State(reservation.state)](reservation)
-    reservation.state, reservation.resolved_at = state, now
-    moves = [Move(pools[row.pool_id], reason, row.amount_minor, row, reservation.reference) for row in allocations]
-    post(moves, actor=actor, now=now)
-    if state == Reservation.State.COMMITTED:
-        queue(reservation, given=allocations)
-    else:
-        make_room_under_caps((row.pool_id, reservation.donor_key) for row in allocations)
     return reservation
 
 

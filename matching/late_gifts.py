@@ -18,7 +18,6 @@ from matching.holds import (
     commit,
     latest,
     reserve,
-    resolve,
 )
 from matching.ledger import STRIPE, Move, lock_pools, post
 from matching.models import MatchPool, Reservation
@@ -99,5 +98,5 @@ def correct(*, key: UUID, gift: Gift, now: datetime, actor: str) -> Reservation:
 
 def _match(*, campaign_id: int, gift: Gift, now: datetime, actor: str) -> Reservation:
     """Hold and commit in one: the hold is over the moment it is made, so nobody can see it."""
-    reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=now, as_of=gift.submitted_at, actor=actor)
-    return resolve(key=gift.key, state=Reservation.State.COMMITTED, reason="commit", now=now, actor=actor)
+    reserve(campaign_id=campaign_id, gift=gift, now=now, held_until=now, actor=actor)
+    return commit(key=gift.key, now=now, actor=actor)

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg.errors
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from matching.models import MOVES, Allocation, LedgerEntry, MatchPool
 
 STRIPE, DONOR, SYSTEM = "stripe", "donor", "system"
+# Before its pools a transaction takes one of a few places in a line, and so does each function of functions.py:
+# however many wait, at most LOCKERS contend for the rows (docs/decisions/0008). A session has one place, whatever pools
+# it locks: who took it once never waits for it again.
+LOCKERS = 8
+TAKE_A_PLACE = f"pg_advisory_xact_lock(730100000000000 + pg_backend_pid() % {LOCKERS})"
 
 
 class PoolsBusy(Exception):
@@ -44,7 +49,8 @@ def lock_pools(pool_ids: Iterable[int]) -> dict[int, MatchPool]:
     if not ids:
         return {}
     pools = MatchPool.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    with busy_when_locked(f"pools {ids}"):
+    with busy_when_locked(f"pools {ids}"), connection.cursor() as cursor:
+        cursor.execute(f"SELECT {TAKE_A_PLACE}")
         return {pool.pk: pool for pool in pools}
 
 

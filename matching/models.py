@@ -149,10 +149,7 @@ class MatchPool(models.Model):
 
     def terms_at(self, moment: datetime | None) -> "PoolTerms":
         """The terms as they stood at a moment, the newest for None; before the first version, the first."""
-        if moment is None or self.terms.created_at <= moment:
-            return self.terms
-        versions = list(self.terms_versions.order_by("version"))
-        return next((row for row in reversed(versions) if row.created_at <= moment), versions[0])
+        return terms_at(self.terms.pk, moment)
 
     @property
     def is_stopped(self) -> bool:
@@ -285,6 +282,15 @@ def terms_by_id(terms_id: int) -> PoolTerms:
     return PoolTerms.objects.get(pk=terms_id)
 
 
+def terms_at(current_terms_id: int, moment: datetime | None) -> PoolTerms:
+    """A pool's terms as they stood at a moment, the current ones for None; before the first version, the first."""
+    current = terms_by_id(current_terms_id)
+    if moment is None or current.created_at <= moment:
+        return current
+    versions = list(PoolTerms.objects.filter(pool_id=current.pool_id).order_by("-version"))
+    return next((row for row in versions if row.created_at <= moment), versions[-1])
+
+
 @lru_cache(maxsize=512)
 def opened_at(pool_id: int) -> datetime:
     """When a pool came into being: the moment of its first terms, remembered since it never changes."""
@@ -349,7 +355,7 @@ class Reservation(models.Model):
                 fields=["campaign", "resolved_at"], condition=Q(state="committed"), name="reservation_committed"
             ),
             models.Index(fields=["donor_key"], name="reservation_donor"),
-            models.Index(fields=["key"], name="reservation_key"),
+            models.Index(fields=["key", "id"], name="reservation_key"),
         ]
         triggers = triggers.RESERVATION
 

@@ -1,15 +1,100 @@
 """How pools stand towards one gift, as the arithmetic takes them: terms, money, caps, locks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
+from django.db import connection
 from django.db.models import F, Sum
 
 from campaign.models import Campaign
 from matching.allocation import PoolState
-from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_by_id
+from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_at, terms_by_id
 
 _NO_CAP = 10**15
+
+# What a donor has had is only counted for pools that cap it, in any version of their terms.
+_READ = """
+    SELECT c.closes_at, (SELECT max(id) FROM matching_reservation WHERE key = %(key)s),
+        p.id, p.current_terms_id, p.free_minor, p.is_paused OR p.halted_reason <> '', p.unlocked_at,
+        EXISTS (
+            SELECT FROM matching_reservation r JOIN matching_allocation l ON l.reservation_id = r.id
+            WHERE r.state = 'held' AND r.held_until <= %(now)s AND l.pool_id = p.id),
+        CASE WHEN EXISTS (
+            SELECT FROM matching_poolterms t WHERE t.pool_id = p.id AND t.cap_per_donor_minor IS NOT NULL
+        ) THEN (
+            SELECT coalesce(sum(l.amount_minor - l.reversed_minor), 0)
+            FROM matching_reservation r JOIN matching_allocation l ON l.reservation_id = r.id
+            WHERE r.donor_key = %(donor_key)s AND r.donor_key <> '' AND r.state IN ('held', 'committed')
+              AND l.pool_id = p.id
+        ) ELSE 0 END
+    FROM campaign_campaign c
+    LEFT JOIN matching_matchpool p ON p.campaign_id = c.id AND p.current_terms_id IS NOT NULL
+    WHERE c.id = %(campaign)s ORDER BY p.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStanding:
+    """One pool as it was read for a gift. Money in minor units. terms: those that the gift is judged by."""
+
+    id: int
+    terms: PoolTerms
+    current_terms_id: int
+    free_minor: int
+    used_minor: int
+    is_stopped: bool
+    unlocked_at: datetime | None
+    has_lapsed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GiftStanding:
+    """All the pools of a campaign that have terms, in order of id, and the gift's newest reservation, if it has one."""
+
+    campaign_closes_at: datetime
+    newest_id: int | None
+    pools: list[PoolStanding]
+
+    def only(self, pool_ids: Collection[int], *, otherwise: "GiftStanding") -> "GiftStanding":
+        """These pools as they are here, every other one as it was there."""
+        here = [pool for pool in self.pools if pool.id in pool_ids]
+        there = [pool for pool in otherwise.pools if pool.id not in pool_ids]
+        return replace(self, pools=[*here, *there])
+
+    def states(self, *, submitted_at: datetime) -> list[PoolState]:
+        return [
+            pool.terms.state(
+                campaign_closes_at=self.campaign_closes_at,
+                free_minor=pool.free_minor,
+                donor_used_minor=pool.used_minor,
+                stopped=pool.is_stopped,
+                unlocked_at=pool.unlocked_at,
+                submitted_at=submitted_at,
+            )
+            for pool in self.pools
+        ]
+
+
+def read_standing(*, campaign_id: int, gift_key: UUID, donor_key: str, as_of: datetime, now: datetime) -> GiftStanding:
+    """Everything that a hold depends on, in one statement. as_of: the moment whose terms count.
+
+    Locks nothing: lock the pools first, or look again when writing. Raises Campaign.DoesNotExist.
+    """
+    asked: dict[str, Any] = {"campaign": campaign_id, "key": gift_key, "donor_key": donor_key, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, asked)
+        rows = cursor.fetchall()
+    if not rows:
+        raise Campaign.DoesNotExist(f"there is no campaign {campaign_id}")
+    pools = [
+        PoolStanding(pk, terms_at(terms_id, as_of), terms_id, free, int(used), stopped, unlocked_at, lapsed)
+        for _, _, pk, terms_id, free, stopped, unlocked_at, lapsed, used in rows
+        if pk is not None
+    ]
+    return GiftStanding(rows[0][0], rows[0][1], pools)
 
 
 def pool_states(

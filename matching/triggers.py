@@ -281,16 +281,17 @@ RESERVATION = [
         when=pgtrigger.After,
         timing=pgtrigger.Deferred,
         condition=~pgtrigger.Q(new__state__in=["held", "voided"]),
-        declare=[("expected", "TEXT")],
+        declare=[("expected", "TEXT"), ("held_id", "BIGINT")],
+        # One allocation at a time: a plan made for a small table would read all entries, for as long as it is kept.
         func="""
             expected := CASE NEW.state WHEN 'committed' THEN 'commit' WHEN 'released' THEN 'release' ELSE 'expire' END;
-            IF EXISTS (
-                SELECT 1 FROM matching_allocation a WHERE a.reservation_id = NEW.id AND a.round = 0 AND NOT EXISTS (
-                    SELECT 1 FROM matching_ledgerentry e WHERE e.allocation_id = a.id AND e.reason = expected)
-            ) THEN
-                RAISE EXCEPTION 'ledger: reservation % is % without its entries', NEW.reference, NEW.state
-                    USING ERRCODE = 'check_violation';
-            END IF;
+            FOR held_id IN SELECT id FROM matching_allocation WHERE reservation_id = NEW.id AND round = 0 LOOP
+                IF NOT EXISTS (SELECT 1 FROM matching_ledgerentry WHERE allocation_id = held_id AND reason = expected)
+                THEN
+                    RAISE EXCEPTION 'ledger: reservation % is % without its entries', NEW.reference, NEW.state
+                        USING ERRCODE = 'check_violation';
+                END IF;
+            END LOOP;
             RETURN NULL;
         """,
     ),

@@ -17,19 +17,9 @@ from matching.models import Allocation, MatchPool, Reservation, WaitingGift, ter
 from matching.standing import pool_states, room_under_caps
 
 # What a pool said at first that money, room under a cap or an unlocking may change.
-_MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED})
+MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED})
 _ENOUGH_MINOR = 10**15
 _MOST_EARLIER_GIFTS = 200_000
-
-
-def queue(reservation: Reservation, *, given: Sequence[Allocation]) -> None:
-    """Let a gift that was just paid wait for what the pools lacked. given: its allocations.
-
-    Costs nothing for a gift that had all. Runs in the caller's transaction.
-    """
-    short = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound in _MAY_CHANGE}
-    if short:
-        WaitingGift.objects.bulk_create(waiting_rows(reservation, given=given, pool_ids=short))
 
 
 def queue_again(reservation: Reservation, *, given: Sequence[Allocation]) -> None:
@@ -52,12 +42,6 @@ def queue_earlier_gifts(pool: MatchPool, *, now: datetime) -> None:
     ).order_by("submitted_at", "id")[:_MOST_EARLIER_GIFTS]
     rows = (_row(reservation, pool_id=pool.pk, waits_for=WaitingGift.WaitsFor.MONEY) for reservation in earlier)
     WaitingGift.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
-
-
-def pools_short_of_cap(reservation: Reservation) -> list[int]:
-    """The pools that gave less because of the donor's cap: locked when the gift is paid, so that room made under the
-    cap at the same moment is not missed."""
-    return [pool_id for _, pool_id, _, _, bound in reservation.explanation if bound == Bound.CAP_PER_DONOR]
 
 
 def make_room_under_caps(freed: Iterable[tuple[int, str]]) -> None:

@@ -1,7 +1,7 @@
 """The same work without Python: the statements of one gift, recorded from our own functions and given to pgbench.
 
 Recorded, not written by hand, so they are the same statements after every change of ours. Only what belongs to one
-gift is replaced: its key, its reference, and the ids that PostgreSQL gave its rows.
+gift is replaced: its key and its reference.
 """
 
 import os
@@ -22,28 +22,18 @@ from sandbox.stack.postgres import installed_programs
 # Each gift its own: pgbench puts the digits where the recorded gift had its key and reference.
 _VARIABLES = "\\set number random(100000000000, 999999999999)\n\\set tail random(1000000000, 9999999999)\n"
 _KEY, _REFERENCE = "00000000-0000-4000-8000-:number", "M-:tail"
-# Ids start where no other number in the statements is, so that replacing them finds only them.
-_STARTS = {"matching_reservation": 700_000_000_000, "matching_allocation": 800_000_000_000}
 
 
 def record_gift(*, campaign_id: int, fund_id: int, amount_minor: int) -> str:
     """Hold and commit one gift, and return the statements of that as a script for pgbench."""
     gift = holds.Gift(uuid4(), "1", (Part(fund_id, amount_minor),), timezone.now())
-    with connection.cursor() as cursor:
-        for table, start in _STARTS.items():
-            cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [table, start])
     with CaptureQueriesContext(connection) as seen:
         reservation = holds.hold(campaign_id=campaign_id, gift=gift, now=timezone.now())
         holds.commit(key=gift.key, now=timezone.now())
-    replaced = {
-        gift.key.hex: _KEY,
-        reservation.reference: _REFERENCE,
-        str(reservation.pk): ":reservation_id",
-        str(reservation.allocations.get().pk): ":allocation_id",
-    }
+    replaced = {str(gift.key): _KEY, gift.key.hex: _KEY, reservation.reference: _REFERENCE}
     pattern = re.compile("|".join(map(re.escape, replaced)))
     statements = [pattern.sub(lambda found: replaced[found[0]], query["sql"]) for query in seen]
-    return _VARIABLES + "".join(map(_line, statements))
+    return _VARIABLES + "".join(f"{' '.join(statement.split())};\n" for statement in statements)
 
 
 def run_script(script: str, *, clients: int, gifts: int) -> float:
@@ -62,11 +52,3 @@ def run_script(script: str, *, clients: int, gifts: int) -> float:
     if done.returncode or not rate:
         raise RuntimeError(f"pgbench failed:\n{done.stdout}{done.stderr}")
     return float(rate[1])
-
-
-def _line(statement: str) -> str:
-    """One statement; what an insert into a table of _STARTS returns is kept, as reservation_id or allocation_id."""
-    for table in _STARTS:
-        if statement.startswith(f'INSERT INTO "{table}"'):
-            return f"{statement} \\gset {table.removeprefix('matching_')}_\n"
-    return f"{statement};\n"

@@ -21,7 +21,7 @@ from tests import factories
 from tests.benchmarks import bare_sql, tables
 from tests.benchmarks.processor import postgres_pid, tree_seconds
 
-GIFTS = {1: 500, 8: 1_000}  # by clients
+GIFTS = {1: 600, 8: 1_600, 32: 1_600, 100: 2_000}
 _AMOUNT_MINOR = 1_000
 _WARMING = 5
 _PATIENCE_SECONDS = 180  # a client that failed has written why, and never answers
@@ -29,7 +29,7 @@ _PROCESSES = multiprocessing.get_context("fork")
 
 
 def show() -> None:
-    campaign = factories.campaign(is_current=False)
+    campaign = factories.open_campaign(is_current=False)
     pool = factories.pool(campaign=campaign, limit_minor=_AMOUNT_MINOR * 1_000_000)
     fund_id = campaign.funds.get().pk
     server = postgres_pid()

@@ -18,6 +18,7 @@ from donations.models import Donation
 from matching.checking import check_campaigns
 from matching.models import Allocation, MatchPool, Reservation
 from tests import factories
+from tests.concurrency.unlocked import functions_without_lock
 from tests.donations.give_form import open_campaign
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,22 +115,20 @@ def last_hundred_dollars() -> MatchPool:
     return factories.pool(campaign=open_campaign(), limit_minor=LAST_MINOR)
 
 
-UNLOCKED = "tests.concurrency.unlocked_wsgi:application"
-
-
 def test_control_without_lock_and_guard_the_site_promises_what_it_has_not(site):
-    site.start("web", wsgi=UNLOCKED, workers=2, threads=16)
+    site.start("web", workers=2, threads=16)
     pool = last_hundred_dollars()
-    with guards_off("pool_free_is_not_negative"):
+    with guards_off("pool_free_is_not_negative"), functions_without_lock():
         told = all_at_once(site.url, 60)
         assert promised(pool) > LAST_MINOR
         assert sum(donor.match_minor for donor in told) > LAST_MINOR
 
 
 def test_control_without_lock_the_database_refuses_but_gifts_fail(site):
-    site.start("web", wsgi=UNLOCKED, workers=2, threads=16)
+    site.start("web", workers=2, threads=16)
     pool = last_hundred_dollars()
-    told = all_at_once(site.url, 60)
+    with functions_without_lock():
+        told = all_at_once(site.url, 60)
     assert promised(pool) <= LAST_MINOR
     assert {donor.status for donor in told} > {303}, "somebody's gift was lost: that is what the lock is for"
 

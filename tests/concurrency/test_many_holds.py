@@ -16,9 +16,10 @@ from matching import challenges, holds, late_gifts, ledger, pools, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.ledger import PoolsBusy
-from matching.models import Allocation, MatchPool, Reservation
+from matching.models import Allocation, Reservation
 from matching.offers import offer_batch
 from tests import factories
+from tests.concurrency.unlocked import functions_without_lock
 from tests.database import deadlocks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,15 +57,15 @@ class TestLastDollars:
     def promised(self, pool):
         return sum(Allocation.objects.filter(pool=pool).values_list("amount_minor", flat=True))
 
-    def test_control_without_lock_and_guards_the_pool_promises_what_it_has_not(self, campaign, monkeypatch):
+    def test_control_without_lock_and_guards_the_pool_promises_what_it_has_not(self, campaign):
         """The race is there: read the free money, compute, write. Sixty donors of $10 on $100."""
         pool = factories.pool(campaign=campaign, limit_minor=10_000)
         fund = campaign.funds.get()
-        monkeypatch.setattr("matching.holds.lock_pools", lambda ids: MatchPool.objects.in_bulk(list(ids)))
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE matching_matchpool DROP CONSTRAINT pool_free_is_not_negative")
         try:
-            at_once(60, lambda _: holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=timezone.now()))
+            with functions_without_lock():
+                at_once(60, lambda _: holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=timezone.now()))
             promised = self.promised(pool)
         finally:
             with transaction.atomic(), connection.cursor() as cursor:
@@ -74,11 +75,11 @@ class TestLastDollars:
                 )
         assert promised > 10_000
 
-    def test_without_the_lock_the_database_still_refuses_to_promise_more(self, campaign, monkeypatch):
+    def test_without_the_lock_the_database_still_refuses_to_promise_more(self, campaign):
         pool = factories.pool(campaign=campaign, limit_minor=10_000)
         fund = campaign.funds.get()
-        monkeypatch.setattr("matching.holds.lock_pools", lambda ids: MatchPool.objects.in_bulk(list(ids)))
-        at_once(60, lambda _: holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=timezone.now()))
+        with functions_without_lock():
+            at_once(60, lambda _: holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=timezone.now()))
         assert self.promised(pool) <= 10_000
 
     def test_with_the_lock_it_promises_exactly_what_it_has(self, campaign):
