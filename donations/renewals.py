@@ -22,12 +22,7 @@ from matching.ledger import STRIPE, PoolsBusy
 logger = logging.getLogger(__name__)
 LATE = timedelta(hours=3)  # Stripe charges about an hour after it makes an invoice
 ASK_AGAIN = timedelta(hours=6)
-_STATES = {
-    "active": MonthlyGift.State.ACTIVE,
-    "trialing": MonthlyGift.State.ACTIVE,
-    "past_due": MonthlyGift.State.UNPAID,
-    "unpaid": MonthlyGift.State.UNPAID,
-}
+_RUNS, _FAILS = ("active", "trialing"), ("past_due", "unpaid")
 _ENDED = ("canceled", "incomplete_expired")
 _COPIED = (
     "campaign",
@@ -63,12 +58,17 @@ def invoice_moved(invoice_id: str, *, now: datetime) -> Donation | None:
 
 
 def subscription_moved(subscription_id: str, *, now: datetime) -> Donation | None:
-    """Bring a monthly gift up to date with its subscription; its first gift, None when it is none of ours. One call."""
+    """Bring a monthly gift up to date with its subscription; its first gift, None when it is none of ours.
+
+    One call to Stripe, three when a payment failed.
+    """
     monthly = _monthly(subscription_id)
     if monthly is None:
         return None
     found = subscriptions.retrieve(subscription_id)
     keep(monthly_id=monthly.pk, found=found, asked_at=now, now=now)
+    if found.status in _FAILS and found.latest_invoice:
+        invoice_moved(found.latest_invoice, now=now)  # which month, why, and when it is tried again
     return first_gift(monthly)
 
 
@@ -85,8 +85,8 @@ def keep(*, monthly_id: int, found: Subscription, asked_at: datetime, now: datet
     if found.status in _ENDED:
         stop(monthly, actor=actor, because=found.ended_because, now=now)
     elif monthly.state != MonthlyGift.State.STOPPED:
-        begun = monthly.state in MonthlyGift.RUNNING
-        monthly.state = _STATES.get(found.status, monthly.state) if begun else monthly.state
+        if monthly.state == MonthlyGift.State.UNPAID and found.status in _RUNS:
+            monthly.state, monthly.retry_at = MonthlyGift.State.ACTIVE, None
         monthly.next_at, monthly.item = found.next_at, found.item
     monthly.save()
     return True
@@ -289,8 +289,8 @@ def _write_failure(monthly_id: int, invoice: Invoice, *, reason: str, now: datet
         retry_at=invoice.retry_at,
     )
     if change is not None:
-        monthly.state, monthly.retry_at = MonthlyGift.State.UNPAID, invoice.retry_at
-        monthly.save(update_fields=["state", "retry_at"])
+        monthly.state, monthly.retry_at, monthly.asked_at = MonthlyGift.State.UNPAID, invoice.retry_at, now
+        monthly.save(update_fields=["state", "retry_at", "asked_at"])
         tell(monthly, change, now=now)
 
 
