@@ -201,6 +201,8 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Match reference", width=16),
         Column("Match (sponsors' money)", MONEY, is_summed=True, width=16),
         Column("Campaign", width=20),
+        Column("Monthly gift", width=12),
+        Column("Monthly payment", width=12),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -328,6 +330,8 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 match.reference,
                 sum(match.by_fund_minor.values()),
                 campaign.name,
+                f"MG-{gift.monthly_id}" if gift.monthly_id else "",
+                ("later" if gift.renews else "first") if gift.monthly_id else "",
             )
 
 

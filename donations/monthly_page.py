@@ -42,7 +42,8 @@ class MonthlyPage:
     def failure(self) -> MonthlyChange | None:
         """The last payment that failed, while that is how it stands, or why it ended."""
         failed = self.monthly.changes.filter(kind=MonthlyChange.Kind.FAILED).last()
-        return failed if self.monthly.state in (MonthlyGift.State.UNPAID, MonthlyGift.State.STOPPED) else None
+        ended = self.monthly.changes.filter(kind=MonthlyChange.Kind.STOPPED, key="payment_failed").exists()
+        return failed if ended or self.monthly.state == MonthlyGift.State.UNPAID else None
 
     @property
     def heading(self) -> str:

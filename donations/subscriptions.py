@@ -254,7 +254,7 @@ def _first_payment(thing: Mapping[str, Any]) -> Payment:
         status="requires_payment_method",
         amount_minor=invoice["amount_due"],
         currency=invoice["currency"].upper(),
-        gift_key="",
+        gift_key=(thing.get("metadata") or {}).get("gift", ""),
         client_secret=invoice["confirmation_secret"]["client_secret"],
     )
 

@@ -13,6 +13,7 @@ from donations.views import (
     pools,
     posting,
     staff,
+    staff_monthly,
     stripe_books,
     webhooks,
 )
@@ -64,6 +65,8 @@ urlpatterns = [
     path("staff/stripe/compare/", stripe_books.compare_now, name="staff-stripe-compare"),
     path("staff/payments/<int:pk>/", attention.stray, name="staff-stray"),
     path("staff/payments/<int:pk>/decide/", attention.decide_stray, name="staff-stray-decide"),
+    path("staff/monthly/", staff_monthly.monthly_gifts, name="staff-monthly"),
+    path("staff/monthly/<int:pk>/stop/", staff_monthly.stop_monthly, name="staff-monthly-stop"),
     path("staff/pools/", pools.pools, name="staff-pools"),
     path("staff/pools/new/", pools.new_pool, name="staff-pool-new"),
     path("staff/pools/<int:pk>/", pools.pool, name="staff-pool"),

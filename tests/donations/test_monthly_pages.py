@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from donations.models import Donation, MonthlyGift
-from tests import factories
+from tests import factories, staff
 from tests.donations.give_form import error_beside, filled, give, open_campaign, words
 from tests.donations.monthly_gifts import begun_monthly, control, deliver_all, story
 
@@ -166,3 +166,38 @@ class TestTheDonorsPage:
     def test_the_gifts_own_page_leads_there(self, client, given):
         said = client.get(given.donations.get().get_absolute_url()).content.decode()
         assert f'<a href="/monthly/{given.token}/">See, change or stop your monthly gift</a>' in said
+
+
+class TestStaff:
+    @pytest.fixture(autouse=True)
+    def _quick_passwords(self, settings):
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+    def test_it_lists_monthly_gifts_and_flags_their_payments(self, given):
+        dana = staff.dana()
+        listed = words(staff.text_of(dana.get("/staff/monthly/")))
+        assert f"{given.reference} the donor’s page Maria Alvarez" in listed
+        assert "1 running, $100.00 a month" in listed
+        assert "monthly" in staff.text_of(dana.get("/staff/gifts/?state=monthly"))
+        gift_page = words(staff.text_of(dana.get(f"/staff/gifts/{given.donations.get().pk}/")))
+        assert f"{given.reference} the first payment; active" in gift_page
+        assert "None here." in staff.text_of(dana.get("/staff/monthly/?state=stopped"))
+
+    def test_it_stops_one_for_a_donor_who_called(self, given):
+        dana = staff.dana()
+        answer = dana.post(f"/staff/monthly/{given.pk}/stop/", follow=True)
+        assert f"{given.reference} is stopped." in staff.text_of(answer)
+        assert (story(given)["state"], given.changes.last().actor.partition(":")[0]) == ("stopped", "staff")
+        answer = dana.post(f"/staff/monthly/{given.pk}/stop/", follow=True)
+        assert MonthlyGift.objects.get().changes.filter(kind="stopped").count() == 1
+
+    def test_only_those_with_the_right_stop_one(self, client, given):
+        assert staff.olga().post(f"/staff/monthly/{given.pk}/stop/").status_code == 403
+        assert client.post(f"/staff/monthly/{given.pk}/stop/").status_code == 302
+        assert story(given)["state"] == "active"
+
+    def test_when_stripe_is_away_nothing_is_stopped(self, given, stripe_sandbox):
+        control(stripe_sandbox).faults(answer="503", path="/v1/", times=0)
+        answer = staff.dana().post(f"/staff/monthly/{given.pk}/stop/", follow=True)
+        assert "Stripe does not answer at this moment. Nothing was changed." in staff.text_of(answer)
+        assert story(given)["state"] == "active"

@@ -18,6 +18,7 @@ PAGES = [
     ("/staff/gifts/", "development", "", "see gifts"),
     ("/staff/gifts/{gift}/", "finance", "", "see gifts"),
     ("/staff/attention/", "development", "", "see the staff pages"),
+    ("/staff/monthly/", "development", "", "see gifts"),
     ("/staff/pools/", "development", "", "see match pools"),
     ("/staff/stripe/", "finance", "", "see the comparison with Stripe"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),

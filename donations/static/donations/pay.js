@@ -260,7 +260,7 @@ function openPaymentStep(stripeFile) {
     stripe = window.Stripe(config.key);
     elements = stripe.elements({ mode: config.mode, amount: config.amount, currency: config.currency, appearance: appearance() });
     mountPayment();
-    mountWallets();
+    if (config.mode !== "setup") mountWallets(); // a wallet pays; here a card is saved
     darkness.addEventListener("change", () => elements.update({ appearance: appearance() }));
   }
 
