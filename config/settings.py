@@ -160,6 +160,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("MONTHLY_SECONDS", default=600.0),
         "options": {"expires": 300},
     },
+    "keep-watch": {
+        "task": "donations.tasks.keep_watch",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
     "ask-about-late-payments": {
         "task": "donations.tasks.ask_about_late_payments",
         "schedule": env.float("RECONCILE_SECONDS", default=60.0),
@@ -194,6 +199,18 @@ STRIPE_API_BASE = env("STRIPE_API_BASE", default="")
 STRIPE_JS_URL = env("STRIPE_JS_URL", default="https://js.stripe.com/endive/stripe.js")
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=12.0)
+# Below what Stripe allows a live account by default: 25 a second for each endpoint, 100 in all (donations/pace.py).
+STRIPE_REQUESTS_A_SECOND = env.float("STRIPE_REQUESTS_A_SECOND", default=20.0)
+STRIPE_REQUESTS_A_SECOND_IN_ALL = env.float("STRIPE_REQUESTS_A_SECOND_IN_ALL", default=80.0)
+# Threads of one process that may wait for Stripe at once; fewer than its --blocking-threads, or pages stop with it.
+STRIPE_CALLS_AT_ONCE = env.int("STRIPE_CALLS_AT_ONCE", default=4)
+
+# What the whole site sees when cards are tested on it: then payers prove some work first (donations/payer_check.py).
+FORM_LEAST_SECONDS = env.float("FORM_LEAST_SECONDS", default=2.0)  # sooner than that a form looks like a robot's
+CHECK_FAILURES_A_MINUTE = env.int("CHECK_FAILURES_A_MINUTE", default=30)
+CHECK_DECLINE_PERCENT = env.int("CHECK_DECLINE_PERCENT", default=40)
+CHECK_WORK = env.int("CHECK_WORK", default=1_000_000)  # sums at most: about a second of a phone
+CHECK_QUIET_SECONDS = env.int("CHECK_QUIET_SECONDS", default=600)
 
 HOLD_SECONDS = env.int("HOLD_SECONDS", default=900)
 # Signs the ledger's heads (matching/heads.py); `manage.py make_ledger_key` makes one. Without it none are made.

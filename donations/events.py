@@ -96,7 +96,7 @@ def _payment_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignor
 def _card_declined(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     ended = _payment_moved(event, now)
     if not isinstance(ended, StripeEvent.Ignored):
-        payments.count_decline(donation_id=ended, now=now)
+        payments.count_decline(donation_id=ended, payment=payment_from(_object_of(event)), now=now)
     return ended
 
 

@@ -344,7 +344,9 @@ class GiftForm(GiftPartsForm):
             return 0
         return self.campaign.fee_to_cover_minor(amount_minor=self.amount_minor)
 
-    def gift_request(self, *, form_key: str, source: str = "") -> GiftRequest:
+    def gift_request(
+        self, *, form_key: str, source: str = "", form_session: str = "", suspicion: str = ""
+    ) -> GiftRequest:
         """What the donor asks for, of a form that is valid."""
         names = ("donor_name", "donor_email", *self.ADDRESS, "hides_name", "hides_amount")
         fields = {name: self.cleaned_data[name] for name in names}
@@ -356,5 +358,7 @@ class GiftForm(GiftPartsForm):
             promised_match_minor=self.promised_minor,
             source=source,
             way=self.chosen_way,
+            form_session=form_session,
+            suspicion=suspicion,
             **fields,
         )

@@ -1,20 +1,27 @@
 """Stripe, and nothing but Stripe: the only module that imports its library.
 
-Calls go out with a timeout, two retries of the library's own and an idempotency key made by the caller, so that an
-answer lost on the way never makes a second payment. No call is made inside a database transaction.
+Calls go out in their turn (pace.py), not at all while Stripe is down (outage.py), with a timeout, two retries of the
+library's own and an idempotency key made by the caller, so that an answer lost on the way never makes a second
+payment. No call is made inside a database transaction.
 """
 
 import json
+import random
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from django.conf import settings
 from django.db import transaction
+
+from campaign.clock import database_now
+from donations import outage, pace
 
 _MOST_SEARCHED = 2_000
 REFUND_REASONS = ("requested_by_customer", "duplicate", "fraudulent")
@@ -29,6 +36,18 @@ class GatewayFailed(GatewayUnavailable):
 
     Whether it did its work is not known; see payments.py for the round that follows.
     """
+
+
+class TurnLater(GatewayUnavailable):
+    """Very many calls are being made, and this one was not. turn_at: when to come back, or None: no place is kept."""
+
+    def __init__(self, turn_at: datetime | None) -> None:
+        super().__init__("the calls to Stripe stand in line")
+        self.turn_at = turn_at
+
+
+class StripeIsDown(GatewayUnavailable):
+    """Stripe has not answered for a while, so no call was made: certainly nothing was done."""
 
 
 class GatewayRefused(Exception):
@@ -66,6 +85,7 @@ class Payment:
     """A PaymentIntent as far as we care. gift_key: what we wrote on it when it was made, or empty.
 
     charge_id: of its latest attempt, empty before the first. charge: its details where they were asked for.
+    failed_charge, fingerprint: of the card that was declined last; the same card has the same fingerprint.
     """
 
     payment_intent: str
@@ -76,6 +96,8 @@ class Payment:
     client_secret: str = ""
     decline_code: str = ""
     charge_id: str = ""
+    failed_charge: str = ""
+    fingerprint: str = ""
     charge: ChargeDetails | None = None
     created_at: datetime | None = None
     cancel_reason: str = ""
@@ -253,6 +275,8 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         client_secret=intent.get("client_secret") or "",
         decline_code=error.get("decline_code") or error.get("code") or "",
         charge_id=(charge["id"] if isinstance(charge, Mapping) else charge) or "",
+        failed_charge=error.get("charge") or "",
+        fingerprint=_fingerprint(error.get("payment_method") or {}),
         charge=charge_from(charge) if isinstance(charge, Mapping) else None,
         created_at=datetime.fromtimestamp(intent["created"], tz=UTC) if intent.get("created") else None,
         cancel_reason=intent.get("cancellation_reason") or "",
@@ -271,6 +295,11 @@ def refund_from(thing: Mapping[str, Any]) -> Refund:
         status=thing.get("status") or "pending",
         created_at=datetime.fromtimestamp(thing["created"], tz=UTC),
     )
+
+
+def _fingerprint(method: Mapping[str, Any]) -> str:
+    details = method.get(method.get("type") or "") or {}
+    return str(details.get("fingerprint") or "")
 
 
 def charge_from(charge: Mapping[str, Any]) -> ChargeDetails:
@@ -309,8 +338,83 @@ def _client() -> stripe.StripeClient:
         stripe_version=settings.STRIPE_API_VERSION,
         base_addresses=addresses,
         max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS),
+        http_client=_InTurn(timeout=(_CONNECT_SECONDS, settings.STRIPE_TIMEOUT_SECONDS)),
     )
+
+
+_CONNECT_SECONDS = 4.0
+_is_probe = threading.local()
+
+
+@lru_cache(maxsize=1)
+def _seats() -> threading.BoundedSemaphore:
+    """At most so many threads of a process wait for Stripe: however slow it is, pages have the others."""
+    return threading.BoundedSemaphore(settings.STRIPE_CALLS_AT_ONCE)
+
+
+class _InTurn(stripe.RequestsClient):
+    """Every request, the library's own retries too, goes out in its turn and is counted as answered or not."""
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_usage: Any) -> Any:
+        if not _seats().acquire(timeout=pace.patience().total_seconds()):
+            soon = timedelta(seconds=random.uniform(1, 3))  # noqa: S311 - so that not all come back at once
+            raise TurnLater(database_now() + soon if pace.is_in_line() else None)
+        try:
+            return self._request_in_turn(method, url, headers, post_data)
+        finally:
+            _seats().release()
+
+    def _request_in_turn(self, method: str, url: str, headers: Any, post_data: Any) -> Any:
+        try:
+            found = outage.refuse_while_down(is_probe=getattr(_is_probe, "value", False))
+            pace.take_turn(endpoint_of(method, urlsplit(url).path))
+        except outage.StripeIsDown as error:
+            raise StripeIsDown(str(error)) from error
+        except pace.NotYet as error:
+            raise TurnLater(error.turn_at) from error
+        try:
+            answer = super().request(method, url, headers, post_data)
+        except stripe.APIConnectionError as error:
+            outage.note_failure(type(error.__cause__).__name__)
+            raise
+        if answer[1] >= 500:
+            outage.note_failure(f"status {answer[1]}")
+        else:
+            outage.note_answer(found)
+        return answer
+
+    def _should_retry(
+        self, response: Any, api_connection_error: Any, num_retries: int, max_network_retries: int | None
+    ) -> bool:
+        """Also after 429, with growing pauses and chance in them. Never after a silence: the donor has waited."""
+        if num_retries >= (max_network_retries or 0):
+            return False
+        if api_connection_error is not None:
+            cause = api_connection_error.__cause__
+            return not isinstance(cause, self.requests.exceptions.Timeout) and api_connection_error.should_retry
+        is_told = response[1] == 429
+        return is_told or super()._should_retry(response, api_connection_error, num_retries, max_network_retries)
+
+
+def endpoint_of(method: str, path: str) -> str:
+    """What Stripe counts together: `POST payment_intents/confirm` for any payment's."""
+    steps = path.strip("/").split("/")  # v1, resource, id, what is done with it
+    return f"{method.upper()} {'/'.join([*steps[1:2], *steps[3:4]])}"
+
+
+def probe() -> bool:
+    """While Stripe counts as down, ask it something small, as often as is due; whether it answers again."""
+    if outage.down_since() is None:
+        return True
+    _is_probe.value = True
+    try:
+        with _plain_errors():
+            _client().v1.payment_intents.list({"limit": 1})
+    except GatewayUnavailable:
+        return False
+    finally:
+        _is_probe.value = False
+    return True
 
 
 @contextmanager

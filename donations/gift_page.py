@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 from django.conf import settings
+from django.templatetags.static import static
 from django.urls import reverse
 
 from campaign.models import Fund
 from campaign.money import format_amount
-from donations import giving, receipt_delivery
+from donations import giving, pace, receipt_delivery
 from donations.match_line import MatchLine, match_line
 from donations.models import Donation, Receipt, Reversal
 from donations.queries import split_left
@@ -147,6 +149,38 @@ class PaymentPage:
         return each_month(self.now.astimezone(self.gift.campaign.tz).day) if self.gift.monthly_id else ""
 
     @property
+    def seconds_in_line(self) -> int:
+        """Until this gift's turn at Stripe, rounded up; 0 when it does not wait."""
+        left = (self.gift.turn_at - self.now).total_seconds() if self.gift.turn_at else 0
+        return max(0, ceil(left))
+
+    @property
+    def is_in_line(self) -> bool:
+        return self.seconds_in_line > 1
+
+    @property
+    def own_line_sentence(self) -> str:
+        return self.line_sentence(self.gift.turn_at) if self.gift.turn_at else ""
+
+    def line_sentence(self, turn_at: datetime) -> str:
+        """What a donor in line reads: how many are before them, how long it takes, that the match stays theirs."""
+        before = pace.ahead(turn_at, now=self.now)
+        seconds = max(1, ceil((turn_at - self.now).total_seconds()))
+        long = f"about {seconds} second{'s' if seconds > 1 else ''}"
+        if seconds > 90:
+            long = f"about {ceil(seconds / 60)} minutes"
+        many = f"about {before:,} gifts come before yours" if before > 1 else "yours is next"
+        held = f" Your match is held until {self.held_until_text}." if self.match_minor else ""
+        return f"You are in line: {many}, {long}. It goes on by itself; please keep this page open.{held}"
+
+    @property
+    def may_be_charged(self) -> bool:
+        """Whether an earlier press may have paid without our knowing it yet."""
+        gift = self.gift
+        known = gift.declined_at is not None and (gift.pressed_at is None or gift.declined_at >= gift.pressed_at)
+        return gift.payment_intent is not None and not known
+
+    @property
     def stripe_js_url(self) -> str:
         return settings.STRIPE_JS_URL
 
@@ -164,6 +198,9 @@ class PaymentPage:
             "country": gift.country,
             "postalCode": gift.postal_code,
             "intentUrl": reverse("gift-intent", args=[gift.token]),
+            "lineUrl": reverse("gift-line", args=[gift.token]),
+            "proofUrl": static("donations/proof.js"),
+            "mayBeCharged": self.may_be_charged,
             "giftUrl": gift.get_absolute_url(),
         }
 

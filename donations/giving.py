@@ -50,7 +50,8 @@ class GiftRequest:
     """A valid form. parts: (fund id, amount in minor units), 1..n, distinct funds, each > 0; they are the gift.
 
     fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
-    source: where it came from, hashed (sources.source_of). way: one of Donation.Way.
+    source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
+    names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way.
     """
 
     form_key: str
@@ -69,6 +70,8 @@ class GiftRequest:
     promised_match_minor: int = 0
     source: str = ""
     way: str = Donation.Way.ONCE
+    form_session: str = ""
+    suspicion: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -92,7 +95,11 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
         if _is_same(earlier, request):
             return earlier
     limits.refuse_too_much_held(
-        source=request.source, form_key=request.form_key, most_minor=campaign.max_gift_minor, now=now
+        source=request.source,
+        session=request.form_session,
+        form_key=request.form_key,
+        most_minor=campaign.max_gift_minor,
+        now=now,
     )
     if earlier is not None and not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
         raise GiftInFlight(earlier)
@@ -162,12 +169,16 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
             return None
         match = gift_match(key=donation.match_key)
         if match is None or not match.is_held_at(now):
-            most_minor = donation.campaign.max_gift_minor
             limits.refuse_too_much_held(
-                source=donation.source, form_key=donation.form_key, most_minor=most_minor, now=now
+                source=donation.source,
+                session=donation.form_session,
+                form_key=donation.form_key,
+                most_minor=donation.campaign.max_gift_minor,
+                now=now,
             )
             before = match.original_minor if match else 0
             hold_match(donation, submitted_at=now, now=now)
+            limits.refuse_too_large_a_share(donation, now=now)
             match = gift_match(key=donation.match_key)
             _promise(donation, before_minor=before)
     return match
@@ -203,7 +214,8 @@ def hold_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> 
         parts=tuple(Part(fund_id, amount_minor) for fund_id, amount_minor in parts),
         submitted_at=submitted_at,
     )
-    holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now)
+    lasts = limits.hold_lasts(campaign_id=donation.campaign_id, now=now)
+    holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now, lasts=lasts)
 
 
 def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
@@ -244,6 +256,8 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         currency=campaign.currency,
         promised_match_minor=request.promised_match_minor,
         source=request.source,
+        form_session=request.form_session,
+        suspicion=request.suspicion,
         submitted_at=now,
         **{name: getattr(request, name) for name in _TYPED},
     )
@@ -261,6 +275,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         donation.save(update_fields=["awaits_match_since"])
         text = "The match pools were busy; the gift is kept, and its match is decided next."
         GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=text)
+    limits.refuse_too_large_a_share(donation, now=now)
     return donation
 
 

@@ -1,68 +1,251 @@
-"""Limits on attempts to pay, counted from the gifts themselves: what a card tester does many times, donors don't.
+"""Limits on tries to pay and on unpaid holds: what a card tester does many times, donors don't.
 
-Only attempts that led to nothing count, so that hundreds of donors behind one hospital's address get through while a
-list of stolen cards does not. No second store: with Redis gone the limits hold.
+Counted are cards that Stripe reported as declined (FailedTry) and presses whose end is not known yet; what was paid
+from the same place raises the limits, so that four hundred donors behind one hospital's address get through while a
+list of stolen cards does not. All from the database: with Redis gone the limits hold.
+
+    from one address   failures + open presses up to 10 + 2 x paid, or the donor waits some seconds
+                       failures from 5 + paid/4 on: a proof of work; from 10 + paid/2 on: refused for the hour
+    from one browser   10 failures: refused
+    with one e-mail    from the same address 10 failures: refused; from anywhere: a proof of work, never a refusal, so
+                       that nobody can lock a stranger out
+    with one card      5 failures anywhere: its next failure ends the payment it was used for
+    in all             payer_check.py
+
+Holds: five of one browser; of one address as much as the largest gift, and a fifth of any pool; much held in all makes
+every new hold shorter.
 """
 
+import zlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet, Sum
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, F, Q, QuerySet, Sum
 
-from donations.models import Donation
-from matching.ledger import PoolsBusy
-from matching.models import Allocation, Reservation
+from donations.gateway import Payment
+from donations.models import Donation, FailedTry
+from matching.ledger import PoolsBusy, busy_when_locked
+from matching.models import Allocation, MatchPool, Reservation
 
 WINDOW = timedelta(hours=1)
-MOST_FROM_ONE_SOURCE = 60
-MOST_WITH_ONE_EMAIL = 10
+MOST_FAILURES = 10
+PROOF_FROM_FAILURES = 5
+MOST_FAILURES_OF_A_CARD = 5
+MOST_HOLDS_OF_A_SESSION = 5
+LARGEST_SHARE_PERCENT = 20
+LEAST_SHARE_MINOR = 100_000
+MUCH_HELD_PERCENT = 30
+SHORT_HOLD = timedelta(minutes=5)
+LONGEST_UNPAID = timedelta(days=2)  # a gift is closed long before
+PRESSED_FOR = timedelta(minutes=1)  # a press whose end is not known counts for so long
 SENTENCE = (
-    "We cannot take another card payment here just now, and nothing was charged. "
+    "We cannot take another card payment here just now, and nothing was charged by this try. "
     "Please wait an hour, or give by phone or post."
 )
 HELD_SENTENCE = (
     "Gifts that were begun from your network and are not paid yet hold very much match money already. "
-    "Please pay or leave one of them first, or try again in a quarter of an hour."
+    "As these are paid, more can begin: please try again in a few minutes."
 )
-_LED_TO_NOTHING = Q(state__in=[Donation.State.STARTED, Donation.State.FAILED, Donation.State.ABANDONED])
+_LOCK_CLASS = 0x2F01D  # of PostgreSQL's advisory locks: one source at a time
 
 
 class TooManyAttempts(Exception):
-    """This source or e-mail address has tried too often; the message is for the donor and gives nothing away."""
+    """This source, browser or e-mail address has failed too often; the donor's sentence is SENTENCE for all."""
 
 
-def refuse_too_many(donation: Donation, *, now: datetime) -> None:
-    """Raise TooManyAttempts when the gift's source or e-mail has pressed Give too often for nothing lately."""
-    lately = Donation.objects.filter(_LED_TO_NOTHING, submitted_at__gt=now - WINDOW).exclude(pk=donation.pk)
-    from_source = lately.filter(source=donation.source) if donation.source else lately.none()
-    with_email = lately.filter(donor_id=donation.donor_id)
-    if _presses(from_source) >= MOST_FROM_ONE_SOURCE or _presses(with_email) >= MOST_WITH_ONE_EMAIL:
+class SourceCrowded(Exception):
+    """Very many presses from this source have not ended yet: the donor waits a moment, nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the last hour knows of where a gift comes from. by_*: failures; open_presses: with unknown end."""
+
+    by_source: int
+    by_session: int
+    by_pair: int
+    by_donor: int
+    paid: int
+    open_presses: int
+
+    @property
+    def is_refused(self) -> bool:
+        return (
+            self.by_source >= MOST_FAILURES + self.paid // 2
+            or self.by_session >= MOST_FAILURES
+            or self.by_pair >= MOST_FAILURES
+        )
+
+    @property
+    def is_crowded(self) -> bool:
+        return self.by_source + self.open_presses >= MOST_FAILURES + 2 * self.paid
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a proof of work is asked for before the next try."""
+        return (
+            self.by_source >= PROOF_FROM_FAILURES + self.paid // 4
+            or self.by_session >= PROOF_FROM_FAILURES
+            or self.by_donor >= MOST_FAILURES
+        )
+
+
+def standing(donation: Donation, *, now: datetime) -> Standing:
+    """Read what is known of a gift's source, browser and e-mail. Two queries; writes nothing."""
+    since = now - WINDOW
+    source, session = Q(source=donation.source), Q(session=donation.form_session)
+    donor = Q(donor_id=donation.donor_id)
+    nobody = Q(pk=None)  # an unknown source is nobody's
+    source = source if donation.source else nobody
+    session = session if donation.form_session else nobody
+    failed = FailedTry.objects.filter(source | session | donor, at__gt=since).aggregate(
+        by_source=Count("pk", filter=source),
+        by_session=Count("pk", filter=session),
+        by_pair=Count("pk", filter=source & donor),
+        by_donor=Count("pk", filter=donor),
+    )
+    near = Donation.objects.filter(source=donation.source, submitted_at__gt=now - 2 * WINDOW)
+    near = near.exclude(pk=donation.pk) if donation.source else near.none()
+    pressed = Q(state=Donation.State.STARTED, pressed_at__gt=now - PRESSED_FOR)
+    unknown = Q(declined_at=None) | Q(declined_at__lt=F("pressed_at"))
+    seen = near.aggregate(
+        paid=Count("pk", filter=Q(state=Donation.State.PAID, paid_at__gt=since)),
+        open_presses=Count("pk", filter=pressed & unknown),
+    )
+    return Standing(**failed, **seen)
+
+
+def judge(donation: Donation, *, now: datetime) -> Standing:
+    """The gift's standing, or TooManyAttempts, SourceCrowded when it may not go on now.
+
+    Takes an advisory lock on the source until the transaction ends, so that presses at one moment are counted one
+    after the other: to be called in the transaction that writes pressed_at, with the gift locked. Raises PoolsBusy.
+    """
+    if donation.source:
+        key = zlib.crc32(donation.source.encode()) - 2**31
+        with busy_when_locked(f"source {donation.source}"), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, key])
+    found = standing(donation, now=now)
+    if found.is_refused:
         raise TooManyAttempts(SENTENCE)
+    if donation.source and found.is_crowded:
+        raise SourceCrowded(donation.source)
+    return found
+
+
+def note_failure(donation: Donation, *, payment: Payment, now: datetime) -> bool:
+    """Count a declined card, once however often and by whom Stripe's answer is read; whether it was new.
+
+    The gift must be locked by the caller, which runs the transaction.
+    """
+    stripe_id = payment.failed_charge or f"{payment.payment_intent}:{payment.decline_code}"
+    row = FailedTry(
+        donation=donation,
+        stripe_id=stripe_id[:128],
+        at=now,
+        donor_id=donation.donor_id,
+        source=donation.source,
+        session=donation.form_session,
+        fingerprint=payment.fingerprint[:64],
+    )
+    before = donation.failed_tries.count()
+    FailedTry.objects.bulk_create([row], ignore_conflicts=True)
+    is_new = donation.failed_tries.count() > before
+    if is_new:
+        donation.declined_at = now
+        donation.save(update_fields=["declined_at"])
+    return is_new
+
+
+def ends_payment(donation: Donation, *, now: datetime) -> bool:
+    """Whether a gift whose card was just declined gets no other card: its payment is to be cancelled.
+
+    When more cards failed than Give was pressed (somebody goes round our page with the payment's secret), when the
+    card has failed in many places, or when its source, browser or e-mail may not try again anyhow.
+    """
+    cards = list(donation.failed_tries.values_list("fingerprint", flat=True))
+    if len(cards) > donation.tries + 1:
+        return True
+    newest = donation.failed_tries.exclude(fingerprint="").values_list("fingerprint", flat=True).first()
+    if newest:
+        same = FailedTry.objects.filter(fingerprint=newest, at__gt=now - WINDOW)
+        if same.count() > MOST_FAILURES_OF_A_CARD and len(set(same.values_list("donation_id", flat=True)[:50])) > 1:
+            return True
+    return bool(cards) and standing(donation, now=now).is_refused
 
 
 class TooMuchHeld(PoolsBusy):
     """Gifts begun by this source and not paid hold so much match that it has to pay or leave one first."""
 
 
-def refuse_too_much_held(*, source: str, form_key: str, most_minor: int, now: datetime) -> None:
-    """Raise TooMuchHeld when a source's other unpaid gifts hold most_minor of match money or more.
+def refuse_too_much_held(*, source: str, session: str, form_key: str, most_minor: int, now: datetime) -> None:
+    """Raise TooMuchHeld when other unpaid gifts of a browser, or of a source, hold too much match already.
 
-    A form costs nothing: without this one computer could hold every pool, and again when the holds lapse. Counted in
-    money, not in gifts, so that all of a hospital's staff can give at the same time. source: sources.source_of;
-    empty is never refused. form_key: of the gift to be held, whose own hold does not count.
+    A form costs nothing: without this one computer could hold every pool, and again when the holds lapse. A browser
+    has MOST_HOLDS_OF_A_SESSION; a source is counted in money, most_minor or more, not in gifts, so that all of a
+    hospital's staff can give at the same time. source: sources.source_of. Empty ones are never refused. form_key: of
+    the gift to be held, whose own hold does not count.
     Writes nothing; senders at the same moment may pass together, as many as there are threads.
     """
-    if not source:
+    for name, value in (("form_session", session), ("source", source)):
+        if not value:
+            continue
+        unpaid = _unpaid(now).filter(**{name: value}).exclude(form_key=form_key)
+        held = _held(now).filter(reservation__key__in=unpaid.values("match_key"))
+        found = held.aggregate(sum=Sum("amount_minor"), gifts=Count("reservation", distinct=True))
+        is_many = name == "form_session" and found["gifts"] >= MOST_HOLDS_OF_A_SESSION
+        if is_many or (found["sum"] or 0) >= most_minor:
+            raise TooMuchHeld(f"unpaid gifts of {name} {value} hold {found['sum']}")
+
+
+def refuse_too_large_a_share(donation: Donation, *, now: datetime) -> None:
+    """Raise TooMuchHeld when a source's unpaid gifts hold more than a fifth of a pool, this one's new hold included.
+
+    Of a small pool LEAST_SHARE_MINOR may be held. A single gift may hold more: it is the others that count. So may a
+    source that pays: what it has matched from the pool within the hour is added.
+    To be called in the transaction that made the hold, which is undone; its pools are locked there.
+    """
+    if not donation.source:
         return
-    unpaid = Donation.objects.filter(source=source, state=Donation.State.STARTED).exclude(form_key=form_key)
-    held = Allocation.objects.filter(
-        reservation__state=Reservation.State.HELD,
-        reservation__held_until__gt=now,
-        reservation__key__in=unpaid.values("match_key"),
-    ).aggregate(sum=Sum("amount_minor"))
-    if (held["sum"] or 0) >= most_minor:
-        raise TooMuchHeld(f"unpaid gifts of {source} hold {held['sum']}")
+    near = Donation.objects.filter(source=donation.source)
+    unpaid = _unpaid(now).filter(source=donation.source)
+    paid = near.filter(state=Donation.State.PAID, paid_at__gt=now - WINDOW)
+    own = Q(reservation__key=donation.match_key)
+    others = Q(reservation__key__in=unpaid.exclude(pk=donation.pk).values("match_key"))
+    pools = Allocation.objects.filter(reservation__key=donation.match_key).values("pool")
+    shares = (
+        _held(now)
+        .filter(own | others, pool__in=pools)
+        .values("pool_id", "pool__limit_minor")
+        .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=others))
+    )
+    for row in shares:
+        most_minor = max(row["pool__limit_minor"] * LARGEST_SHARE_PERCENT // 100, LEAST_SHARE_MINOR)
+        if not row["others"] or row["all"] <= most_minor:
+            continue
+        matched = Allocation.objects.filter(
+            pool_id=row["pool_id"], reservation__key__in=paid.values("match_key")
+        ).aggregate(sum=Sum("amount_minor"))
+        if row["all"] > most_minor + (matched["sum"] or 0):
+            raise TooMuchHeld(f"unpaid gifts of {donation.source} hold {row['all']} of pool {row['pool_id']}")
 
 
-def _presses(gifts: QuerySet[Donation]) -> int:
-    tries: int = gifts.aggregate(sum=Sum("tries"))["sum"] or 0
-    return tries
+def hold_lasts(*, campaign_id: int, now: datetime) -> timedelta | None:
+    """How long a new hold lasts before Give is pressed: None for the usual time, SHORT_HOLD while very much is held.
+
+    Forms that nobody pays, from however many places, then give the match back three times as soon. One query.
+    """
+    pools = MatchPool.objects.filter(campaign_id=campaign_id)
+    sums = pools.aggregate(limit=Sum("limit_minor"), held=Sum("held_minor"))
+    is_much = (sums["held"] or 0) * 100 > (sums["limit"] or 0) * MUCH_HELD_PERCENT
+    return min(SHORT_HOLD, timedelta(seconds=settings.HOLD_SECONDS)) if is_much else None
+
+
+def _unpaid(now: datetime) -> QuerySet[Donation]:
+    return Donation.objects.filter(state=Donation.State.STARTED, submitted_at__gt=now - LONGEST_UNPAID)
+
+
+def _held(now: datetime) -> QuerySet[Allocation]:
+    return Allocation.objects.filter(reservation__state=Reservation.State.HELD, reservation__held_until__gt=now)

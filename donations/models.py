@@ -14,6 +14,7 @@ FollowUp      work owed for a gift (receipt, e-mail), written in the transaction
 MonthlyGift   what comes each month through a subscription; each payment is a Donation (donations/monthly_models.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (donations/receipt_models.py).
+FailedTry, PayerCheck, UsedProof, StripePace, StripeHealth   against thieves and overload (donations/guard_models.py).
 
 Match money is in `matching`; a gift is known there by `match_key` and to donors by `token`.
 
@@ -33,6 +34,7 @@ from django.urls import reverse
 
 from campaign.models import Campaign, Fund
 from donations import triggers
+from donations.guard_models import FailedTry, PayerCheck, StripeHealth, StripePace, UsedProof
 from donations.import_models import GiftImport, ImportRow
 from donations.monthly_models import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.receipt_models import Receipt, ReceiptCounter, ReceiptSend
@@ -42,6 +44,7 @@ __all__ = [
     "Designation",
     "Donation",
     "Donor",
+    "FailedTry",
     "FollowUp",
     "FraudWarning",
     "GiftCorrection",
@@ -51,15 +54,19 @@ __all__ = [
     "MonthlyChange",
     "MonthlyGift",
     "MonthlyProduct",
+    "PayerCheck",
     "Receipt",
     "ReceiptCounter",
     "ReceiptSend",
     "Reversal",
     "StrayPayment",
     "StripeEvent",
+    "StripeHealth",
     "StripeMovement",
+    "StripePace",
     "StripeRun",
     "TickOff",
+    "UsedProof",
 ]
 
 
@@ -178,6 +185,12 @@ class Donation(models.Model):
     )
     tries = models.PositiveSmallIntegerField(default=0, help_text="How often Give was pressed on the payment step.")
     declines = models.PositiveSmallIntegerField(default=0, help_text="Cards that Stripe reported as declined.")
+    pressed_at = models.DateTimeField(null=True, blank=True, help_text="When Give was pressed last.")
+    declined_at = models.DateTimeField(null=True, blank=True, help_text="When we last learnt of a declined card.")
+    turn_at = models.DateTimeField(null=True, blank=True, help_text="Its place in the line for Stripe, if it waits.")
+    form_session = models.CharField(max_length=16, blank=True, help_text="The browser that sent the form.")
+    suspicion = models.CharField(max_length=40, blank=True, help_text="What made the form look like a robot's.")
+    proved_at = models.DateTimeField(null=True, blank=True, help_text="When a proof of work came, until it is used.")
     charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
     disputed_at = models.DateTimeField(null=True, blank=True)
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 
 from campaign.money import format_amount
-from donations import follow_ups, gateway, limits, monthly_start
+from donations import follow_ups, gateway, limits, monthly_start, pace, payer_check, proofs
 from donations.gateway import ChargeDetails, Payment
 from donations.giving import (
     GiftAlreadyPaid,
@@ -32,7 +32,6 @@ from matching.ledger import STRIPE, busy_when_locked
 from matching.queries import gift_match, shortfall
 
 MOST_TRIES = 5
-MOST_DECLINES = 10  # of one payment; only a browser that goes round our page gets past MOST_TRIES
 WHILE_PAYING = timedelta(minutes=10)  # Give was pressed, or 3-D Secure is open
 LONGEST_PAYING = timedelta(hours=1)  # however often; a 3-D Secure page left open never ends by itself
 WHILE_PROCESSING = timedelta(days=10)  # a bank debit: up to four business days
@@ -51,8 +50,38 @@ _COURSE = (
 )
 
 
+_SILENT = (
+    "The card company does not answer at this moment, and nothing was charged. Your match stays held. "
+    "Please press Give again in a minute."
+)
+_UNKNOWN = (
+    "The card company does not answer at this moment, so we do not know yet whether your earlier try went through. "
+    "Please do not pay again: your gift’s page will tell you."
+)
+_CROWDED = "Very many gifts are arriving this second, and nothing was charged by this try. Press Give once more."
+
+
 class PaymentUnavailable(Exception):
-    """Stripe cannot be reached; nothing was charged by this attempt. The message is for the donor."""
+    """Stripe cannot be reached. The message is for the donor.
+
+    is_certain: certainly nothing was charged, since nobody was ever given the secret of a payment for this gift.
+    """
+
+    def __init__(self, message: str, *, is_certain: bool = True) -> None:
+        super().__init__(message)
+        self.is_certain = is_certain
+
+
+class InLine(Exception):
+    """Very many gifts are being paid: this one goes on at turn_at, in order; its match stays held. Nothing is wrong."""
+
+    def __init__(self, turn_at: datetime) -> None:
+        super().__init__(f"not before {turn_at}")
+        self.turn_at = turn_at
+
+
+class ProofNeeded(Exception):
+    """The browser must prove some work before this gift is paid (proofs.py); nothing was done."""
 
 
 class TooManyTries(Exception):
@@ -71,23 +100,33 @@ class PaymentMismatch(Exception):
     """Stripe's payment is not the gift's: another amount, currency or gift. A person must look."""
 
 
-def open_payment(*, donation_id: int, now: datetime) -> str:
+def open_payment(*, donation_id: int, now: datetime, proof: str = "") -> str:
     """Open the gift's payment at Stripe, once, and return the secret with which the browser confirms it.
 
-    The hold is extended while the payment is under way. The idempotency key comes from the gift, so pressing twice,
-    or an answer lost on the way, leads to the same payment. One call to Stripe, between two short transactions.
+    The hold is extended while the payment is under way or stands in line. The idempotency key comes from the gift, so
+    pressing twice, or an answer lost on the way, leads to the same payment. proof: a solved proof of work, or empty.
+    One call to Stripe, between two short transactions; none while it is down or the gift's turn has not come.
     An error of Stripe's own (5xx) is remembered under the key for a day: the next press looks for a payment that was
     made all the same, and only then asks under a key of the next round.
     Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, MatchUndecided, TooManyTries, limits.TooManyAttempts,
+    limits.SourceCrowded, ProofNeeded, InLine,
     PaymentUnavailable.
     """
+    _take_proof(donation_id, proof=proof, now=now)
     donation = _prepare(donation_id, now=now)
     try:
-        payment = _payment_at_stripe(donation, now=now)
+        with pace.in_line(donation.turn_at):
+            payment = _payment_at_stripe(donation, now=now)
+    except gateway.TurnLater as error:
+        _step_back(donation, turn_at=error.turn_at)
+        if error.turn_at is not None:
+            raise InLine(error.turn_at) from error
+        raise PaymentUnavailable(_CROWDED) from error
+    except gateway.StripeIsDown as error:
+        _step_back(donation, turn_at=None)
+        raise _unavailable(donation) from error
     except gateway.GatewayUnavailable as error:
-        raise PaymentUnavailable(
-            "The card company cannot be reached at this moment, and nothing was charged. Please try again in a minute."
-        ) from error
+        raise _unavailable(donation) from error
     if payment.status == "succeeded":
         raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
     _compare(donation, payment)  # before its secret goes out: what is confirmed is the gift, to the cent
@@ -143,17 +182,25 @@ def settle(*, donation_id: int, payment: Payment, now: datetime, is_accepted: bo
         _fail(donation, payment=payment, now=now)
     elif payment.decline_code and donation.state == Donation.State.STARTED:
         _note_once(donation, text="A card was declined; nothing was charged.", now=now)
+    if payment.decline_code and payment.status == "requires_payment_method":
+        _count_failure(donation, payment=payment, now=now)
     return donation
 
 
-def count_decline(*, donation_id: int, now: datetime) -> None:
-    """Note that Stripe reported a declined card; at MOST_DECLINES the payment is cancelled and its hold released.
+def count_decline(*, donation_id: int, payment: Payment, now: datetime) -> None:
+    """Count the declined card that an event reports; end the payment when no other may follow (limits.ends_payment).
 
-    Whoever has a payment's secret can try cards at Stripe without asking us: here that ends. Calls Stripe at most
-    once, outside any transaction. Raises gateway.GatewayUnavailable, PoolsBusy: the event is applied again later.
+    payment: as it stood in the event, since Stripe's newest answer names the newest card alone. Whoever has a payment's
+    secret can try cards at Stripe without asking us: here that ends, payment cancelled and hold released. Calls Stripe
+    at most once, outside any transaction. Raises gateway.GatewayUnavailable, PoolsBusy: the event is applied again.
     """
-    Donation.objects.filter(pk=donation_id).update(declines=F("declines") + 1)
-    if Donation.objects.filter(pk=donation_id, declines__gte=MOST_DECLINES, state=Donation.State.STARTED).exists():
+    with transaction.atomic():
+        donation = locked_gift(donation_id)
+        _count_failure(donation, payment=payment, now=now)
+        donation.declines = donation.failed_tries.count()
+        donation.save(update_fields=["declines"])
+        is_over = donation.state == Donation.State.STARTED and limits.ends_payment(donation, now=now)
+    if is_over:
         abandon_gift(donation_id=donation_id, now=now, actor=STRIPE)
 
 
@@ -220,6 +267,39 @@ def refunded_total(donation: Donation) -> int:
     return min(total, donation.total_minor)
 
 
+def _take_proof(donation_id: int, *, proof: str, now: datetime) -> None:
+    """Note a valid proof on the gift, for its next press. Raises ProofNeeded for any other."""
+    if not proof:
+        return
+    donation = Donation.objects.get(pk=donation_id)
+    try:
+        proofs.accept(proof, subject=str(donation.match_key))
+    except proofs.BadProof as error:
+        raise ProofNeeded(str(error)) from error
+    Donation.objects.filter(pk=donation_id).update(proved_at=now)
+
+
+def _unavailable(donation: Donation) -> PaymentUnavailable:
+    """Opening a payment charges nothing; only who was given a payment's secret before may have paid since."""
+    if donation.payment_intent is None:
+        return PaymentUnavailable(_SILENT)
+    return PaymentUnavailable(_UNKNOWN, is_certain=False)
+
+
+def _step_back(donation: Donation, *, turn_at: datetime | None) -> None:
+    """No call was made: the press was no try, and what it proved is still good."""
+    Donation.objects.filter(pk=donation.pk).update(
+        tries=F("tries") - 1, pressed_at=None, turn_at=turn_at, proved_at=donation.proved_at
+    )
+
+
+def _refuse_robots(donation: Donation, *, standing: limits.Standing, now: datetime) -> None:
+    """Raise ProofNeeded when there is reason for doubt and no fresh proof of work."""
+    is_doubtful = bool(donation.suspicion) or standing.is_suspicious or payer_check.read(now=now).is_on
+    if is_doubtful and (donation.proved_at is None or donation.proved_at <= now - proofs.LASTS):
+        raise ProofNeeded(donation.reference)
+
+
 def _prepare(donation_id: int, *, now: datetime) -> Donation:
     with transaction.atomic():
         donation = locked_gift(donation_id)
@@ -231,14 +311,19 @@ def _prepare(donation_id: int, *, now: datetime) -> Donation:
             raise MatchUndecided(donation.reference)
         if donation.tries >= MOST_TRIES:
             raise TooManyTries(donation.reference)
-        limits.refuse_too_many(donation, now=now)
+        if donation.turn_at is not None and donation.turn_at > now + pace.PATIENCE:
+            raise InLine(donation.turn_at)
+        _refuse_robots(donation, standing=limits.judge(donation, now=now), now=now)
         match = gift_match(key=donation.match_key)
         if match is not None and match.original_minor and not match.is_held_at(now):
             raise HoldLapsed(donation.reference)
         donation.tries += 1  # nobody else counts meanwhile: the gift is locked
-        donation.save(update_fields=["tries"])
+        donation.pressed_at = now
+        Donation.objects.filter(pk=donation_id).update(
+            tries=donation.tries, pressed_at=now, turn_at=None, proved_at=None
+        )
         holds.extend(key=donation.match_key, until=now + WHILE_PAYING, longest=LONGEST_PAYING)
-    return donation
+    return donation  # as it was, with its place in line and its proof
 
 
 def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
@@ -285,6 +370,11 @@ def _remember(donation: Donation, *, payment: Payment) -> bool:
     started = Donation.objects.filter(pk=donation.pk, state=Donation.State.STARTED)
     with busy_when_locked(f"gift {donation.pk}"):
         return bool(started.update(payment_intent=payment.payment_intent))
+
+
+def _count_failure(donation: Donation, *, payment: Payment, now: datetime) -> None:
+    if limits.note_failure(donation, payment=payment, now=now):
+        payer_check.weigh(campaign_id=donation.campaign_id, now=now)
 
 
 def _refuse_mismatch(donation: Donation, payment: Payment, *, is_accepted: bool) -> None:

@@ -17,8 +17,10 @@ from donations import (
     events,
     follow_ups,
     freed_match,
+    gateway,
     imports,
     kept_gifts,
+    proofs,
     reconciliation,
     renewals,
     stripe_runs,
@@ -150,6 +152,13 @@ def offer_freed_match() -> int:
     now = database_now()
     campaigns = Campaign.objects.filter(offers_freed_match=True).values_list("pk", flat=True)
     return sum(freed_match.offer(campaign_id=pk, now=now) for pk in campaigns)
+
+
+@shared_task
+def keep_watch() -> bool:
+    """Ask Stripe whether it answers again while it counts as down, and forget old proofs; whether Stripe is up."""
+    proofs.forget_expired(now=database_now())
+    return gateway.probe()
 
 
 @shared_task

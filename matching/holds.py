@@ -135,16 +135,17 @@ def answer_from_the_first(function: Callable[P, Answer]) -> Callable[P, Answer]:
 
 
 @answer_from_the_first
-def hold(*, campaign_id: int, gift: Gift, now: datetime) -> Reservation:
+def hold(*, campaign_id: int, gift: Gift, now: datetime, lasts: timedelta | None = None) -> Reservation:
     """Hold sponsors' money for one gift, before the card is charged.
 
     gift.key: made by the caller; a repeat returns the live reservation unchanged, while one that was released or
-    lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later. The rules are those at gift.submitted_at.
+    lapsed is held anew. now: aware; the hold lapses HOLD_SECONDS later, or `lasts` later. The rules are
+    those at gift.submitted_at.
     Returns a reservation with 0..n allocations in pool order. No money left is an empty one, not an error.
     Raises KeyReused if the key came before with another amount, fund or donor; HoldAlreadyVoided; PoolsBusy.
     One transaction; locks the pools that give, by primary key. Makes no network call.
     """
-    until = now + timedelta(seconds=settings.HOLD_SECONDS)
+    until = now + (timedelta(seconds=settings.HOLD_SECONDS) if lasts is None else lasts)
     return _hold_at_once(campaign_id=campaign_id, gift=gift, now=now, held_until=until) or _hold_exactly(
         campaign_id=campaign_id, gift=gift, now=now, held_until=until
     )

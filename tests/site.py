@@ -53,6 +53,7 @@ class RunningSite:
             "STATIC_MANIFEST": "1",
             "MEDIA_ROOT": str(folder / "media"),
             "SANDBOX_RECORD": str(record),
+            "FORM_LEAST_SECONDS": "0",
         }
         self._processes: dict[str, Process] = {}
         self._changed: set[str] = set()

@@ -16,7 +16,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
-from donations import form_keys, gateway, giving, kept_gifts, limits, payments
+from donations import form_keys, gateway, giving, kept_gifts, limits, outage, payments, proofs
 from donations.content_policy import opens_for_stripe
 from donations.forms import one_line
 from donations.gift_page import GiftPage, PaymentPage
@@ -28,8 +28,21 @@ from matching.queries import gift_match
 log = logging.getLogger(__name__)
 
 _TOO_MANY = "Too many tries were made for this gift. Nothing was charged. Please call us, and we take it by phone."
-_BROKEN = "Paying is not possible here at this moment, and nothing was charged. Please call us."
-_CROWDED = "Very many gifts are arriving this second. Nothing was charged. Press Give once more."
+_TOO_MANY_UNKNOWN = (
+    "Too many tries were made for this gift, and the card company does not tell us at this moment whether one of them "
+    "went through. Please do not pay again: your gift’s page will tell you."
+)
+_BROKEN = "Paying is not possible here at this moment, and nothing was charged by this try. Please call us."
+_CROWDED = "Very many gifts are arriving this second. Nothing was charged by this try. Press Give once more."
+_CHECKING = (
+    "We check that no machine is trying out stolen cards. There is nothing for you to do; it takes some seconds."
+)
+_NETWORK = (
+    "Very many gifts are being paid from your network at this moment. Yours goes on by itself in some seconds; "
+    "there is nothing to press."
+)
+_LOOK_AGAIN_SECONDS = 10
+_CROWD_SECONDS = 2
 # What pay.js is answered when a payment cannot be opened: its code, the donor's sentence, the status.
 _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     payments.MatchUndecided: ("match_is_lower", "Your match is not decided yet. Nothing was charged.", 409),
@@ -43,6 +56,13 @@ _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     gateway.GatewayUnavailable: ("unavailable", _CROWDED, 503),
     payments.PaymentMismatch: ("broken", _BROKEN, 502),
 }
+_ANSWERED: tuple[type[Exception], ...] = (
+    payments.InLine,
+    limits.SourceCrowded,
+    payments.ProofNeeded,
+    payments.PaymentUnavailable,
+    *_REFUSALS,
+)
 TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
 _OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
@@ -147,7 +167,24 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         return _renew_hold(request, found, now=now)
     page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
-    return render(request, page.template, {"page": page, "gift": found, "campaign": found.campaign})
+    is_down = outage.down_since() is not None
+    context = {"page": page, "gift": found, "campaign": found.campaign, "is_down": is_down}
+    if page.template != "donations/pay.html" or not (is_down or page.is_in_line):
+        return render(request, page.template, context)
+    response = render(request, "donations/pay_waits.html", context)
+    response.headers["Refresh"] = str(
+        _LOOK_AGAIN_SECONDS if is_down else min(page.seconds_in_line, _LOOK_AGAIN_SECONDS)
+    )
+    return response
+
+
+@private
+@require_safe
+def line(request: HttpRequest, token: str) -> HttpResponse:
+    """For pay.js while Stripe does not answer: `{is_down}`, and until when the match is held."""
+    found = _gift_or_404(token)
+    page = PaymentPage(found, match=gift_match(key=found.match_key), now=database_now())
+    return JsonResponse({"is_down": outage.down_since() is not None, "clock": page.clock})
 
 
 def _undecided(gift: Donation) -> HttpResponse:
@@ -212,7 +249,7 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
         return _to("gift", found)
     response = redirect("give")
     response.status_code = 303
-    form_keys.keep_form_key(response, form_keys.new_form_key(gift_token=found.token))
+    form_keys.keep_form_key(response, form_keys.new_form_key(gift_token=found.token, session=found.form_session))
     return response
 
 
@@ -227,20 +264,49 @@ def intent(request: HttpRequest, token: str) -> HttpResponse:
     page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
     if page.needs_choice and not page.has_lapsed:
         return _refusal("match_is_lower", "The match is lower than the form showed. Please choose first.", status=409)
+    proof = request.POST.get("proof", "")
     try:
-        client_secret = payments.open_payment(donation_id=found.pk, now=now)
-    except payments.PaymentUnavailable as error:
-        return _refusal("unavailable", str(error), status=503)
-    except tuple(_REFUSALS) as error:
-        return _refused(error, found)
+        client_secret = payments.open_payment(donation_id=found.pk, now=now, proof=proof)
+    except _ANSWERED as error:
+        return _instead(error, _gift_or_404(token))
     page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
     return JsonResponse({"client_secret": client_secret, "return_url": _address(request, found), "clock": page.clock})
+
+
+def _instead(error: Exception, gift: Donation) -> JsonResponse:
+    """What pay.js is answered instead of a secret."""
+    if isinstance(error, payments.InLine | limits.SourceCrowded):
+        return _wait(error, gift)
+    if isinstance(error, payments.ProofNeeded):
+        challenge = proofs.new_challenge(subject=str(gift.match_key), now=database_now())
+        return JsonResponse({"code": "check", "error": _CHECKING, "challenge": challenge}, status=202)
+    if isinstance(error, payments.PaymentUnavailable):
+        is_down = outage.down_since() is not None
+        code = ("down" if is_down else "unavailable") if error.is_certain else "unknown"
+        return _refusal(code, str(error), status=503)
+    return _refused(error, gift)
+
+
+def _wait(error: payments.InLine | limits.SourceCrowded, gift: Donation) -> JsonResponse:
+    """202: nothing is wrong; pay.js shows the sentence and sends the same again after so many seconds."""
+    now = database_now()
+    page = PaymentPage(gift, match=gift_match(key=gift.match_key), now=now)
+    if isinstance(error, payments.InLine):
+        left = (error.turn_at - now).total_seconds()
+        sentence, seconds = page.line_sentence(error.turn_at), min(max(left, 0.2), _LOOK_AGAIN_SECONDS)
+    else:
+        left = seconds = _CROWD_SECONDS
+        sentence = _NETWORK
+    answer = {"code": "wait", "error": sentence, "seconds": round(seconds, 2), "left": round(left, 2)}
+    return JsonResponse(answer | {"clock": page.clock}, status=202)
 
 
 def _refused(error: Exception, gift: Donation) -> JsonResponse:
     code, sentence, status = next(answer for kind, answer in _REFUSALS.items() if isinstance(error, kind))
     if status == 502:
         log.error("opening the payment of %s", gift.reference, exc_info=error)
+    if isinstance(error, payments.TooManyTries) and not _ask_stripe(gift):
+        code, sentence = "unknown", _TOO_MANY_UNKNOWN
     return _refusal(code, sentence, status=status)
 
 

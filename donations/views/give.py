@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -35,6 +36,8 @@ _BUSY = (
     "everything you typed is still here. Please press Continue once more."
 )
 
+_TOO_MUCH_HELD = f"{limits.HELD_SENTENCE} Nothing was charged, and everything you typed is still here."
+
 
 # Kept out of shared caches, but not "no-store": the back button must find what was typed.
 @cache_control(private=True, max_age=0, must_revalidate=True)
@@ -50,7 +53,7 @@ def give(request: HttpRequest) -> HttpResponse:
     form_key = _form_key(request)
     if "new" in request.GET:
         response = redirect("give")
-        form_keys.keep_form_key(response, form_keys.new_form_key())
+        form_keys.keep_form_key(response, form_keys.new_form_key(session=form_key.session))
         return response
     initial, notices = _initial(request, campaign=campaign, form_key=form_key)
     form = GiftForm(campaign=campaign, initial=initial)
@@ -76,24 +79,54 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     key = form_keys.unsealed(request.POST.get("form_key", ""))
     form = GiftForm(request.POST, campaign=campaign, contact=_phone())
     now = database_now()
+    kept = form_keys.kept_form_key(request) or form_keys.new_form_key()
     if not form.is_valid() or key is None:
-        form_key = FormKey(key) if key else form_keys.new_form_key()
+        form_key = FormKey(key, session=kept.session) if key else form_keys.new_form_key(session=kept.session)
         problem = "" if key else _KEY_PROBLEM
         parts = form.parts
         return _page(request, form=form, form_key=form_key, now=now, parts=parts, problem=problem)
     try:
-        asked = form.gift_request(form_key=key, source=source_of(request))
+        asked = form.gift_request(
+            form_key=key, source=source_of(request), form_session=kept.session, suspicion=_suspicion(request)
+        )
         gift = giving.start_gift(campaign=campaign, request=asked, now=now)
     except giving.GiftAlreadyPaid as error:
         return _see(f"{error.donation.get_absolute_url()}?again=1")
     except limits.TooMuchHeld:
         problem = f"{limits.HELD_SENTENCE} Nothing was charged, and everything you typed is still here."
-        return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=problem, status=429)
+        return _page(
+            request,
+            form=form,
+            form_key=FormKey(key, session=kept.session),
+            now=now,
+            parts=form.parts,
+            problem=problem,
+            status=429,
+        )
     except (PoolsBusy, GatewayUnavailable, GatewayRefused):
-        return _page(request, form=form, form_key=FormKey(key), now=now, parts=form.parts, problem=_BUSY, status=503)
+        return _page(
+            request,
+            form=form,
+            form_key=FormKey(key, session=kept.session),
+            now=now,
+            parts=form.parts,
+            problem=_BUSY,
+            status=503,
+        )
     response = _see(reverse("gift-pay", args=[gift.token]))
-    form_keys.keep_form_key(response, FormKey(key, gift_token=gift.token))
+    form_keys.keep_form_key(response, FormKey(key, gift_token=gift.token, session=kept.session))
     return response
+
+
+def _suspicion(request: HttpRequest) -> str:
+    """What a robot's form has and a donor's seldom: an answer to the hidden question, or no time to be filled in.
+
+    It costs nobody the gift: the browser proves some work before it pays (payments.open_payment).
+    """
+    shortest = timedelta(seconds=settings.FORM_LEAST_SECONDS)
+    is_quick = form_keys.was_sent_within(request.POST.get("form_key", ""), shortest)
+    signs = {"hidden field": bool(request.POST.get("website")), "sent at once": is_quick}
+    return ", ".join(sign for sign, is_there in signs.items() if is_there)
 
 
 def _see(address: str) -> HttpResponse:
@@ -157,7 +190,7 @@ def _form_key(request: HttpRequest) -> FormKey:
     over = [Donation.State.PAID, Donation.State.FAILED]
     if kept and not Donation.objects.filter(form_key=kept.key, state__in=over).exists():
         return kept
-    return form_keys.new_form_key()
+    return form_keys.new_form_key(session=kept.session if kept else "")
 
 
 def _initial(request: HttpRequest, *, campaign: Campaign, form_key: FormKey) -> tuple[dict[str, Any], dict[str, str]]:

@@ -23,6 +23,7 @@ from donations.paging import page_of
 from donations.roles import actor, needs
 from donations.search import find_gifts, midnight
 from donations.staff_forms import EARLIEST_DAY, GiftSearch
+from donations.views.guards import payments_state
 from matching.queries import pool_figures
 from matching.watch import watch
 
@@ -148,6 +149,7 @@ def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:
         "backlog": attention.backlog(now=now),
         "watch": watch(now=now),
         "newest": gift_rows(list(newest[:NEWEST])),
+        **payments_state(now=now),
     }
 
 

@@ -44,7 +44,7 @@ def policy(response) -> dict[str, set[str]]:
 # ---- Who may come here ----
 
 
-@pytest.mark.parametrize("name", ["", "status/", "receipt.pdf", *PAGES])
+@pytest.mark.parametrize("name", ["", "status/", "line/", "receipt.pdf", *PAGES])
 def test_a_stranger_finds_nothing(client, campaign, name):
     give(client)
     method = client.post if name in ("go-on/", "change/", "intent/") else client.get
@@ -191,6 +191,9 @@ def test_it_tells_the_script_what_it_needs_and_no_secret(client, campaign, setti
         "country": "US",
         "postalCode": "",
         "intentUrl": f"/gifts/{gift.token}/intent/",
+        "lineUrl": f"/gifts/{gift.token}/line/",
+        "proofUrl": "/static/donations/proof.js",
+        "mayBeCharged": False,
         "giftUrl": f"/gifts/{gift.token}/",
     }
 

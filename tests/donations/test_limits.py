@@ -1,57 +1,160 @@
-"""Attempts to pay are counted by where they come from and for whom, and only those that led to nothing."""
+"""Who may try to pay again: failures and presses without an end are counted, and what was paid weighs against them."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
 from django.test import RequestFactory
 from django.utils import timezone
 
-from donations import limits
-from donations.models import Donation
+from donations import limits, payments
+from donations.gateway import Payment
+from donations.models import Donation, FailedTry
 from donations.sources import source_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+_serial = itertools.count(1)
 
 
-def gifts(count, *, tries=5, state="abandoned", at=None, **changes):
-    now = at or timezone.now()
-    made = [factories.donation(state=state, at=now, tries=tries, **changes) for _ in range(count)]
-    return made[-1]
+def fresh(**changes):
+    return factories.donation(state="started", at=timezone.now(), payment_intent=None, **changes)
 
 
-def refused(donation):
+def failed(gift, count=1, *, at=None, card=""):
+    """So many declined cards of this gift, as Stripe's answers report them; with no card named, each another."""
+    for _ in range(count):
+        serial = next(_serial)
+        payment = Payment(
+            gift.payment_intent or "pi_1",
+            "requires_payment_method",
+            gift.total_minor,
+            gift.currency,
+            str(gift.match_key),
+            decline_code="generic_decline",
+            failed_charge=f"ch_failed_{serial}",
+            fingerprint=card or f"card-{serial}",
+        )
+        limits.note_failure(gift, payment=payment, now=at or timezone.now())
+
+
+def paid(count, **changes):
+    for _ in range(count):
+        factories.donation(at=timezone.now(), **changes)
+
+
+def verdict(gift):
     try:
-        limits.refuse_too_many(donation, now=timezone.now())
+        found = limits.judge(gift, now=timezone.now())
     except limits.TooManyAttempts:
-        return True
-    return False
+        return "refused"
+    except limits.SourceCrowded:
+        return "waits"
+    return "proves" if found.is_suspicious else "goes on"
 
 
-def test_sixty_presses_for_nothing_from_one_source_are_enough():
-    fresh = gifts(1, tries=0, state="started", source="thief")
-    gifts(11, source="thief")
-    assert not refused(fresh)
-    gifts(1, source="thief")
-    assert refused(fresh)
-    assert not refused(gifts(1, tries=0, state="started", source="neighbour"))
-
-
-def test_four_hundred_gifts_that_were_paid_count_for_nothing():
-    gifts(80, tries=5, state=Donation.State.PAID, source="hospital")
-    assert not refused(gifts(1, tries=0, state="started", source="hospital"))
+@pytest.mark.parametrize(
+    ("failures", "payments_made", "expected"),
+    [
+        (4, 0, "goes on"),
+        (5, 0, "proves"),
+        (9, 0, "proves"),
+        (10, 0, "refused"),
+        (32, 80, "proves"),
+        (32, 368, "goes on"),
+        (49, 80, "proves"),
+        (50, 80, "refused"),
+    ],
+)
+def test_failures_of_one_source_weigh_against_what_it_paid(failures, payments_made, expected):
+    campaign = factories.open_campaign()
+    for _ in range(failures):
+        failed(fresh(source="place", campaign=campaign))
+    paid(payments_made, source="place", campaign=campaign)
+    assert verdict(fresh(source="place")) == expected
+    assert verdict(fresh(source="elsewhere")) == "goes on"
 
 
 def test_what_was_an_hour_ago_is_forgotten():
-    gifts(13, source="thief", at=timezone.now() - timedelta(minutes=61))
-    assert not refused(gifts(1, tries=0, state="started", source="thief"))
+    failed(fresh(source="thief"), 10, at=timezone.now() - timedelta(minutes=61))
+    assert verdict(fresh(source="thief")) == "goes on"
 
 
-def test_one_address_of_mail_has_ten():
-    donor = factories.donor(email="marta@example.org")
-    gifts(2, donor=donor, source="")
-    assert refused(gifts(1, tries=0, state="started", donor=donor))
-    assert not refused(gifts(1, tries=0, state="started"))
+def test_presses_without_an_end_make_the_next_one_wait_until_some_are_paid():
+    pressed = [fresh(source="hospital", pressed_at=timezone.now()) for _ in range(10)]
+    assert verdict(fresh(source="hospital")) == "waits"
+    assert verdict(fresh(source="")) == "goes on"
+    Donation.objects.filter(pk=pressed[0].pk).update(state="paid", paid_at=timezone.now())
+    assert verdict(fresh(source="hospital")) == "goes on"
+
+
+def test_a_press_that_was_declined_counts_once_and_an_old_one_no_more():
+    now = timezone.now()
+    for _ in range(9):
+        fresh(source="hospital", pressed_at=now - timedelta(seconds=61))
+    failed(fresh(source="hospital", pressed_at=now - timedelta(seconds=3)))
+    assert verdict(fresh(source="hospital")) == "goes on"
+
+
+def test_nobody_can_lock_a_stranger_out_with_their_e_mail():
+    marta = factories.donor(email="marta@example.org")
+    for source in ("thief", "other"):
+        for _ in range(9):
+            failed(fresh(donor=marta, source=source))
+    assert verdict(fresh(donor=marta, source="martas-home")) == "proves"
+    paid(80, source="thief")
+    failed(fresh(donor=marta, source="thief"))
+    assert verdict(fresh(donor=marta, source="thief")) == "refused"
+
+
+def test_one_browser_has_ten_failures_wherever_it_is():
+    for number in range(10):
+        failed(fresh(form_session="browser", source=f"source-{number}"))
+    assert verdict(fresh(form_session="browser", source="another")) == "refused"
+    assert verdict(fresh(form_session="", source="another")) == "goes on"
+
+
+def test_a_failure_is_counted_once_however_often_it_is_read():
+    gift = fresh(source="thief", tries=1)
+    payment = Payment(
+        "pi_9",
+        "requires_payment_method",
+        gift.total_minor,
+        gift.currency,
+        str(gift.match_key),
+        decline_code="generic_decline",
+        failed_charge="ch_9",
+        fingerprint="card",
+    )
+    for _ in range(3):
+        payments.settle(donation_id=gift.pk, payment=payment, now=timezone.now())
+    row = FailedTry.objects.get()
+    assert (row.stripe_id, row.fingerprint, row.source, row.donor_id) == ("ch_9", "card", "thief", gift.donor_id)
+
+
+def test_a_card_that_failed_in_many_places_ends_the_next_payment():
+    for number in range(5):
+        failed(fresh(source=f"source-{number}"), card="stolen")
+    gift = fresh(source="another", tries=1)
+    failed(gift, card="stolen")
+    assert limits.ends_payment(gift, now=timezone.now())
+    other = fresh(source="another", tries=1)
+    failed(other, card="own")
+    assert not limits.ends_payment(other, now=timezone.now())
+
+
+def test_one_donor_may_try_one_card_five_times():
+    gift = fresh(source="home", tries=5)
+    failed(gift, 5, card="own")
+    assert not limits.ends_payment(gift, now=timezone.now())
+
+
+def test_more_cards_than_presses_end_the_payment():
+    gift = fresh(tries=1)
+    failed(gift, 2)
+    assert not limits.ends_payment(gift, now=timezone.now())
+    failed(gift)
+    assert limits.ends_payment(gift, now=timezone.now())
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_it_refreshes_every_part_and_nothing_else(campaign, fund, pool):
         "hours-table",
         "concerns",
         "pools-table",
+        "payments",
         "newest-table",
     )
     for name in moving:

@@ -27,6 +27,13 @@ function openPaymentStep(stripeFile) {
   const DECLINED = "Your card was declined. Nothing was charged. Try another card or another way to pay.";
   const NOT_CONFIRMED = "Your bank could not confirm that it was you. Nothing was charged. Try again, or use another card.";
   const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
+  const NOTHING = "Nothing was charged.";
+  const NOT_SURE = "Whether an earlier try went through, your gift’s page tells you.";
+  const LOST_WHILE_WAITING = "We could not reach our site for a while. Nothing was charged. Check your connection and press Give again.";
+  const ANSWERS_AGAIN = "The card company answers again. Press Give.";
+  const LOOK_AGAIN = 10000;
+  const MOST_ROUNDS = 600;
+  const WALLET_PATIENCE = 15;
   const STALE = "This page has grown old. Nothing was charged. Load it again, then press Give.";
 
   const darkness = window.matchMedia("(prefers-color-scheme: dark)");
@@ -41,6 +48,8 @@ function openPaymentStep(stripeFile) {
   let isBusy = false;
   let hasLapsed = false;
   let clock = null;
+  let mayBeCharged = config.mayBeCharged;
+  let isLooking = false;
 
   form.hidden = false;
 
@@ -50,9 +59,11 @@ function openPaymentStep(stripeFile) {
     $("pay-status").textContent = text;
   }
 
-  function fail(text, { mayBeCharged = false } = {}) {
+  // "Nothing was charged" is said only while it is certain: not once an earlier try may have gone through.
+  function fail(text, { isUnsure = false } = {}) {
     const place = $("pay-error");
-    place.textContent = text;
+    mayBeCharged ||= isUnsure;
+    place.textContent = mayBeCharged ? text.replace(NOTHING, isUnsure ? "" : NOT_SURE) : text;
     if (mayBeCharged) {
       const link = document.createElement("a");
       link.href = config.giftUrl;
@@ -146,9 +157,94 @@ function openPaymentStep(stripeFile) {
 
   // ---- Paying -------------------------------------------------------------------------------------------------
 
-  async function openPayment() {
+  const pause = (milliseconds) => new Promise((done) => window.setTimeout(done, milliseconds));
+
+  function showWait(text) {
+    $("pay-wait").hidden = !text;
+    $("pay-wait-words").textContent = text;
+  }
+
+  // While very many gifts are paid the site answers "wait" and says how long; each answer is a step on, in order.
+  // It may ask for a proof of work first. Returns the last answer.
+  async function openInTurn({ patience = Infinity } = {}) {
+    let proof = "";
+    let lost = 0;
+    let heard = 0;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      let opened;
+      try {
+        opened = await openPayment(proof);
+        lost = 0;
+      } catch (error) {
+        lost += 1;
+        if (!round || lost > 5) throw error;
+        await pause(2000);
+        continue;
+      }
+      proof = "";
+      if (opened.code === "wait") {
+        if (opened.left > patience) return { code: "impatient", error: `Very many gifts are being paid. Nothing was charged. Please press again in about ${Math.ceil(opened.left)} seconds, or pay by card below.` };
+        if (opened.left > 1.5) showWait(opened.error);
+        if (performance.now() - heard > 15000 || !heard) {
+          say(opened.error);
+          heard = performance.now();
+        }
+        await pause(opened.seconds * 1000);
+      } else if (opened.code === "check") {
+        showWait(opened.error);
+        say(opened.error);
+        proof = await solve(opened.challenge);
+      } else {
+        return opened;
+      }
+    }
+    return { code: "busy", error: LOST_WHILE_WAITING };
+  }
+
+  // The sum is done beside the page, so that the page stays quick.
+  function solve(challenge) {
+    return new Promise((done, failed) => {
+      const worker = new Worker(config.proofUrl);
+      worker.addEventListener("message", ({ data }) => {
+        worker.terminate();
+        done(btoa(JSON.stringify(data)));
+      });
+      worker.addEventListener("error", () => {
+        worker.terminate();
+        failed(new Error("the check did not run"));
+      });
+      worker.postMessage(challenge);
+    });
+  }
+
+  // Stripe does not answer: nothing to press until it does, and this page says when.
+  async function lookWhetherItAnswers() {
+    if (isLooking) return;
+    isLooking = true;
+    showWait("We look every ten seconds whether the card company answers again, and tell you here.");
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      await pause(LOOK_AGAIN);
+      if (isBusy || hasLapsed) break;
+      try {
+        const found = await (await fetch(config.lineUrl, { headers: { Accept: "application/json" } })).json();
+        readClock(found.clock);
+        if (!found.is_down) {
+          $("pay-error").textContent = "";
+          showWait(ANSWERS_AGAIN);
+          say(ANSWERS_AGAIN);
+          break;
+        }
+      } catch {
+        // our own site is away for a moment; the next look may reach it
+      }
+    }
+    isLooking = false;
+  }
+
+  async function openPayment(proof) {
     const csrf = form.querySelector("[name=csrfmiddlewaretoken]").value;
-    const answer = await fetch(config.intentUrl, { method: "POST", headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
+    const body = new URLSearchParams(proof ? { proof } : {});
+    const answer = await fetch(config.intentUrl, { method: "POST", body, headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
     const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
     return isJson ? answer.json() : { code: "stale", error: STALE };
   }
@@ -157,7 +253,8 @@ function openPaymentStep(stripeFile) {
     if (code === "hold_lapsed") showLapse();
     else if (code === "match_is_lower") window.location.reload();
     else if (code === "not_open") window.location.assign(config.giftUrl);
-    else fail(error);
+    else fail(error, { isUnsure: code === "unknown" });
+    if (code === "down") lookWhetherItAnswers();
   }
 
   function explain(error) {
@@ -166,15 +263,16 @@ function openPaymentStep(stripeFile) {
       window.location.assign(config.giftUrl);
       return;
     }
+    if (status === "requires_payment_method" || error.type === "card_error") mayBeCharged = false; // the end of this try is known
     if (/^(payment|setup)_intent_authentication_failure$/.test(error.code)) fail(NOT_CONFIRMED);
     else if (error.type === "card_error") fail(DECLINED);
     else if (error.type === "validation_error") say("Please look at the card fields again.");
     else if (status === "requires_payment_method" || error.type === "invalid_request_error") fail("The payment did not go through. Nothing was charged. Please try again.");
-    else fail("The connection to the card company broke. We cannot tell yet whether you were charged, so please do not pay again.", { mayBeCharged: true });
+    else fail("The connection to the card company broke. We cannot tell yet whether you were charged, so please do not pay again.", { isUnsure: true });
   }
 
   // Returns whether the donor is on the way to the gift's page.
-  async function pay() {
+  async function pay(options) {
     $("pay-error").textContent = "";
     say("Checking what you typed.");
     const checked = await elements.submit();
@@ -185,10 +283,12 @@ function openPaymentStep(stripeFile) {
     say("Paying. This takes a few seconds.");
     let opened;
     try {
-      opened = await openPayment();
+      opened = await openInTurn(options);
     } catch {
       fail(NOT_SENT);
       return false;
+    } finally {
+      showWait("");
     }
     if (!opened.client_secret) {
       refuse(opened);
@@ -221,12 +321,12 @@ function openPaymentStep(stripeFile) {
     return true;
   }
 
-  async function payOnce() {
+  async function payOnce(options) {
     if (isBusy || hasLapsed || !elements) return false;
     setBusy(true);
     let isLeaving = false;
     try {
-      isLeaving = await pay();
+      isLeaving = await pay(options);
     } catch {
       explain({});
     } finally {
@@ -294,7 +394,7 @@ function openPaymentStep(stripeFile) {
       $("express-or").hidden = !isAny;
     });
     element.on("confirm", async (event) => {
-      if (!(await payOnce())) event.paymentFailed?.({ reason: "fail" });
+      if (!(await payOnce({ patience: WALLET_PATIENCE }))) event.paymentFailed?.({ reason: "fail" });
     });
     element.mount("#express");
   }

@@ -1,0 +1,65 @@
+"""What staff see of payments as a whole, Stripe and the check of payers, and the switch of that check."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from campaign.clock import database_now
+from donations import outage, pace, payer_check
+from donations.models import FailedTry, PayerCheck
+from donations.roles import actor, needs
+
+CREATE = "POST payment_intents"
+_SWITCHES = {
+    PayerCheck.Mode.ON: "Check all payers now",
+    PayerCheck.Mode.OFF: "Never check",
+    PayerCheck.Mode.AUTO: "Leave it to the site",
+}
+_SAID = {
+    PayerCheck.Mode.ON: "Every payer is checked from now on, until somebody switches it.",
+    PayerCheck.Mode.OFF: "Nobody is checked from now on, whatever is tried on the site.",
+    PayerCheck.Mode.AUTO: "The check comes on and goes off by itself again.",
+}
+
+
+def payments_state(*, now: datetime) -> dict[str, Any]:
+    """For the staff page. Five queries at most."""
+    check = payer_check.read(now=now)
+    return {
+        "payer_check": check,
+        "payer_check_by": _name_of(check.changed_by),
+        "payer_check_choices": [(mode.value, label) for mode, label in _SWITCHES.items() if mode != check.mode],
+        "stripe_down_since": outage.down_since(),
+        "in_line": pace.waiting(CREATE, now=now),
+        "failed_count": FailedTry.objects.filter(at__gt=now - payer_check.LONG).count(),
+    }
+
+
+@require_POST
+@needs("donations.change_payercheck")
+def switch_payer_check(request: HttpRequest) -> HttpResponseBase:
+    """The form says which way, so that two people pressing it do not undo each other."""
+    mode = request.POST.get("mode", "")
+    if mode not in PayerCheck.Mode.values:
+        messages.error(request, "Nothing was switched: choose one of the three buttons.")
+        return redirect("staff-today")
+    payer_check.switch(mode=mode, actor=actor(request), now=database_now())
+    said = _SAID[PayerCheck.Mode(mode)]
+    LogEntry.objects.log_actions(
+        request.user.pk or 0, [PayerCheck.objects.get(pk=1)], CHANGE, change_message=f"{said} (staff pages)"
+    )
+    messages.success(request, said)
+    return redirect("staff-today")
+
+
+def _name_of(changed_by: str) -> str:
+    """`staff:7` as the person's name; as it is when nobody has that number any more."""
+    number = changed_by.removeprefix("staff:")
+    user = User.objects.filter(pk=number).first() if number.isdecimal() else None
+    return (user.get_full_name() or user.get_username()) if user else changed_by

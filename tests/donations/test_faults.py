@@ -1,0 +1,226 @@
+"""What goes wrong at Stripe while a payment is opened: each fault, pressed again, ends in one payment.
+
+The table below is a report: what the fault was, what the donor was told, how many payments and calls there are.
+"""
+
+import threading
+import time
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from donations import gateway, outage, pace, payments
+from donations.models import Donation, StripeHealth
+from matching.queries import gift_match
+from tests import factories
+from tests.paying import client, confirm, deliver, events_of, started_gift
+from tests.site import request_json
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def campaign():
+    return factories.open_campaign()
+
+
+@pytest.fixture
+def pool(campaign):
+    return factories.pool(campaign=campaign)
+
+
+@pytest.fixture(autouse=True)
+def _sandbox(stripe_sandbox, settings, monkeypatch):
+    settings.STRIPE_TIMEOUT_SECONDS = 0.6
+    monkeypatch.setattr("stripe.HTTPClient.INITIAL_DELAY", 0.02)
+    gateway._client.cache_clear()
+    yield
+    gateway._client.cache_clear()
+
+
+def control(site, name, body):
+    return request_json("POST", f"{site.sandbox_url}/_sandbox/{name}", body)
+
+
+def calls(site):
+    """What was asked with the secret key, which no browser has: method and path."""
+    seen = request_json("GET", f"{site.sandbox_url}/_sandbox/log?requests=200")["requests"]
+    return [f"{one['method']} {one['path']}" for one in seen if one["key"] == "secret"]
+
+
+def press(gift):
+    """Press Give; what the donor is told."""
+    try:
+        payments.open_payment(donation_id=gift.pk, now=timezone.now())
+    except payments.PaymentUnavailable as error:
+        return "nothing was charged" if error.is_certain else "we do not know yet"
+    return "opened"
+
+
+ONCE, TWICE, THRICE = 1, 2, 3
+FAULTS = [
+    # answer, when, how often: told at the first press; calls to Stripe until the payment is open
+    ("429", "before", TWICE, "opened", 3),
+    ("429", "before", THRICE, "nothing was charged", 4),
+    ("lock_timeout", "before", ONCE, "opened", 2),
+    ("500", "before", THRICE, "nothing was charged", 4),
+    ("500", "after", ONCE, "opened", 2),
+    ("503", "before", ONCE, "opened", 2),
+    ("reset", "before", ONCE, "opened", 2),
+    ("reset", "after", ONCE, "opened", 2),
+    ("hang", "before", ONCE, "nothing was charged", 2),
+    ("hang", "after", ONCE, "nothing was charged", 2),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]} {fault[1]} x{fault[2]}")
+def test_a_fault_and_a_second_press_make_one_payment(stripe_sandbox, campaign, pool, fault):
+    answer, when, times, told, requests = fault
+    gift = started_gift(campaign)
+    control(stripe_sandbox, "faults", {"answer": answer, "when": when, "times": times, "method": "POST"})
+    assert press(gift) == told
+    if told != "opened":
+        assert press(gift) == "opened"
+    gift.refresh_from_db()
+    asked = [call for call in calls(stripe_sandbox) if call.startswith("POST")]
+    assert asked == ["POST /v1/payment_intents"] * requests
+    assert [one.id for one in client().v1.payment_intents.list().data] == [gift.payment_intent]
+    assert gift_match(key=gift.match_key).is_held_at(timezone.now())
+
+
+def test_a_slow_answer_is_waited_for(stripe_sandbox, campaign, pool, settings):
+    settings.STRIPE_TIMEOUT_SECONDS = 3
+    gateway._client.cache_clear()
+    control(stripe_sandbox, "knobs", {"latency_ms": 1500})
+    assert press(started_gift(campaign)) == "opened"
+
+
+def test_a_whole_gift_is_two_calls_at_most(stripe_sandbox, campaign, pool):
+    gift = started_gift(campaign)
+    confirm(gift)  # the browser's own call is the third in the log
+    [deliver(event) for event in events_of(gift)]
+    gift.refresh_from_db()
+    ours = [call for call in calls(stripe_sandbox) if not call.endswith(("/confirm", "/events"))]
+    assert (gift.state, ours[:1], len(ours) <= 2) == ("paid", ["POST /v1/payment_intents"], True)
+
+
+def test_nothing_was_charged_is_not_said_once_a_browser_had_the_secret(stripe_sandbox, campaign, pool):
+    gift = started_gift(campaign)
+    assert press(gift) == "opened"
+    control(stripe_sandbox, "faults", {"answer": "reset", "times": 0})
+    assert press(gift) == "we do not know yet"
+
+
+def test_after_five_silences_stripe_is_down_and_a_press_costs_no_call(stripe_sandbox, campaign, pool):
+    gift = started_gift(campaign)
+    control(stripe_sandbox, "faults", {"answer": "500", "times": 0})
+    assert [press(gift) for _ in range(2)] == ["nothing was charged"] * 2
+    assert outage.down_since() is not None
+    before, tries = calls(stripe_sandbox), Donation.objects.get().tries
+    began = time.monotonic()
+    assert press(gift) == "nothing was charged"
+    assert (calls(stripe_sandbox), time.monotonic() - began < 0.5) == (before, True)
+    gift.refresh_from_db()
+    assert gift.tries == tries, "a press that made no call is no try"
+
+
+def test_a_probe_closes_the_breaker(stripe_sandbox, campaign, pool):
+    now = timezone.now()
+    StripeHealth.objects.create(
+        pk=1, failures=5, counting_since=now, down_since=now, probe_at=now - timedelta(seconds=1)
+    )
+    control(stripe_sandbox, "faults", {"answer": "503", "times": 1})
+    assert not gateway.probe()
+    assert not gateway.probe(), "not due again at once"
+    StripeHealth.objects.update(probe_at=now - timedelta(seconds=1))
+    assert gateway.probe()
+    assert outage.down_since() is None
+    assert press(started_gift(campaign)) == "opened"
+
+
+def test_few_failures_among_many_answers_leave_it_up(stripe_sandbox, campaign, pool):
+    control(stripe_sandbox, "faults", {"answer": "503", "times": 0, "fraction": 0.3, "method": "POST"})
+    for _ in range(12):
+        press(started_gift(campaign))
+    assert outage.down_since() is None
+
+
+class TestPace:
+    def taken(self, count):
+        return [pace._take("POST things", rate=20, longest=pace.LONGEST_LINE)[0] for _ in range(count)]
+
+    def test_moments_are_given_out_one_after_the_other(self):
+        moments = self.taken(50)
+        gaps = [(second - first).total_seconds() for first, second in pairwise(moments)]
+        assert min(gaps) >= 0.05
+
+    def test_threads_at_one_moment_get_different_ones(self):
+        found = []
+
+        def take():
+            found.extend(self.taken(20))
+            connection.close()
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        found.sort()
+        gaps = [(second - first).total_seconds() for first, second in pairwise(found)]
+        assert (len(found), round(min(gaps), 3)) == (160, 0.05)
+
+    def test_who_has_no_place_in_line_is_told_at_once_and_takes_none(self):
+        last = self.taken(40)[-1]
+        with pytest.raises(pace.NotYet) as refused:
+            pace.take_turn("POST things")
+        assert refused.value.turn_at is None
+        assert (self.taken(1)[0] - last).total_seconds() == pytest.approx(0.05, abs=0.001)
+
+    def test_a_place_in_line_is_kept_and_used_once(self):
+        self.taken(20)
+        with pace.in_line(None), pytest.raises(pace.NotYet) as refused:
+            pace.take_turn("POST things")
+        turn_at = refused.value.turn_at
+        assert turn_at - timezone.now() > timedelta(seconds=0.5)
+        self.taken(5)
+        time.sleep((turn_at - timezone.now()).total_seconds())
+        with pace.in_line(turn_at):
+            pace.take_turn("POST things")
+            with pytest.raises(pace.NotYet):
+                pace.take_turn("POST things")  # a second call needs a second turn
+
+    def test_a_full_line_takes_nobody(self, settings):
+        settings.STRIPE_REQUESTS_A_SECOND = 1 / 60
+        for _ in range(9):
+            pace._take("POST things", rate=1 / 60, longest=pace.LONGEST_LINE)
+        with pace.in_line(None), pytest.raises(pace.NotYet) as refused:
+            pace.take_turn("POST things")
+        assert refused.value.turn_at is None
+
+
+def test_donors_above_the_pace_wait_in_order_and_all_are_served_below_stripes_limit(
+    stripe_sandbox, campaign, pool, settings
+):
+    settings.STRIPE_REQUESTS_A_SECOND = 10
+    control(stripe_sandbox, "knobs", {"requests_per_second_per_endpoint": 12})
+    gifts = [started_gift(campaign) for _ in range(30)]
+    served, waits = [], {gift.pk: timezone.now() for gift in gifts}
+    until, shortest = time.monotonic() + 30, timedelta(hours=1)
+    while waits and time.monotonic() < until:
+        pk = min(waits, key=waits.__getitem__)
+        time.sleep(max(0, (waits.pop(pk) - timezone.now()).total_seconds()))
+        try:
+            payments.open_payment(donation_id=pk, now=timezone.now())
+        except payments.InLine as error:
+            waits[pk] = error.turn_at
+            held = gift_match(key=Donation.objects.get(pk=pk).match_key).held_until
+            shortest = min(shortest, held - error.turn_at)
+        else:
+            served.append(pk)
+    assert shortest > timedelta(minutes=5)
+    assert served == [gift.pk for gift in gifts]
+    statuses = request_json("GET", f"{stripe_sandbox.sandbox_url}/_sandbox/log?requests=200")["requests"]
+    assert [one["status"] for one in statuses].count(429) == 0
+    assert set(Donation.objects.values_list("tries", flat=True)) == {1}
