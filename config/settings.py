@@ -103,9 +103,11 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 120
-# A worker without -Q serves both; see docs/operating.md for one of its own for the mail.
-QUEUE, MAIL_QUEUE = "celery", "mail"
-CELERY_TASK_QUEUES = (Queue(QUEUE), Queue(MAIL_QUEUE))
+# A worker without -Q serves all; see docs/operating.md for one of its own for the mail.
+# A run through Stripe's lists comes again and again: it must not stand behind the thousands of receipts that it causes.
+QUEUE, MAIL_QUEUE, RUN_QUEUE = "celery", "mail", "runs"
+CELERY_TASK_QUEUES = (Queue(QUEUE), Queue(MAIL_QUEUE), Queue(RUN_QUEUE))
+CELERY_TASK_ROUTES = {"donations.tasks.advance_stripe_run": {"queue": RUN_QUEUE}}
 CELERY_TASK_DEFAULT_QUEUE = QUEUE
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SERIALIZER = "json"

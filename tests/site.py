@@ -172,7 +172,7 @@ class RunningSite:
         deadline = time.monotonic() + _DRAIN_SECONDS
         with redis.Redis.from_url(self.broker_url) as client:
             while self.is_running("worker"):
-                client.delete("celery", "mail")
+                client.delete("celery", "mail", "runs")
                 if not client.hlen("unacked"):
                     return
                 if time.monotonic() > deadline:

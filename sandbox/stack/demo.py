@@ -139,7 +139,7 @@ def start(run: Supervision, site: Site, ports: Mapping[str, int]) -> None:
     say("preparing the database, the sample campaign and the static files")
     run.finish(site.prepare())
     say("starting web, worker, mailer, beat")
-    run.start(site.web(ports["WEB_PORT"]), site.worker(queues="celery"), site.mailer(), site.beat())
+    run.start(site.web(ports["WEB_PORT"]), site.worker(queues="celery,runs"), site.mailer(), site.beat())
 
 
 def embedded_servers(site: Site, ports: Mapping[str, int]) -> list[Process]:

@@ -112,7 +112,7 @@ def test_an_endpoint_blocked_for_days_costs_time_and_no_gift(site):
     pool = factories.pool(campaign=campaign, limit_minor=GIFTS * 10_000)
     gifts = pay_with_the_endpoint_blocked(site, campaign)
     assert (Donation.objects.filter(state="paid").count(), StripeEvent.objects.count()) == (0, 0)
-    site.start("worker", queues="celery")
+    site.start("worker", queues="celery,runs")
     site.start("mailer")
     began = time.monotonic()
     site.start("beat", environment=QUICK)  # the first run is due at once
