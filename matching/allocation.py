@@ -5,7 +5,7 @@ Bonus pools match the whole gift on top. Award pools match no gift (matching/cha
 Integers throughout: minor units in, minor units out, rounded down.
 """
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +65,7 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a pool gave to a part of the gift before, as it stands now. covered_minor: the part of the gift it earns.
+    """All that a pool gave to a part of the gift before, as it stands now. covered_minor: the part that it earns.
 
     layer: the pool's, since what a bonus pool gave covers nothing for the base pools.
     """
@@ -106,26 +106,31 @@ def consider(
     matching = [pool for pool in pools if pool.layer != AWARD]
     ordered = sorted(matching, key=lambda pool: (pool.layer == BONUS, pool.priority, pool.id))
     whole_minor = sum(part.amount_minor for part in parts) if gift_minor is None else gift_minor
-    bonus = {pool.id for pool in ordered if pool.layer == BONUS}
     earlier = {pool.id: sum(given.match_minor for given in before if given.pool_id == pool.id) for pool in ordered}
     given = dict.fromkeys((pool.id for pool in ordered), 0)
     shares = []
     for index, part in enumerate(parts):
-        covered = {pool_id: _covered(before, part_index=index, pool_ids={pool_id}) for pool_id in bonus}
-        base = {row.pool_id for row in before if row.layer == BASE}
-        uncovered = part.amount_minor - _covered(before, part_index=index, pool_ids=base)
+        had = [row for row in before if row.part_index == index]
+        uncovered = part.amount_minor - sum(row.covered_minor for row in had if row.layer == BASE)
         for pool in ordered:
             closed = _closed_by(pool, part=part, gift_minor=whole_minor, submitted_at=submitted_at, offline=offline)
-            open_minor = part.amount_minor - covered[pool.id] if pool.id in bonus else uncovered
+            own = [row for row in had if row.pool_id == pool.id]
+            own_minor, own_covered = sum(row.match_minor for row in own), sum(row.covered_minor for row in own)
             match, bound = (
                 (0, closed)
                 if closed
-                else _match(pool, open_minor=open_minor, given_minor=given[pool.id], earlier_minor=earlier[pool.id])
+                else _match(
+                    pool,
+                    open_minor=part.amount_minor if pool.layer == BONUS else uncovered + own_covered,
+                    part_had_minor=own_minor,
+                    given_minor=given[pool.id],
+                    earlier_minor=earlier[pool.id],
+                )
             )
             shares.append(Share(index, pool.id, match, bound))
             given[pool.id] += match
-            if pool.layer == BASE:
-                uncovered -= covered_by(match, ratio=pool.ratio)
+            if pool.layer == BASE and match:
+                uncovered -= covered_by(own_minor + match, ratio=pool.ratio) - own_covered
     return shares
 
 
@@ -158,10 +163,6 @@ def remaining_parts(parts: Sequence[Part], *, remaining_minor: int) -> list[Part
     return [Part(part.fund, part.amount_minor * remaining_minor // whole_minor) for part in parts]
 
 
-def _covered(before: Sequence[Given], *, part_index: int, pool_ids: Collection[int]) -> int:
-    return sum(row.covered_minor for row in before if row.part_index == part_index and row.pool_id in pool_ids)
-
-
 def _closed_by(pool: PoolState, *, part: Part, gift_minor: int, submitted_at: datetime, offline: bool) -> Bound | None:
     if pool.paused:
         return Bound.PAUSED
@@ -176,15 +177,19 @@ def _closed_by(pool: PoolState, *, part: Part, gift_minor: int, submitted_at: da
     return Bound.MINIMUM if gift_minor < pool.min_gift_minor else None
 
 
-def _match(pool: PoolState, *, open_minor: int, given_minor: int, earlier_minor: int) -> tuple[int, Bound]:
+def _match(
+    pool: PoolState, *, open_minor: int, part_had_minor: int, given_minor: int, earlier_minor: int
+) -> tuple[int, Bound]:
     """The least of what the terms and the money allow, and which of them it was.
 
-    given_minor: to other parts of the gift in this round; earlier_minor: in rounds before.
+    open_minor: of the part, what other pools have not covered. part_had_minor: what the part has from this pool: the
+    ratio goes over all of it at once, so that money which comes in pieces adds up to what it gives in one.
+    given_minor: to other parts of the gift in this round; earlier_minor: to all parts in rounds before.
     """
-    if open_minor <= 0:
-        return 0, Bound.COVERED
     per_match, per_gift = pool.ratio
-    wanted = open_minor * per_match // per_gift
+    wanted = open_minor * per_match // per_gift - part_had_minor
+    if open_minor <= 0 or (wanted <= 0 and part_had_minor):
+        return 0, Bound.COVERED
     limits = [(wanted, Bound.GIFT if wanted else Bound.RATIO)]
     if pool.cap_per_gift_minor is not None:
         limits.append((pool.cap_per_gift_minor - given_minor - earlier_minor, Bound.CAP_PER_GIFT))

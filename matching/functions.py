@@ -114,6 +114,15 @@ BEGIN
     INSERT INTO matching_waitinggift (reservation_id, pool_id, waits_for, donor_key, submitted_at)
     SELECT asked_id, w.pool_id, w.waits_for, held.donor_key, held.submitted_at
     FROM jsonb_to_recordset(waiting) AS w(pool_id bigint, waits_for text);
+    IF to_state = 'committed' THEN  -- a pool opened since the gift was sent may reach back to it
+        INSERT INTO matching_waitinggift (reservation_id, pool_id, waits_for, donor_key, submitted_at)
+        SELECT asked_id, p.id, 'money', held.donor_key, held.submitted_at
+        FROM matching_matchpool p JOIN matching_poolterms t ON t.id = p.current_terms_id
+        WHERE p.campaign_id = held.campaign_id AND t.layer <> 'award' AND t.opens_at <= held.submitted_at
+          AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(held.explanation) pool WHERE (pool ->> 1)::bigint = p.id)
+        ON CONFLICT DO NOTHING;
+    END IF;
     outcome := 'resolved';
 EXCEPTION
     WHEN lock_not_available THEN outcome := 'busy';

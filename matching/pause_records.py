@@ -1,5 +1,8 @@
 """What is kept of pausing: when a pool was paused and resumed, and by whom."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
@@ -27,3 +30,11 @@ class PoolPause(models.Model):
 
     def __str__(self) -> str:
         return f"pause of pool {self.pool_id}"
+
+
+def paused_at(*, pool_ids: Iterable[int], moment: datetime) -> set[int]:
+    """Which of these pools staff had paused at that moment: they give nothing to a gift sent then, however late it is
+    matched. One query."""
+    over = Q(resumed_at=None) | Q(resumed_at__gt=moment)
+    pauses = PoolPause.objects.filter(over, pool_id__in=list(pool_ids), paused_at__lte=moment)
+    return set(pauses.values_list("pool_id", flat=True))

@@ -57,13 +57,13 @@ def document(*, now: datetime, pool_id: int | None = None, after: int = 0) -> di
     pool_id: that pool alone; after: the file's entries begin behind this number. Raises UnknownPool; NotThatFar.
     Four queries; the pools are of one moment.
     """
+    head = heads.latest_head()  # before the pools: a head made between the two would be ahead of them
     rows = MatchPool.objects.filter(head_seq__gt=0).select_related("sponsor", "campaign").order_by("pk")
     pools = [_pool_record(pool) for pool in (rows if pool_id is None else rows.filter(pk=pool_id))]
     if pool_id is not None and not pools:
         raise UnknownPool(str(pool_id))
     if pools and after > pools[0]["entries"]:
         raise NotThatFar(pools[0]["entries"])
-    head = heads.latest_head()
     return {
         "type": "ledger",
         "format": FORMAT,

@@ -29,11 +29,13 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
     refunded_minor: of the gift itself, in total, 0 or more; covered fees don't count. Computed from the allocations
     as they were made, so any split or order of refunds ends the same and a repeat writes nothing. Less than before (a
     refund that failed) restores what free money and the caps allow; what is missing waits for money that comes free.
-    Locks the reservation, then its pools. Raises NoReservation when nothing is committed under the key; PoolsBusy.
+    Locks the reservation, then its pools and those it waits for. Raises NoReservation when nothing is committed under
+    the key; PoolsBusy.
     """
     reservation = lock_committed(key)
     allocations = list(reservation.allocations.all())
-    pools = lock_pools(row.pool_id for row in allocations)
+    waits_for = reservation.waiting.values_list("pool_id", flat=True)  # so that room under a cap is not missed there
+    pools = lock_pools([*(row.pool_id for row in allocations), *waits_for])
     free = {pool.pk: pool.free_minor for pool in pools.values()}
     used = donor_used(donor_key=reservation.donor_key, pool_ids=_capped(allocations))
     before_minor = reservation.refunded_minor

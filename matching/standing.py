@@ -15,10 +15,14 @@ from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms
 
 _NO_CAP = 10**15
 
+# A gift that is matched after its own moment finds the pools closed that were paused at that moment (paused_at).
 # What a donor has had is only counted for pools that cap it, in any version of their terms.
 _READ = """
     SELECT c.closes_at, (SELECT max(id) FROM matching_reservation WHERE key = %(key)s),
-        p.id, p.current_terms_id, p.free_minor, p.is_paused OR p.halted_reason <> '', p.unlocked_at,
+        p.id, p.current_terms_id, p.free_minor, p.is_paused OR p.halted_reason <> '' OR EXISTS (
+            SELECT FROM matching_poolpause u
+            WHERE u.pool_id = p.id AND u.paused_at <= %(as_of)s AND (u.resumed_at IS NULL OR u.resumed_at > %(as_of)s)),
+        p.unlocked_at,
         EXISTS (
             SELECT FROM matching_reservation r JOIN matching_allocation l ON l.reservation_id = r.id
             WHERE r.state = 'held' AND r.held_until <= %(now)s AND l.pool_id = p.id),
@@ -83,7 +87,13 @@ def read_standing(*, campaign_id: int, gift_key: UUID, donor_key: str, as_of: da
 
     Locks nothing: lock the pools first, or look again when writing. Raises Campaign.DoesNotExist.
     """
-    asked: dict[str, Any] = {"campaign": campaign_id, "key": gift_key, "donor_key": donor_key, "now": now}
+    asked: dict[str, Any] = {
+        "campaign": campaign_id,
+        "key": gift_key,
+        "donor_key": donor_key,
+        "as_of": as_of,
+        "now": now,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_READ, asked)
         rows = cursor.fetchall()

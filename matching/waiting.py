@@ -5,43 +5,66 @@ had the money. Rows are written when a gift is paid, and written anew whenever i
 that can have no more has none. Being in the queue promises nothing: offers.py works out the sum under the locks.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from matching.allocation import Bound, Given, Part, PoolState, consider, covered_by, kept_after_refund, remaining_parts
+from matching.allocation import (
+    AWARD,
+    Bound,
+    Given,
+    Part,
+    PoolState,
+    consider,
+    covered_by,
+    kept_after_refund,
+    remaining_parts,
+)
+from matching.ledger import busy_when_locked
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift, terms_by_id
+from matching.pause_records import paused_at
 from matching.standing import pool_states, room_under_caps
 
-# What a pool said at first that money, room under a cap or an unlocking may change.
-MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED})
+# What a pool said at first that money, room under a cap, an unlocking or the end of a stop may change.
+MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED, Bound.PAUSED})
 _ENOUGH_MINOR = 10**15
 _MOST_EARLIER_GIFTS = 200_000
 
 
 def queue_again(reservation: Reservation, *, given: Sequence[Allocation]) -> None:
     """Write a gift's rows anew after its match or its refunds changed. The reservation must be locked."""
-    asked = {pool_id for _, pool_id, _, _, _ in reservation.explanation}
-    asked |= set(reservation.waiting.values_list("pool_id", flat=True)) | {row.pool_id for row in given}
+    opened = MatchPool.objects.filter(campaign=reservation.campaign_id, current_terms__isnull=False)
+    asked = opened.exclude(current_terms__layer=AWARD).values_list("pk", flat=True)
     reservation.waiting.all().delete()
     WaitingGift.objects.bulk_create(waiting_rows(reservation, given=given, pool_ids=asked))
 
 
 def queue_earlier_gifts(pool: MatchPool, *, now: datetime) -> None:
-    """A pool that matches from a moment before it was opened: the gifts paid since then wait for it too."""
+    """A pool that matches from a moment before it was opened: the gifts paid since then wait for it too.
+
+    Locks the gifts that are held at this moment: each is paid before this looks, or finds the pool there when it is
+    paid (matching_resolve in functions.py). Raises PoolsBusy.
+    """
     if not pool.terms.matches_gifts or pool.terms.starts_at() >= now:
         return
-    earlier = Reservation.objects.filter(
-        campaign=pool.campaign_id,
-        state=Reservation.State.COMMITTED,
-        submitted_at__gte=pool.terms.starts_at(),
-        submitted_at__lt=now,
-    ).order_by("submitted_at", "id")[:_MOST_EARLIER_GIFTS]
+    since = Reservation.objects.filter(
+        campaign=pool.campaign_id, submitted_at__gte=pool.terms.starts_at(), submitted_at__lt=now
+    )
+    _lock_held(since)
+    paid = since.filter(state=Reservation.State.COMMITTED)
+    earlier = paid.order_by("submitted_at", "id")[:_MOST_EARLIER_GIFTS]
     rows = (_row(reservation, pool_id=pool.pk, waits_for=WaitingGift.WaitsFor.MONEY) for reservation in earlier)
     WaitingGift.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
+
+
+def _lock_held(gifts: QuerySet[Reservation]) -> None:
+    held = gifts.filter(state=Reservation.State.HELD).order_by("pk").select_for_update(no_key=True)
+    with busy_when_locked("gifts that are being paid"):
+        list(held.values_list("pk", flat=True))
 
 
 def make_room_under_caps(freed: Iterable[tuple[int, str]]) -> None:
@@ -58,12 +81,15 @@ def make_room_under_caps(freed: Iterable[tuple[int, str]]) -> None:
 
 
 def given_before(allocations: Iterable[Allocation]) -> list[Given]:
-    """What a gift has now, as the arithmetic takes it."""
-    rows = []
+    """What a gift has now, as the arithmetic takes it: all rounds of a pool together, so that cents round once."""
+    kept: Counter[tuple[int, int, int]] = Counter()
     for row in allocations:
-        terms = terms_by_id(row.terms_id)
-        covered = covered_by(row.kept_minor, ratio=(terms.ratio_match, terms.ratio_gift))
-        rows.append(Given(row.part_index, row.pool_id, row.kept_minor, covered, terms.layer))
+        kept[row.part_index, row.pool_id, row.terms_id] += row.kept_minor
+    rows = []
+    for (part_index, pool_id, terms_id), kept_minor in kept.items():
+        terms = terms_by_id(terms_id)
+        covered = covered_by(kept_minor, ratio=(terms.ratio_match, terms.ratio_gift))
+        rows.append(Given(part_index, pool_id, kept_minor, covered, terms.layer))
     return rows
 
 
@@ -86,10 +112,11 @@ def waiting_rows(
     id, donor key). A pool that was paused when the gift was sent is not asked: nobody is matched for that
     time afterwards.
     """
-    paused = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound == Bound.PAUSED}
-    pools = list(MatchPool.objects.filter(pk__in=set(pool_ids) - paused).order_by("pk"))
-    if not pools or reservation.remaining_minor <= 0:
+    asked = set(pool_ids)
+    if not asked or reservation.remaining_minor <= 0:
         return []
+    paused = paused_at(pool_ids=asked, moment=reservation.submitted_at)
+    pools = list(MatchPool.objects.filter(pk__in=asked - paused).order_by("pk"))
     lacking = [row for row in given if row.kept_minor < _kept_after_refunds(row, reservation)]
     parts, before = parts_left(reservation), given_before(given)
     rows = []

@@ -24,6 +24,9 @@ from matching.watch import watch
 _BUSY = (
     "Many gifts are using this pool right now. Nothing was changed and nothing typed is lost: press the button again."
 )
+_BUSY_OPENING = (
+    "Many gifts are being paid right now. Nothing was opened and nothing typed is lost: press the button again."
+)
 _CHANGED = (
     "Somebody else changed this pool after you opened this page. Nothing of yours was saved and nothing typed is lost: "
     "look at its terms now, then press the button again to put yours in their place."
@@ -155,6 +158,8 @@ def _open(request: HttpRequest, desk: NewPool) -> HttpResponseBase:
         if earlier is None:
             raise
         return _opened_before(request, earlier)
+    except PoolsBusy:
+        return desk.page(problem=_BUSY_OPENING, status=503)
     messages.success(request, f"Opened {opened.name}. Donors read it on the match page from now on.")
     return redirect("staff-pool", opened.pk)
 

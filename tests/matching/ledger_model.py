@@ -4,6 +4,7 @@ Written from the design, not from matching/: it knows a pool's figures, its term
 reservations. Only the arithmetic of one gift is the site's own (matching/allocation.py), which has tests of its own.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ class Pool:
     free: int
     held: int = 0
     matched: int = 0
-    paused: bool = False
+    pauses: list[list[datetime | None]] = field(default_factory=list)  # [from, until], the last one perhaps open
     unlocked_at: datetime | None = None
 
     @property
@@ -50,6 +51,13 @@ class Pool:
     @property
     def terms(self) -> Terms:
         return self.versions[-1][1]
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.pauses) and self.pauses[-1][1] is None
+
+    def was_paused(self, moment: datetime) -> bool:
+        return any(since <= moment and (until is None or moment < until) for since, until in self.pauses)
 
     def terms_at(self, moment: datetime) -> Terms:
         return next((terms for since, terms in reversed(self.versions) if since <= moment), self.versions[0][1])
@@ -91,7 +99,6 @@ class Match:
     offline: bool
     held_until: datetime
     pieces: list[Piece]
-    paused_pools: set[int]  # stopped when it was held: never asked again
     state: str = HELD
     refunded: int = 0
 
@@ -188,6 +195,12 @@ class Model:
         if terms != pool.terms:
             pool.versions.append((now, terms))
 
+    def set_paused(self, pool: Pool, *, paused: bool, now: datetime) -> None:
+        if paused and not pool.paused:
+            pool.pauses.append([now, None])
+        elif pool.paused and not paused:
+            pool.pauses[-1][1] = now
+
     def settle_challenges(self, *, now: datetime) -> None:
         for pool in self.pools.values():
             terms = pool.terms
@@ -232,10 +245,13 @@ class Model:
         for piece in match.pieces:
             if not piece.pool.paused and piece.due(match.remaining) > piece.kept:
                 self._bring_to_due(piece, match)
-        pools = [pool for pool in self.pools.values() if pool.id not in match.paused_pools and not pool.paused]
+        pools = [pool for pool in self.pools.values() if not pool.paused and not pool.was_paused(match.submitted_at)]
+        kept: Counter[tuple[int, int, tuple[int, int], str]] = Counter()
+        for piece in match.pieces:
+            kept[piece.part_index, piece.pool.id, piece.ratio, piece.layer] += piece.kept
         given = [
-            Given(piece.part_index, piece.pool.id, piece.kept, covered_by(piece.kept, ratio=piece.ratio), piece.layer)
-            for piece in match.pieces
+            Given(part_index, pool_id, minor, covered_by(minor, ratio=ratio), layer)
+            for (part_index, pool_id, ratio, layer), minor in kept.items()
         ]
         shares = consider(
             parts=remaining_parts(match.parts, remaining_minor=match.remaining),
@@ -291,8 +307,7 @@ class Model:
         pieces = list(self._pieces(shares, submitted_at=submitted_at, basis=sum(part.amount_minor for part in parts)))
         for piece in pieces:
             piece.pool.move(piece.amount, "free", "held")
-        paused = {share.pool_id for share in shares if share.bound == Bound.PAUSED}
-        made = Match(key, donor, parts, submitted_at, offline, held_until, pieces, paused)
+        made = Match(key, donor, parts, submitted_at, offline, held_until, pieces)
         self.matches.append(made)
         return made
 
@@ -321,7 +336,7 @@ class Model:
             funds=frozenset(terms.fund_ids) or None,
             priority=terms.priority,
             layer=terms.layer,
-            paused=pool.paused,
+            paused=pool.paused or pool.was_paused(submitted_at),
             locked=terms.has_target and came_before,
             offline_gifts=terms.offline_gifts,
         )

@@ -217,9 +217,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 2), paused=st.booleans())
     def set_paused(self, place, paused):
-        pool = self._pool(place)
-        pools.set_paused(pool_id=pool.id, paused=paused, actor="staff:7", now=self._tick())
-        pool.paused = paused
+        pool, now = self._pool(place), self._tick()
+        pools.set_paused(pool_id=pool.id, paused=paused, actor="staff:7", now=now)
+        self.model.set_paused(pool, paused=paused, now=now)
 
     @rule()
     def settle_challenges(self):

@@ -1,6 +1,7 @@
 """Money that comes free goes to the oldest paid gift that had too little (design 3.5)."""
 
 from datetime import timedelta
+from itertools import accumulate, product
 from uuid import uuid4
 
 import pytest
@@ -282,6 +283,35 @@ class TestOffers:
         pools.change_limit(pool_id=pool.pk, limit_minor=50_000, actor=SYSTEM, now=LATER)
         assert offer() == [Added(gift, 3_000, 4_000)]
 
+    @pytest.mark.parametrize("layer", ["base", "bonus"])
+    @pytest.mark.parametrize(
+        ("pieces", "ratio"), product([[100], [7, 7, 7], [1, 1, 1]], [(3, 1), (3, 2), (2, 3), (1, 2)]), ids=str
+    )
+    def test_money_in_pieces_adds_up_to_what_it_gives_at_once(self, campaign, paid, offer, *, pieces, ratio, layer):
+        terms = {"ratio_match": ratio[0], "ratio_gift": ratio[1], "layer": layer}
+        pool = factories.pool(campaign=campaign, limit_minor=pieces[0], **terms)
+        key = paid(10_001)
+        for limit_minor in (*accumulate(pieces), 1_000_000):
+            pools.change_limit(pool_id=pool.pk, limit_minor=limit_minor, actor=SYSTEM, now=LATER)
+            offer()
+        assert match_of(key) == 10_001 * ratio[0] // ratio[1]
+        assert WaitingGift.objects.count() == 0
+
+    def test_a_gift_being_paid_when_a_pool_opens_that_reaches_back_gets_its_match(self, campaign, fund, offer):
+        gift = holds.Gift(uuid4(), "1", (Part(fund.pk, 10_000),), GIFT_AT)
+        holds.hold(campaign_id=campaign.pk, gift=gift, now=GIFT_AT)
+        factories.pool(campaign=campaign, now=GIFT_AT + timedelta(minutes=1), opens_at=OPENS_AT)
+        holds.commit(key=gift.key, now=GIFT_AT + timedelta(minutes=2))
+        assert offer() == [Added(gift.key, 10_000, 10_000)]
+
+    def test_a_full_refund_that_failed_leaves_a_gift_in_line_for_a_pool_opened_since(self, campaign, paid, offer):
+        factories.pool(campaign=campaign, limit_minor=1)
+        key = paid()
+        factories.pool(campaign=campaign, now=GIFT_AT + timedelta(minutes=1), opens_at=OPENS_AT)
+        refunds.settle_refund(key=key, refunded_minor=10_000, now=LATER)
+        refunds.settle_refund(key=key, refunded_minor=0, now=LATER)
+        assert offer() == [Added(key, 9_999, 10_000)]
+
     def test_the_switch_of_the_campaign_turns_it_off(self, campaign, paid, offer):
         pool = factories.pool(campaign=campaign, limit_minor=735)
         paid()
@@ -327,6 +357,24 @@ class TestOfflineAndCorrected:
         matched = late_gifts.match_offline(campaign_id=campaign.pk, gift=self.offline(fund), now=LATER, actor="staff:7")
         assert (matched.state, matched.match_minor) == ("committed", 10_000)
         assert list(pool.entries.values_list("reason", "actor"))[1:] == [("hold", "staff:7"), ("commit", "staff:7")]
+
+    def test_a_cheque_received_before_a_pause_and_entered_in_it_is_matched_when_the_pool_goes_on(
+        self, campaign, fund, offer
+    ):
+        pool = factories.pool(campaign=campaign)
+        pools.set_paused(pool_id=pool.pk, paused=True, actor=SYSTEM, now=GIFT_AT + timedelta(minutes=5))
+        gift = self.offline(fund)
+        late_gifts.match_offline(campaign_id=campaign.pk, gift=gift, now=GIFT_AT + timedelta(minutes=6), actor=SYSTEM)
+        assert offer() == []
+        pools.set_paused(pool_id=pool.pk, paused=False, actor=SYSTEM, now=LATER)
+        assert offer() == [Added(gift.key, 10_000, 10_000)]
+
+    def test_a_cheque_received_in_a_pause_is_not_matched_however_late_it_is_entered(self, campaign, fund, offer):
+        pool = factories.pool(campaign=campaign)
+        pools.set_paused(pool_id=pool.pk, paused=True, actor=SYSTEM, now=GIFT_AT - timedelta(minutes=5))
+        pools.set_paused(pool_id=pool.pk, paused=False, actor=SYSTEM, now=GIFT_AT + timedelta(minutes=5))
+        made = late_gifts.match_offline(campaign_id=campaign.pk, gift=self.offline(fund), now=LATER, actor=SYSTEM)
+        assert (made.match_minor, made.explanation[0][-1], offer()) == (0, "paused", [])
 
     def test_a_repeat_returns_the_first_and_another_gift_under_its_key_is_refused(self, campaign, fund):
         factories.pool(campaign=campaign)

@@ -44,6 +44,21 @@ def records(content):
 
 
 class TestDocument:
+    def test_no_head_in_it_is_ahead_of_its_pools(self, pool, monkeypatch):
+        """Money moves, and the timer signs, while the document is being made."""
+        latest = heads.latest_head
+
+        def first_something_moves():
+            monkeypatch.setattr(heads, "latest_head", latest)
+            give(pool)
+            heads.publish_head(now=GIFT_AT)
+            return latest()
+
+        monkeypatch.setattr(heads, "latest_head", first_something_moves)
+        found = json.loads(body("/match/ledger.json"))
+        of_pool = found["head"]["text"].split("\n")[1].split("|")
+        assert (int(of_pool[2]), of_pool[3]) == (found["pools"][0]["entries"], found["pools"][0]["hash"])
+
     def test_it_says_where_every_chain_stands(self, pool):
         give(pool)
         head = heads.publish_head(now=GIFT_AT)
