@@ -20,6 +20,10 @@ MOST_ROWS = 20_000
 MOST_COLUMNS = 100
 _MOST_EMPTY_ROWS = 10_000  # a workbook may carry a million formatted ones
 _LARGEST_UNPACKED_BYTES = 80 * 1024 * 1024
+# A few kilobytes may unpack to as many styles or texts as keep a processor for minutes: MOST_ROWS need far less.
+_LARGEST_PART_BYTES = 1024 * 1024  # of the workbook's own parts, which are read whole: styles, names, relations
+_LARGEST_TEXTS_BYTES = 16 * 1024 * 1024
+_MOST_TEXTS = 400_000
 _SEPARATOR_LINE = re.compile(r"\Asep=[^\r\n]*(\r\n|\r|\n)", re.IGNORECASE)  # a word to Excel
 _SEPARATORS = (",", ";", "\t", "|")
 _OTHER_KINDS = {
@@ -155,11 +159,22 @@ def _refuse_strange_zip(content: bytes) -> None:
                 raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
             for part in parts:
                 if part.filename.endswith((".xml", ".rels")):
-                    with packed.open(part) as opened:
-                        if b"<!DOCTYPE" in opened.read(1024):
-                            raise FileProblem("The workbook was not made by Excel. Save it anew as .xlsx or .csv.")
+                    _refuse_strange_part(packed, part)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
         raise FileProblem("The workbook is damaged, or has a password. Save it anew as .xlsx or .csv.") from error
+
+
+def _refuse_strange_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    is_texts = part.filename.casefold().endswith("sharedstrings.xml")
+    largest = _LARGEST_TEXTS_BYTES if is_texts else _LARGEST_PART_BYTES
+    if part.file_size > largest and not part.filename.startswith("xl/worksheets/"):
+        raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
+    with packed.open(part) as opened:
+        content = opened.read() if is_texts else opened.read(1024)
+    if b"<!DOCTYPE" in content[:1024]:
+        raise FileProblem("The workbook was not made by Excel. Save it anew as .xlsx or .csv.")
+    if is_texts and content.count(b"<si") > _MOST_TEXTS:
+        raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
 
 
 def _sheet_records(sheet: Any) -> Iterator[tuple[int, list[str]]]:

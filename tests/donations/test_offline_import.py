@@ -254,6 +254,8 @@ def test_it_refuses_other_archives_bombs_and_definitions(campaign):
     cases = [
         (packed(content=b"<office/>"), "This is not an Excel workbook."),
         (bomb, "The workbook is too large."),
+        (packed(xl__workbook=b"<x/>", xl__styles=b"<xf/>" * 300_000), "The workbook is too large."),
+        (packed(xl__workbook=b"<x/>", xl__sharedStrings=b"<si/>" * 400_001), "The workbook is too large."),
         (packed(xl__workbook=b'<!DOCTYPE x [<!ENTITY a "b">]><x/>'), "The workbook was not made by Excel."),
         (packed(xl__workbook=b"<x/>"), "The workbook cannot be opened."),
     ]
