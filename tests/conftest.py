@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _RECORD = pytest.StashKey[Path]()
 _SITE = pytest.StashKey[RunningSite]()
 _CONTRACT = pytest.StashKey[str]()
+_FIGURES = pytest.StashKey[list[str]]()
 _CONTRACT_SECONDS = 300
 
 
@@ -141,9 +142,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     session.stash[_CONTRACT] = done.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Any:
+    """say("what was measured", "its figure"): printed in a report at the end of the run."""
+    figures: list[str] = request.session.stash.setdefault(_FIGURES, [])
+    return lambda name, text: figures.append(f"{name:<60} {text}")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say loudly what was not tested."""
+    """Print the figures, and say loudly what was not tested."""
     session = terminalreporter._session
+    figures = session.stash.get(_FIGURES, []) if session else []
+    if figures:
+        terminalreporter.write_sep("-", "faults, thieves and innocents, in figures")
+        for line in figures:
+            terminalreporter.write_line(line)
     said = session.stash.get(_CONTRACT, "") if session else ""
     if said:
         terminalreporter.write_sep("-", "the contract with Stripe")

@@ -77,7 +77,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]} {fault[1]} x{fault[2]}")
-def test_a_fault_and_a_second_press_make_one_payment(stripe_sandbox, campaign, pool, fault):
+def test_a_fault_and_a_second_press_make_one_payment(stripe_sandbox, campaign, pool, fault, say):
     answer, when, times, told, requests = fault
     gift = started_gift(campaign)
     control(stripe_sandbox, "faults", {"answer": answer, "when": when, "times": times, "method": "POST"})
@@ -86,6 +86,7 @@ def test_a_fault_and_a_second_press_make_one_payment(stripe_sandbox, campaign, p
         assert press(gift) == "opened"
     gift.refresh_from_db()
     asked = [call for call in calls(stripe_sandbox) if call.startswith("POST")]
+    say(f"Stripe: {answer} {when} the work, {times} times", f"told: {told}; {len(asked)} calls, one payment")
     assert asked == ["POST /v1/payment_intents"] * requests
     assert [one.id for one in client().v1.payment_intents.list().data] == [gift.payment_intent]
     assert gift_match(key=gift.match_key).is_held_at(timezone.now())
