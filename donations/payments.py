@@ -51,8 +51,7 @@ _COURSE = (
 
 
 _SILENT = (
-    "The card company does not answer at this moment, and nothing was charged. Your match stays held. "
-    "Please press Give again in a minute."
+    "The card company does not answer at this moment, and nothing was charged. Please press Give again in a minute."
 )
 _UNKNOWN = (
     "The card company does not answer at this moment, so we do not know yet whether your earlier try went through. "

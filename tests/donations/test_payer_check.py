@@ -201,7 +201,7 @@ class TestAtThePress:
 
 class TestStaff:
     def test_they_see_that_it_is_on_why_and_since_when(self, campaign):
-        assert "Cards declined, last ten minutes" in staff.text_of(staff.dana().get("/staff/"))
+        assert "Declined, ten minutes" in staff.text_of(staff.dana().get("/staff/"))
         gift = declined(30)
         payer_check.weigh(campaign_id=gift.campaign_id, now=timezone.now())
         page = staff.text_of(staff.farid().get("/staff/"))
