@@ -287,8 +287,16 @@ def terms_at(current_terms_id: int, moment: datetime | None) -> PoolTerms:
     current = terms_by_id(current_terms_id)
     if moment is None or current.created_at <= moment:
         return current
-    versions = list(PoolTerms.objects.filter(pool_id=current.pool_id).order_by("-version"))
+    versions = versions_until(current_terms_id)
     return next((row for row in versions if row.created_at <= moment), versions[-1])
+
+
+@lru_cache(maxsize=512)
+def versions_until(current_terms_id: int) -> tuple[PoolTerms, ...]:
+    """A pool's terms up to this version, the newest first, remembered: none of them changes or goes."""
+    current = terms_by_id(current_terms_id)
+    earlier = PoolTerms.objects.filter(pool_id=current.pool_id, version__lte=current.version)
+    return tuple(earlier.order_by("-version"))
 
 
 @lru_cache(maxsize=512)

@@ -18,9 +18,10 @@ from campaign.models import Campaign
 from matching.allocation import Share, consider
 from matching.ledger import SYSTEM, Move, busy_when_locked, lock_pools, post
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift
+from matching.pause_records import PoolPause
 from matching.refunds import change_after_refund, kept
-from matching.standing import donor_used, pool_states, room_under_caps
-from matching.waiting import given_before, parts_left, waiting_rows
+from matching.standing import pool_states, room_under_caps, used_under_caps
+from matching.waiting import given_before, parts_left, rows_for
 
 BATCH = 50
 
@@ -47,9 +48,11 @@ class _Desk:
     """One batch under its locks: what of the pools' money is left, and what will be written at the end."""
 
     campaign: Campaign
-    pools: dict[int, MatchPool]
+    pools: dict[int, MatchPool]  # locked: the gifts wait for them
+    others: dict[int, MatchPool]  # not locked: the gifts only have something from them
     free: dict[int, int]
-    used: Counter[tuple[int, str]] = field(default_factory=Counter)  # (pool, donor): given in this batch
+    used: Counter[tuple[int, str]]  # what donors have from pools with a cap: (pool, donor)
+    pauses: list[PoolPause]
     allocations: list[Allocation] = field(default_factory=list)
     restored: list[Move] = field(default_factory=list)
     waiting: list[WaitingGift] = field(default_factory=list)
@@ -100,10 +103,15 @@ def _lock_reservations(ids: Sequence[int]) -> list[Reservation]:
 def _open_desk(campaign: Campaign, *, reservations: Sequence[Reservation]) -> _Desk:
     wanted = {row.pool_id for reservation in reservations for row in reservation.waiting.all()}
     locked = lock_pools(wanted)
+    given_from = {row.pool_id for reservation in reservations for row in reservation.allocations.all()}
+    others = MatchPool.objects.in_bulk(given_from - wanted) if given_from - wanted else {}
     for reservation in reservations:
         reservation.campaign = campaign
     free = {pk: 0 if pool.is_stopped or pool.is_locked else pool.free_minor for pk, pool in locked.items()}
-    return _Desk(campaign, locked, free)
+    donor_keys = {reservation.donor_key for reservation in reservations}
+    used = used_under_caps(donor_keys=donor_keys, pools=[*locked.values(), *others.values()])
+    pauses = PoolPause.objects.filter(pool_id__in=[*locked, *others])
+    return _Desk(campaign, locked, others, free, used, list(pauses))
 
 
 def _serve(desk: _Desk, reservation: Reservation) -> Added:
@@ -127,8 +135,7 @@ def _serve(desk: _Desk, reservation: Reservation) -> Added:
         if share.match_minor
     ]
     for row in new:
-        desk.free[row.pool_id] -= row.amount_minor
-        desk.used[row.pool_id, reservation.donor_key] += row.amount_minor
+        _take(desk, pool_id=row.pool_id, donor_key=reservation.donor_key, amount_minor=row.amount_minor)
     desk.allocations += new
     desk.waiting += _still_waiting(desk, reservation, given=[*allocations, *new], served={row.pool_id for row in new})
     return Added(reservation.key, restored + kept(new), kept(allocations) + kept(new))
@@ -141,17 +148,21 @@ def _restore(
     change, _ = change_after_refund(allocation, remaining_minor=reservation.remaining_minor, room_minor=free_minor)
     if change <= 0:
         return 0
-    used = donor_used(donor_key=reservation.donor_key, pool_ids=[allocation.pool_id])
-    used_minor = used.get(allocation.pool_id, 0) + desk.used[allocation.pool_id, reservation.donor_key]
+    used_minor = desk.used[allocation.pool_id, reservation.donor_key]
     change = min(change, room_under_caps(allocation, allocations=allocations, used_minor=used_minor))
     if not change:
         return 0
-    desk.free[allocation.pool_id] -= change
-    desk.used[allocation.pool_id, reservation.donor_key] += change
+    _take(desk, pool_id=allocation.pool_id, donor_key=reservation.donor_key, amount_minor=change)
     allocation.reversed_minor -= change
     pool = desk.pools[allocation.pool_id]
     desk.restored.append(Move(pool, "restore", change, allocation, reservation.reference))
     return change
+
+
+def _take(desk: _Desk, *, pool_id: int, donor_key: str, amount_minor: int) -> None:
+    desk.free[pool_id] -= amount_minor
+    if donor_key:  # gifts of nobody known are not added up
+        desk.used[pool_id, donor_key] += amount_minor
 
 
 def _shares(desk: _Desk, reservation: Reservation, allocations: Sequence[Allocation]) -> list[Share]:
@@ -162,19 +173,13 @@ def _shares(desk: _Desk, reservation: Reservation, allocations: Sequence[Allocat
         terms={pool.pk: pool.terms_at(reservation.submitted_at) for pool in asked},
         donor_key=reservation.donor_key,
         submitted_at=reservation.submitted_at,
+        used=desk.used,
     )
     return consider(
         parts=parts_left(reservation),
         submitted_at=reservation.submitted_at,
         offline=reservation.is_offline,
-        pools=[
-            replace(
-                state,
-                free_minor=desk.free[state.id],
-                donor_used_minor=state.donor_used_minor + desk.used[state.id, reservation.donor_key],
-            )
-            for state in states
-        ],
+        pools=[replace(state, free_minor=desk.free[state.id]) for state in states],
         before=given_before(allocations),
         gift_minor=reservation.amount_minor,
     )
@@ -186,7 +191,9 @@ def _still_waiting(
     """The gift's rows from now on. Who got nothing from a pool that still has money can get nothing there."""
     refused = {pk for pk, free_minor in desk.free.items() if free_minor and pk not in served}
     asked = {row.pool_id for row in reservation.waiting.all()} | {row.pool_id for row in given}
-    rows = waiting_rows(reservation, given=given, pool_ids=asked, used=desk.used)
+    asked -= {pause.pool_id for pause in desk.pauses if pause.covers(reservation.submitted_at)}
+    pools = [pool for pk, pool in sorted({**desk.pools, **desk.others}.items()) if pk in asked]
+    rows = rows_for(reservation, given=given, pools=pools, used=desk.used)
     return [row for row in rows if row.waits_for == row.WaitsFor.DONOR_CAP or row.pool_id not in refused]
 
 

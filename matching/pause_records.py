@@ -31,6 +31,9 @@ class PoolPause(models.Model):
     def __str__(self) -> str:
         return f"pause of pool {self.pool_id}"
 
+    def covers(self, moment: datetime) -> bool:
+        return self.paused_at <= moment and (self.resumed_at is None or moment < self.resumed_at)
+
 
 def paused_at(*, pool_ids: Iterable[int], moment: datetime) -> set[int]:
     """Which of these pools staff had paused at that moment: they give nothing to a gift sent then, however late it is

@@ -1,6 +1,7 @@
 """How pools stand towards one gift, as the arithmetic takes them: terms, money, caps, locks."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from django.db.models import F, Sum
 
 from campaign.models import Campaign
 from matching.allocation import PoolState
-from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_at, terms_by_id
+from matching.models import Allocation, MatchPool, PoolTerms, Reservation, terms_at, terms_by_id, versions_until
 
 _NO_CAP = 10**15
 
@@ -114,16 +115,17 @@ def pool_states(
     terms: dict[int, PoolTerms],
     donor_key: str,
     submitted_at: datetime,
+    used: Mapping[tuple[int, str], int],
 ) -> list[PoolState]:
-    """The pools as the arithmetic takes them, for a gift of this donor sent at this moment. Lock the pools
-    first where the answer is to be acted on."""
-    capped = [pool.pk for pool in pools if terms[pool.pk].cap_per_donor_minor is not None]
-    used = donor_used(donor_key=donor_key, pool_ids=capped)
+    """The pools as the arithmetic takes them, for a gift of this donor sent at this moment.
+
+    used: what donors have from pools, by (pool id, donor key); absent means nothing.
+    """
     return [
         terms[pool.pk].state(
             campaign_closes_at=campaign.closes_at,
             free_minor=pool.free_minor,
-            donor_used_minor=used.get(pool.pk, 0),
+            donor_used_minor=used.get((pool.pk, donor_key), 0),
             stopped=pool.is_stopped,
             unlocked_at=pool.unlocked_at,
             submitted_at=submitted_at,
@@ -151,15 +153,34 @@ def room_under_caps(allocation: Allocation, *, allocations: Iterable[Allocation]
 
 def donor_used(*, donor_key: str, pool_ids: Sequence[int]) -> dict[int, int]:
     """What a donor has from these pools now, held or matched, in minor units by pool id; absent means nothing."""
-    if not pool_ids or not donor_key:
-        return {}
+    used = _used(donor_keys=[donor_key], pool_ids=pool_ids)
+    return {pool_id: minor for (pool_id, _), minor in used.items()}
+
+
+def used_under_caps(*, donor_keys: Iterable[str], pools: Iterable[MatchPool]) -> Counter[tuple[int, str]]:
+    """What these donors have from those of these pools that cap it, in any version of their terms: one query.
+
+    In minor units by (pool id, donor key). Lock the pools first where the answer is to be acted on.
+    """
+    capped = [pool.pk for pool in pools if _caps_donors(pool)]
+    return _used(donor_keys=donor_keys, pool_ids=capped)
+
+
+def _caps_donors(pool: MatchPool) -> bool:
+    return any(terms.cap_per_donor_minor is not None for terms in versions_until(pool.terms.pk))
+
+
+def _used(*, donor_keys: Iterable[str], pool_ids: Sequence[int]) -> Counter[tuple[int, str]]:
+    known = {donor_key for donor_key in donor_keys if donor_key}
+    if not pool_ids or not known:
+        return Counter()
     rows = (
         Allocation.objects.filter(
             pool_id__in=pool_ids,
-            reservation__donor_key=donor_key,
+            reservation__donor_key__in=known,
             reservation__state__in=[Reservation.State.HELD, Reservation.State.COMMITTED],
         )
-        .values("pool_id")
+        .values_list("pool_id", "reservation__donor_key")
         .annotate(used_minor=Sum(F("amount_minor") - F("reversed_minor")))
     )
-    return {row["pool_id"]: row["used_minor"] for row in rows}
+    return Counter({(pool_id, donor_key): used_minor for pool_id, donor_key, used_minor in rows})

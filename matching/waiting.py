@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 
 from django.db.models import Q, QuerySet
 
@@ -27,7 +26,7 @@ from matching.allocation import (
 from matching.ledger import busy_when_locked
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift, terms_by_id
 from matching.pause_records import paused_at
-from matching.standing import pool_states, room_under_caps
+from matching.standing import pool_states, room_under_caps, used_under_caps
 
 # What a pool said at first that money, room under a cap, an unlocking or the end of a stop may change.
 MAY_CHANGE = frozenset({Bound.RAN_OUT, Bound.CAP_PER_DONOR, Bound.LOCKED, Bound.PAUSED})
@@ -100,23 +99,36 @@ def parts_left(reservation: Reservation) -> list[Part]:
 
 
 def waiting_rows(
-    reservation: Reservation,
-    *,
-    given: Sequence[Allocation],
-    pool_ids: Iterable[int],
-    used: Mapping[tuple[int, str], int] = MappingProxyType({}),
+    reservation: Reservation, *, given: Sequence[Allocation], pool_ids: Iterable[int]
 ) -> list[WaitingGift]:
-    """What the gift waits for, as unsaved rows by pool: each pool asked alone, as if it had the money.
+    """What the gift waits for among these pools, as they stand now. given: what the gift has.
 
-    given: what the gift has. used: what donors got from pools in this transaction and is not yet written, by (pool
-    id, donor key). A pool that was paused when the gift was sent is not asked: nobody is matched for that
-    time afterwards.
+    A pool that was paused when the gift was sent is not asked: nobody is matched for that time afterwards.
     """
     asked = set(pool_ids)
     if not asked or reservation.remaining_minor <= 0:
         return []
     paused = paused_at(pool_ids=asked, moment=reservation.submitted_at)
     pools = list(MatchPool.objects.filter(pk__in=asked - paused).order_by("pk"))
+    used = used_under_caps(donor_keys=[reservation.donor_key], pools=pools)
+    return rows_for(reservation, given=given, pools=pools, used=used)
+
+
+def rows_for(
+    reservation: Reservation,
+    *,
+    given: Sequence[Allocation],
+    pools: Iterable[MatchPool],
+    used: Mapping[tuple[int, str], int],
+) -> list[WaitingGift]:
+    """What the gift waits for, as unsaved rows by pool: each pool asked alone, as if it had the money.
+
+    given: what the gift has. pools: none that was paused when the gift was sent. used: what donors have from pools, by
+    (pool id, donor key). Reads nothing but terms.
+    """
+    pools = list(pools)
+    if not pools or reservation.remaining_minor <= 0:
+        return []
     lacking = [row for row in given if row.kept_minor < _kept_after_refunds(row, reservation)]
     parts, before = parts_left(reservation), given_before(given)
     rows = []
@@ -157,13 +169,13 @@ def _states_with_money(
         terms=terms,
         donor_key=reservation.donor_key,
         submitted_at=reservation.submitted_at,
+        used=used,
     )
     by_id = {pool.pk: pool for pool in pools}
     return [
         replace(
             state,
             free_minor=_ENOUGH_MINOR,
-            donor_used_minor=state.donor_used_minor + used.get((state.id, reservation.donor_key), 0),
             paused=False,
             locked=state.locked and not (terms[state.id].reaches_back and by_id[state.id].unlocked_at is None),
         )

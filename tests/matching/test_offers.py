@@ -419,3 +419,30 @@ class TestOfflineAndCorrected:
         refunds.settle_refund(key=gift.key, refunded_minor=1, now=LATER)
         with pytest.raises(late_gifts.GiftRefunded):
             late_gifts.correct(key=gift.key, gift=self.offline(fund, 9_000), now=LATER, actor="staff:7")
+
+
+class TestCost:
+    def test_a_batch_of_many_gifts_costs_as_many_queries_as_one_of_few(
+        self, campaign, paid, django_assert_max_num_queries
+    ):
+        """Pools with a cap per donor and terms that were changed since: nothing of it is asked gift by gift."""
+        pool = factories.pool(campaign=campaign, limit_minor=100, cap_per_donor_minor=50_000)
+        for _ in range(30):
+            paid(1_000)
+        terms = pools.Terms(cap_per_donor_minor=60_000)
+        pools.change_terms(pool_id=pool.pk, terms=terms, actor="system", now=LATER)
+        pools.change_limit(pool_id=pool.pk, limit_minor=1_000_000, actor="system", now=LATER)
+        with django_assert_max_num_queries(20):
+            batch = offer_batch(campaign_id=campaign.pk, now=LATER)
+        assert [row.added_minor for row in batch.added] == [900] + [1_000] * 29
+        assert check_campaigns() == []
+
+    def test_gifts_of_nobody_known_are_not_added_up_under_a_cap(self, campaign, fund, offer):
+        """As at first: a cap per donor needs a donor."""
+        pool = factories.pool(campaign=campaign, limit_minor=100, cap_per_donor_minor=1_000)
+        for _ in range(2):
+            gift = holds.Gift(uuid4(), "", (Part(fund.pk, 1_000),), GIFT_AT)
+            holds.hold(campaign_id=campaign.pk, gift=gift, now=GIFT_AT)
+            holds.commit(key=gift.key, now=GIFT_AT)
+        pools.change_limit(pool_id=pool.pk, limit_minor=10_000, actor="system", now=LATER)
+        assert [row.match_minor for row in offer()] == [1_000, 1_000]
