@@ -12,7 +12,7 @@ import time
 
 import django
 
-PARTS = ("ledger", "verification", "pages", "gift", "receipts", "offline_import", "sandbox", "events")
+PARTS = ("ledger", "rematch", "verification", "pages", "gift", "receipts", "offline_import", "sandbox", "events")
 
 
 def main() -> int:
