@@ -21,7 +21,7 @@ from donations import corrections, form_keys, freed_match, giving, limits, offli
 from donations.gateway import ChargeDetails, Payment
 from donations.models import Donation, Reversal
 from matching import challenges, holds, pools
-from matching.allocation import AWARD, BONUS, Bound, Part, kept_after_refund
+from matching.allocation import AWARD, BONUS, Part, kept_after_refund
 from matching.ledger import PoolsBusy
 from matching.models import LedgerEntry, MatchPool, Reservation
 from matching.pools import Terms
@@ -406,8 +406,9 @@ def ledger_as_model() -> model.Model:
     site = model.Model(closes_at=campaign.closes_at)
     for row in MatchPool.objects.filter(campaign=campaign).order_by("pk"):
         versions = [(terms.created_at, pools.as_terms(terms)) for terms in row.terms_versions.order_by("version")]
+        pauses = [[pause.paused_at, pause.resumed_at] for pause in row.pauses.order_by("paused_at")]
         site.pools[row.pk] = model.Pool(
-            row.pk, versions, row.free_minor, row.held_minor, row.matched_minor, row.is_stopped, row.unlocked_at
+            row.pk, versions, row.free_minor, row.held_minor, row.matched_minor, pauses, row.unlocked_at
         )
     rows = Reservation.objects.filter(campaign=campaign).order_by("pk").prefetch_related("allocations__terms")
     for row in rows:
@@ -432,7 +433,6 @@ def ledger_as_model() -> model.Model:
                 offline=row.is_offline,
                 held_until=row.held_until,
                 pieces=pieces,
-                paused_pools={pool_id for _, pool_id, _, _, bound in row.explanation if bound == Bound.PAUSED},
                 state=row.state,
                 refunded=row.refunded_minor,
             )
