@@ -352,7 +352,9 @@ def _commit_and_queue(reservation: Reservation, *, now: datetime, actor: str) ->
     if not any(row.waits_for == WaitingGift.WaitsFor.DONOR_CAP for row in rows):
         return _commit(reservation, waiting=rows, now=now, actor=actor)
     with transaction.atomic():
-        lock_pools({*short, *(row.pool_id for row in given)})
+        # Not those that were closed to the gift: within match_late() the others are locked already, in order of key.
+        closed = {pool_id for _, pool_id, _, _, bound in reservation.explanation if bound in _CLOSED_BY_TERMS}
+        lock_pools({*(short - closed), *(row.pool_id for row in given)})
         rows = waiting_rows(reservation, given=given, pool_ids=short)
         return _commit(reservation, waiting=rows, now=now, actor=actor)
 
