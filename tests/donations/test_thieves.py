@@ -197,6 +197,7 @@ def test_very_many_holds_from_many_addresses_are_short(campaign, stripe, say):
     assert last.held_until - stripe.now == limits.SHORT_HOLD
 
 
+@pytest.mark.django_db(transaction=True)  # four hundred gifts in one transaction are slow
 def test_four_hundred_innocents_behind_one_address(campaign, stripe, say):
     """A tenth of a second apart; Stripe's answer takes three seconds; 8 % of cards are declined, then another works."""
     chance = random.Random(20261201)
