@@ -7,12 +7,12 @@ Forms read and judge; they write nothing and call nobody.
 """
 
 import re
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
-from django.db.models import QuerySet
 
 from campaign.models import Campaign, Fund
 from campaign.money import (
@@ -38,8 +38,8 @@ _SPLIT = "split-"
 _LARGEST_PROMISE_MINOR = LARGEST_MINOR * 100
 
 
-def funds_that_take_gifts(campaign: Campaign) -> QuerySet[Fund]:
-    return campaign.funds.filter(is_open=True)
+def funds_that_take_gifts(campaign: Campaign) -> list[Fund]:
+    return campaign.open_funds
 
 
 def parts_key(parts: Parts) -> str:
@@ -153,7 +153,7 @@ class GiftPartsForm(forms.Form):
             self.fields[_SPLIT + fund.slug] = field
         self.order_fields(["amount", "other_amount", "fund", *(_SPLIT + fund.slug for fund in self.funds)])
 
-    def offered_funds(self) -> QuerySet[Fund]:
+    def offered_funds(self) -> Iterable[Fund]:
         return funds_that_take_gifts(self.campaign)
 
     @property
@@ -244,11 +244,11 @@ class GiftPartsForm(forms.Form):
 
 def fund_problem(slug: str, *, campaign: Campaign) -> str:
     """Why a gift cannot be for the fund of that address, in a sentence for the donor."""
+    if any(fund.slug == slug for fund in funds_that_take_gifts(campaign)):
+        return ""
     fund = Fund.objects.filter(slug=slug[:50]).first()
     if fund is None:
         return f"We have no fund called “{slug[:50]}”. Choose one from the list."
-    if fund.is_open and campaign.funds.filter(pk=fund.pk).exists():
-        return ""
     return f"{fund.name} is not taking gifts at the moment. Choose another fund."
 
 

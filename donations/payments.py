@@ -413,11 +413,14 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     donation.closed_at = None
     # Only who paid may say what the donor of an e-mail address is called: a form alone proves nothing.
     Donor.objects.filter(pk=donation.donor_id).exclude(name=donation.donor_name).update(name=donation.donor_name)
-    donation.match_shortfall_minor = _match(donation, now=now)
-    donation.save(update_fields=["state", "paid_at", "closed_at", "match_shortfall_minor"])
+    donation.save(update_fields=["state", "paid_at", "closed_at"])
     _note(donation, text="Paid.", now=now)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     monthly_start.begin(donation, now=now)
+    shortfall = _match(donation, now=now)  # late: from here on the pools are locked, and every other gift waits
+    if donation.match_shortfall_minor != shortfall:
+        donation.match_shortfall_minor = shortfall
+        donation.save(update_fields=["match_shortfall_minor"])
     _apply_reversals(donation, now=now)
 
 

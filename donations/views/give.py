@@ -46,7 +46,7 @@ def give(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     campaign = Campaign.objects.current()
     opens_later = campaign is not None and campaign.phase(now=now) == "before" and not campaign.takes_gifts_early
-    if campaign is None or opens_later or not funds_that_take_gifts(campaign).exists():
+    if campaign is None or opens_later or not funds_that_take_gifts(campaign):
         return render(request, "donations/give_closed.html", {"campaign": campaign, "opens_later": opens_later})
     if request.method == "POST":
         return _start_gift(request, campaign)
