@@ -244,6 +244,7 @@ class CampaignAdmin(admin.ModelAdmin):
                     "time_zone_label",
                     "takes_gifts_early",
                     "takes_monthly",
+                    "takes_scheduled",
                 ],
             },
         ),

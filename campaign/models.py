@@ -130,6 +130,9 @@ class Campaign(models.Model):
     fee_fixed_minor = models.PositiveSmallIntegerField(default=30, help_text="Card cost per payment, in cents.")
     takes_gifts_early = models.BooleanField(default=True, help_text="Before the opening moment.")
     takes_monthly = models.BooleanField("takes monthly gifts", default=True)
+    takes_scheduled = models.BooleanField(
+        "takes scheduled gifts", default=True, help_text="Before the opening: card saved then, charged when it opens."
+    )
     matches_first_monthly = models.BooleanField(
         "matches monthly gifts",
         default=True,

@@ -157,6 +157,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "charge-scheduled-gifts": {
+        "task": "donations.tasks.charge_scheduled_gifts",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "ask-about-due-months": {
         "task": "donations.tasks.ask_about_due_months",
         "schedule": env.float("MONTHLY_SECONDS", default=600.0),

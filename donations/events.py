@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from donations import gateway, payments, renewals, strays, work
+from donations import gateway, payments, renewals, scheduling, strays, subscriptions, work
 from donations.gateway import Refund, VerifiedEvent, charge_from, payment_from, refund_from
 from donations.models import Donation, Reversal, StrayPayment, StripeEvent
 
@@ -140,6 +140,15 @@ def _subscription_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.
     return donation.pk if donation else StripeEvent.Ignored.NO_GIFT
 
 
+def _card_saved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    saved = subscriptions.saved_card_from(_object_of(event))
+    donation = Donation.objects.filter(setup_intent=saved.setup_intent).first()
+    if donation is None:
+        return StripeEvent.Ignored.NO_GIFT
+    scheduling.settle(donation_id=donation.pk, saved=subscriptions.retrieve_saved_card(saved.setup_intent), now=now)
+    return donation.pk
+
+
 def _refund_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
 
@@ -234,6 +243,7 @@ ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | StripeEvent.Ignored]]
     "charge.dispute.updated": _dispute_moved,
     "charge.dispute.closed": _dispute_moved,
     "radar.early_fraud_warning.created": _fraud_warned,
+    "setup_intent.succeeded": _card_saved,
     "invoice.paid": _invoice_moved,
     "invoice.payment_failed": _invoice_moved,
     "customer.subscription.updated": _subscription_moved,

@@ -6,10 +6,10 @@ from datetime import datetime
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import freed_match, mail, monthly_mail, receipts, work
+from donations import freed_match, mail, monthly_mail, receipts, schedule_mail, work
 from donations.models import Donation, FollowUp, Reversal
 
-MAIL = (FollowUp.Kind.EMAIL, FollowUp.Kind.MATCH, FollowUp.Kind.MONTHLY)
+MAIL = (FollowUp.Kind.EMAIL, FollowUp.Kind.MATCH, FollowUp.Kind.MONTHLY, FollowUp.Kind.SCHEDULE)
 NOT_REFUNDED = "A refund did not go through."
 MATCH_CHANGED = "The match of the gift has changed."
 
@@ -42,6 +42,8 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
             _bring_receipt_up_to_date(row, now=now)
         elif row.kind == FollowUp.Kind.MATCH:
             freed_match.tell_donor(donation_id=row.donation_id, match_minor=row.subject_id, now=now)
+        elif row.kind == FollowUp.Kind.SCHEDULE:
+            schedule_mail.tell_donor(donation_id=row.donation_id, what=row.subject_id, now=now)
         elif row.kind == FollowUp.Kind.MONTHLY:
             monthly_mail.tell_donor(change_id=row.subject_id, now=now)
         else:

@@ -8,6 +8,7 @@ Forms read and judge; they write nothing and call nobody.
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -309,6 +310,8 @@ class GiftForm(GiftPartsForm):
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
 
+    now: datetime | None = None  # set by the view; without it no gift is scheduled
+
     ADDRESS = ("country", "address_line1", "address_line2", "city", "region", "postal_code")
 
     @property
@@ -328,6 +331,11 @@ class GiftForm(GiftPartsForm):
         return min(int(text), _LARGEST_PROMISE_MINOR)
 
     @property
+    def takes_scheduled(self) -> bool:
+        """Whether a gift can wait for the opening, now that the form is shown or sent."""
+        return self.campaign.takes_scheduled and self.now is not None and self.now < self.campaign.opens_at
+
+    @property
     def chosen_way(self) -> str:
         return self.cleaned_data["way"] or Donation.Way.ONCE
 
@@ -335,6 +343,8 @@ class GiftForm(GiftPartsForm):
         way: str = self.cleaned_data["way"]
         if way == Donation.Way.MONTHLY and not self.campaign.takes_monthly:
             raise forms.ValidationError("We do not take monthly gifts at the moment. Please give once.")
+        if way == Donation.Way.SCHEDULED and not self.takes_scheduled:
+            raise forms.ValidationError("The match is open already, or gifts cannot be scheduled. Please give now.")
         return way
 
     @property

@@ -18,6 +18,7 @@ from donations.models import Donation, Receipt, Reversal
 from donations.queries import split_left
 from donations.receipt_content import refund_failed
 from donations.receipt_delivery import Delivery, delivery_of
+from donations.schedule_mail import moment_text
 from matching.allocation import Bound
 from matching.explanation import explanations
 from matching.explanation_wording import donor_sentences
@@ -37,6 +38,12 @@ def first_name(donor_name: str) -> str:
         word.replace("-", "").replace("’", "").replace("'", "").isalpha() for word in words
     )
     return words[0] if is_person and words[0].lower() not in _NOT_FIRST_NAMES else donor_name
+
+
+def until_text(moment: datetime, *, gift: Donation, now: datetime) -> str:
+    local, today = moment.astimezone(gift.campaign.tz), now.astimezone(gift.campaign.tz).date()
+    day = "" if local.date() == today else f"{local:%B} {local.day}, "
+    return f"{day}{clock_text(local)}"
 
 
 def each_month(day: int) -> str:
@@ -125,8 +132,8 @@ class PaymentPage:
 
     @property
     def held_until_text(self) -> str:
-        """`2:47 PM`, in the campaign's time zone."""
-        return clock_text(self.match.held_until.astimezone(self.gift.campaign.tz)) if self.match else ""
+        """`2:47 PM`, in the campaign's time zone; of another day `December 3, 2:47 PM`."""
+        return until_text(self.match.held_until, gift=self.gift, now=self.now) if self.match else ""
 
     @cached_property
     def forecast(self) -> MatchLine:
@@ -142,6 +149,19 @@ class PaymentPage:
             "now": int(self.now.timestamp() * 1000),
             "until": int(held_until.timestamp() * 1000) if held_until else 0,
         }
+
+    @property
+    def saves_card(self) -> bool:
+        """The gift is scheduled: its card is saved here and charged on the day."""
+        return self.gift.charge_at is not None and self.gift.pay_by is None
+
+    @property
+    def charge_text(self) -> str:
+        return moment_text(self.gift.charge_at, donation=self.gift)
+
+    @property
+    def pay_by_text(self) -> str:
+        return moment_text(self.gift.pay_by, donation=self.gift)
 
     @property
     def monthly_day_text(self) -> str:
@@ -189,7 +209,7 @@ class PaymentPage:
         """What pay.js needs to know. Nothing here is secret."""
         gift = self.gift
         return {
-            "mode": "subscription" if gift.monthly_id else "payment",
+            "mode": "setup" if self.saves_card else "subscription" if gift.monthly_id else "payment",
             "key": settings.STRIPE_PUBLISHABLE_KEY,
             "amount": gift.total_minor,
             "currency": gift.currency.lower(),
@@ -261,14 +281,23 @@ class GiftPage:
         ends = {
             state.PAID: "received",
             state.PROCESSING: "processing",
+            state.SCHEDULED: "scheduled",
             state.FAILED: "not_charged",
             state.ABANDONED: "left",
         }
         if self.gift.state in ends:
             return ends[state(self.gift.state)]
-        if not self.gift.payment_intent or self.has_answer or self._was_asked:
+        if not self._is_begun or self.has_answer or self._was_asked:
             return "waiting"
         return "checking" if self.now - self.arrived_at < FOLLOW_FOR else "unknown"
+
+    @property
+    def _is_begun(self) -> bool:
+        """Whether the donor may have paid, or saved a card: a refused one waits until Give is pressed again."""
+        gift = self.gift
+        if gift.pay_by is not None:
+            return gift.tries > 0
+        return bool(gift.payment_intent or gift.setup_intent)
 
     @property
     def _was_asked(self) -> bool:
@@ -284,6 +313,8 @@ class GiftPage:
             if self.delivery:
                 return self.delivery.state == receipt_delivery.DUE and waited < MAIL_EXPECTED_WITHIN
             return not self.is_returned and waited < RECEIPT_EXPECTED_WITHIN
+        if self.outcome == "scheduled":
+            return self.is_due and waited < FOLLOW_FOR
         return self.outcome in ("checking", "processing") and waited < FOLLOW_FOR
 
     @property
@@ -306,6 +337,7 @@ class GiftPage:
         words = {
             "received": "Your gift is received.",
             "processing": "Your payment is being processed.",
+            "scheduled": "Your gift is scheduled. Nothing is charged yet.",
             "not_charged": "Your payment did not go through. Nothing was charged.",
             "waiting": "Your gift is not paid yet. Nothing was charged.",
             "unknown": "We cannot say yet whether the payment went through.",
@@ -318,6 +350,19 @@ class GiftPage:
         if self.delivery and self.delivery.state == receipt_delivery.SENT:
             return f"{text} Your receipt was sent."
         return f"{text} Your receipt is ready." if self.receipt else text
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a scheduled gift's moment has come: it is being charged, or is about to be."""
+        return self.gift.charge_at is not None and self.gift.charge_at <= self.now
+
+    @property
+    def charge_text(self) -> str:
+        return moment_text(self.gift.charge_at, donation=self.gift)
+
+    @property
+    def pay_by_text(self) -> str:
+        return moment_text(self.gift.pay_by, donation=self.gift)
 
     @property
     def first_name(self) -> str:
@@ -388,7 +433,7 @@ class GiftPage:
 
     @property
     def held_until_text(self) -> str:
-        return clock_text(self.match.held_until.astimezone(self.gift.campaign.tz)) if self.match else ""
+        return until_text(self.match.held_until, gift=self.gift, now=self.now) if self.match else ""
 
     @property
     def funds_text(self) -> str:

@@ -12,6 +12,7 @@ from matching.queries import GiftMatch, gift_matches
 # Tones are classes of staff.css; the words alone say everything.
 _STATES = {
     Donation.State.STARTED: ("At checkout", "warn"),
+    Donation.State.SCHEDULED: ("Scheduled", "warn"),
     Donation.State.PROCESSING: ("Processing", "warn"),
     Donation.State.PAID: ("Paid", "good"),
     Donation.State.FAILED: ("Failed", "bad"),

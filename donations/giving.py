@@ -207,6 +207,7 @@ def hold_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> 
     """
     if not donation.takes_match:
         return
+    submitted_at = donation.charge_at or submitted_at  # a scheduled gift is judged by its day
     parts = donation.designations.values_list("fund_id", "amount_minor")
     gift = holds.Gift(
         key=donation.match_key,
@@ -227,7 +228,7 @@ def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
 
 
 def leave(donation: Donation, *, now: datetime, actor: str) -> None:
-    """End a gift that nobody paid: its form may start another. The gift must be locked by the caller, and started."""
+    """End a gift that nobody paid: its form may start another. It must be locked, and started or scheduled."""
     donation.state = Donation.State.ABANDONED
     donation.closed_at = now
     donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
@@ -259,6 +260,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
         form_session=request.form_session,
         suspicion=request.suspicion,
         submitted_at=now,
+        charge_at=campaign.opens_at if request.way == Donation.Way.SCHEDULED else None,
         **{name: getattr(request, name) for name in _TYPED},
     )
     Designation.objects.bulk_create(

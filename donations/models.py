@@ -114,6 +114,7 @@ class DonationQuerySet(models.QuerySet["Donation"]):
 class Donation(models.Model):
     class State(models.TextChoices):
         STARTED = "started", "Started"
+        SCHEDULED = "scheduled", "Scheduled"
         PROCESSING = "processing", "Processing"
         PAID = "paid", "Paid"
         FAILED = "failed", "Failed"
@@ -130,6 +131,7 @@ class Donation(models.Model):
     class Way(models.TextChoices):
         ONCE = "once", "Once"
         MONTHLY = "monthly", "Monthly"
+        SCHEDULED = "scheduled", "When the match opens"
 
     OFFLINE = (Method.CHEQUE, Method.CASH)  # entered by staff, paid at once, never at Stripe
 
@@ -168,6 +170,15 @@ class Donation(models.Model):
     monthly = models.ForeignKey(MonthlyGift, null=True, blank=True, on_delete=models.PROTECT, related_name="donations")
     renews = models.BooleanField(default=False, help_text="A later payment of a monthly gift.")
     invoice = models.CharField(max_length=64, null=True, blank=True, unique=True)
+
+    charge_at = models.DateTimeField(null=True, blank=True, help_text="When a scheduled gift is charged.")
+    scheduled_at = models.DateTimeField(null=True, blank=True, help_text="When its card was saved.")
+    charging_at = models.DateTimeField(null=True, blank=True, help_text="When its charge was begun.")
+    pay_by = models.DateTimeField(null=True, blank=True, help_text="Until when its donor may pay after a refusal.")
+    refusal = models.CharField(max_length=40, blank=True, help_text="Why its saved card was refused, by Stripe.")
+    customer = models.CharField(max_length=64, blank=True)
+    setup_intent = models.CharField(max_length=64, blank=True)
+    payment_method = models.CharField(max_length=64, blank=True)
 
     source = models.CharField(max_length=16, blank=True, help_text="The network it came from, as a keyed hash.")
     payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown
@@ -226,6 +237,14 @@ class Donation(models.Model):
                 condition=Q(method__in=["cheque", "cash"]) | ~Q(donor_email=""), name="gift_online_has_email"
             ),
             models.CheckConstraint(
+                condition=Q(way="scheduled", charge_at__isnull=False) | ~Q(way="scheduled") & Q(charge_at=None),
+                name="gift_scheduled_has_moment",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="scheduled") | Q(scheduled_at__isnull=False) & ~Q(payment_method=""),
+                name="gift_scheduled_has_card",
+            ),
+            models.CheckConstraint(
                 condition=Q(renews=False, invoice=None) | Q(renews=True, invoice__isnull=False, monthly__isnull=False),
                 name="gift_renews_by_invoice",
             ),
@@ -245,6 +264,7 @@ class Donation(models.Model):
                 condition=Q(state="started", awaits_match_since__isnull=False),
                 name="gift_awaits_match",
             ),
+            models.Index(fields=["charge_at", "scheduled_at"], condition=Q(state="scheduled"), name="gift_scheduled"),
             models.Index(fields=["source", "submitted_at"], condition=~Q(source=""), name="gift_source"),
             models.Index(
                 fields=["campaign", "amount_minor"], condition=Q(method__in=["cheque", "cash"]), name="gift_offline"
@@ -451,13 +471,14 @@ class StripeEvent(models.Model):
 
 class FollowUp(models.Model):
     """Work owed for a gift. subject_id: the receipt for e-mails, the match it has now for added match, the line
-    of its history for a monthly gift, 0 otherwise."""
+    of its history for a monthly gift, which news for a scheduled one, 0 otherwise."""
 
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "Issue the receipt"
         EMAIL = "email", "E-mail the receipt"
         MATCH = "match", "Tell the donor of added match"
         MONTHLY = "monthly", "Tell the donor about the monthly gift"
+        SCHEDULE = "schedule", "Tell the donor about the scheduled gift"
 
     class State(models.TextChoices):
         DUE = "due"

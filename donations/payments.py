@@ -8,7 +8,8 @@ card moves nothing: the donor tries another. settle() is the one place that read
 with any answer, any number of times, in any order.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -111,11 +112,26 @@ def open_payment(*, donation_id: int, now: datetime, proof: str = "") -> str:
     limits.SourceCrowded, ProofNeeded, InLine,
     PaymentUnavailable.
     """
-    _take_proof(donation_id, proof=proof, now=now)
-    donation = _prepare(donation_id, now=now)
+    take_proof(donation_id, proof=proof, now=now)
+    donation = prepare(donation_id, now=now)
+    with in_turn(donation):
+        payment = _payment_at_stripe(donation, now=now)
+    if payment.status == "succeeded":
+        raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
+    _compare(donation, payment)  # before its secret goes out: what is confirmed is the gift, to the cent
+    if not _remember(donation, payment=payment):
+        donation.payment_intent = payment.payment_intent
+        cancel_at_stripe(donation)
+        raise GiftAlreadyPaid(Donation.objects.get(pk=donation_id))
+    return payment.client_secret
+
+
+@contextmanager
+def in_turn(donation: Donation) -> Iterator[None]:
+    """Calls to Stripe that open a gift's payment, in the donor's turn. Raises InLine, PaymentUnavailable: no charge."""
     try:
         with pace.in_line(donation.turn_at):
-            payment = _payment_at_stripe(donation, now=now)
+            yield
     except gateway.TurnLater as error:
         _step_back(donation, turn_at=error.turn_at)
         if error.turn_at is not None:
@@ -126,14 +142,6 @@ def open_payment(*, donation_id: int, now: datetime, proof: str = "") -> str:
         raise _unavailable(donation) from error
     except gateway.GatewayUnavailable as error:
         raise _unavailable(donation) from error
-    if payment.status == "succeeded":
-        raise GiftAlreadyPaid(settle(donation_id=donation_id, payment=payment, now=now))
-    _compare(donation, payment)  # before its secret goes out: what is confirmed is the gift, to the cent
-    if not _remember(donation, payment=payment):
-        donation.payment_intent = payment.payment_intent
-        cancel_at_stripe(donation)
-        raise GiftAlreadyPaid(Donation.objects.get(pk=donation_id))
-    return payment.client_secret
 
 
 def ask_stripe(*, donation_id: int, now: datetime, patience: timedelta = ASK_AGAIN) -> Donation:
@@ -266,7 +274,7 @@ def refunded_total(donation: Donation) -> int:
     return min(total, donation.total_minor)
 
 
-def _take_proof(donation_id: int, *, proof: str, now: datetime) -> None:
+def take_proof(donation_id: int, *, proof: str, now: datetime) -> None:
     """Note a valid proof on the gift, for its next press. Raises ProofNeeded for any other."""
     if not proof:
         return
@@ -299,7 +307,9 @@ def _refuse_robots(donation: Donation, *, standing: limits.Standing, now: dateti
         raise ProofNeeded(donation.reference)
 
 
-def _prepare(donation_id: int, *, now: datetime) -> Donation:
+def prepare(donation_id: int, *, now: datetime) -> Donation:
+    """Whether Give may be pressed, and count it; the hold is kept while the payment is under way. Raises as
+    open_payment() does. One transaction."""
     with transaction.atomic():
         donation = locked_gift(donation_id)
         if donation.state == Donation.State.PROCESSING:
@@ -333,8 +343,7 @@ def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
     key, made = f"gift-{donation.match_key}", None
     if donation.payment_round and donation.payment_failed_at:
         key = f"{key}-{donation.payment_round}"
-        since, until = donation.payment_failed_at - BEFORE_FAILING, donation.payment_failed_at + AFTER_FAILING
-        made = gateway.find_payment(gift_key=str(donation.match_key), since=since, until=until)
+        made = made_in_last_round(donation)
     try:
         return made or gateway.create_payment(
             idempotency_key=key,
@@ -345,8 +354,16 @@ def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
             description=f"Gift {donation.reference}, {donation.campaign.name}",
         )
     except gateway.GatewayFailed:
-        _note_round(donation, began_at=now)
+        note_round(donation, began_at=now)
         raise
+
+
+def made_in_last_round(donation: Donation) -> Payment | None:
+    """The payment that Stripe made although it answered the last asking with an error of its own; None without one."""
+    if donation.payment_failed_at is None:
+        return None
+    since, until = donation.payment_failed_at - BEFORE_FAILING, donation.payment_failed_at + AFTER_FAILING
+    return gateway.find_payment(gift_key=str(donation.match_key), since=since, until=until)
 
 
 def _monthly_payment(donation: Donation, *, now: datetime) -> Payment:
@@ -354,11 +371,11 @@ def _monthly_payment(donation: Donation, *, now: datetime) -> Payment:
     try:
         return monthly_start.open_at_stripe(donation, attempt=attempt)
     except gateway.GatewayFailed:
-        _note_round(donation, began_at=now)
+        note_round(donation, began_at=now)
         raise
 
 
-def _note_round(donation: Donation, *, began_at: datetime) -> None:
+def note_round(donation: Donation, *, began_at: datetime) -> None:
     """Stripe gives its error again for the same key: the next asking takes another. Two presses at once count once."""
     asked = Donation.objects.filter(pk=donation.pk, payment_round=donation.payment_round, payment_intent=None)
     asked.update(payment_round=F("payment_round") + 1, payment_failed_at=began_at)
@@ -442,7 +459,7 @@ def _match(donation: Donation, *, now: datetime) -> int:
 
 
 def _await_bank(donation: Donation, *, now: datetime) -> None:
-    if donation.state != Donation.State.STARTED:
+    if donation.state not in (Donation.State.STARTED, Donation.State.SCHEDULED):
         return
     donation.state = Donation.State.PROCESSING
     donation.save(update_fields=["state"])

@@ -88,13 +88,17 @@ def _ask_or_close(donation: Donation, *, now: datetime) -> bool:
 
 
 def _is_never_paid(donation: Donation, *, now: datetime) -> bool:
-    return donation.state == Donation.State.STARTED and donation.submitted_at <= now - NEVER_PAID
+    """A gift whose saved card was refused has its own time to be paid in."""
+    if donation.state != Donation.State.STARTED:
+        return False
+    return donation.pay_by <= now if donation.pay_by else donation.submitted_at <= now - NEVER_PAID
 
 
 def _late(now: datetime, *, limit: int) -> list[Donation]:
     rested = Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=now - ASK_AGAIN)
     paying = Q(payment_intent__isnull=False, submitted_at__lte=now - LATE)
-    never = Q(state=Donation.State.STARTED, submitted_at__lte=now - NEVER_PAID)
+    in_time = Q(pay_by=None) | Q(pay_by__lte=now)
+    never = Q(in_time, state=Donation.State.STARTED, submitted_at__lte=now - NEVER_PAID)
     open_gifts = Donation.objects.filter(state__in=[Donation.State.STARTED, Donation.State.PROCESSING])
     open_gifts = open_gifts.exclude(strays__decision=StrayPayment.Decision.OPEN)  # finance's to decide
     return list(open_gifts.filter(rested & (paying | never)).order_by("submitted_at")[:limit])

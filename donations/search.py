@@ -27,6 +27,7 @@ STATES = {
     "refunded": "Refunded, partly or wholly",
     "disputed": "Disputed",
     "offline": "Check or cash",
+    "scheduled": "Scheduled for the opening",
     "monthly": "Monthly, first and later payments",
     "short": "Match smaller than shown",
     "failed-receipt": "Receipt could not be made",

@@ -23,6 +23,7 @@ from donations import (
     proofs,
     reconciliation,
     renewals,
+    scheduling,
     stripe_runs,
     work,
 )
@@ -193,6 +194,28 @@ def advance_stripe_run(run_id: int) -> None:
     _wake_moved(done.moved)
     if done.is_stopped_by_time:
         wake(advance_stripe_run, run_id)
+
+
+@shared_task
+def charge_scheduled_gifts() -> int:
+    """Have the gifts charged whose moment has come, some a second, in the order in which they were scheduled.
+
+    A message that is lost costs some seconds: the next round finds the gift again.
+    """
+    waiting = scheduling.due(now=database_now(), limit=int(scheduling.CHARGES_A_SECOND * settings.SWEEP_SECONDS))
+    for place, donation_id in enumerate(waiting):
+        in_seconds = place / scheduling.CHARGES_A_SECOND
+        wake(charge_scheduled_gift, donation_id, countdown=in_seconds, expires=_SWEPT_EXPIRES_SECONDS)
+    return len(waiting)
+
+
+@shared_task
+def charge_scheduled_gift(donation_id: int) -> None:
+    try:
+        if scheduling.charge(donation_id=donation_id, now=database_now()) is not None:
+            wake_after_payment(donation_id)
+    except (gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
+        logger.warning("scheduled gift %s could not be charged; it is tried again", donation_id)
 
 
 @shared_task

@@ -16,7 +16,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
-from donations import form_keys, gateway, giving, kept_gifts, limits, outage, payments, proofs
+from donations import form_keys, gateway, giving, kept_gifts, limits, outage, payments, proofs, scheduling
 from donations.content_policy import opens_for_stripe
 from donations.forms import one_line
 from donations.gift_page import GiftPage, PaymentPage
@@ -129,9 +129,13 @@ def _ask_stripe(gift: Donation) -> bool:
 
     False when there was no answer that counts: the page then goes on waiting instead of saying "not charged".
     """
-    if gift.state not in _OPEN or not gift.payment_intent:
+    is_saving = gift.state == Donation.State.STARTED and gift.setup_intent and gift.pay_by is None
+    if not is_saving and (gift.state not in _OPEN or not gift.payment_intent):
         return True
     try:
+        if is_saving:
+            scheduling.ask_stripe(donation_id=gift.pk, now=database_now())
+            return True
         payments.ask_stripe(donation_id=gift.pk, now=database_now())
     except (gateway.GatewayUnavailable, PoolsBusy):
         return False
@@ -255,6 +259,20 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
 
 @private
 @require_POST
+def cancel(request: HttpRequest, token: str) -> HttpResponse:
+    """Call a scheduled gift off before its day."""
+    found = _gift_or_404(token)
+    try:
+        scheduling.cancel(donation_id=found.pk, now=database_now())
+    except scheduling.NotScheduled:
+        return _to("gift", found)
+    except PoolsBusy:
+        return _try_again(request, found, "Very many gifts are arriving this second.")
+    return _to("gift", found)
+
+
+@private
+@require_POST
 def intent(request: HttpRequest, token: str) -> HttpResponse:
     """Open the payment for pay.js: `{client_secret, return_url}`, or `{error, code}` with a sentence for the donor."""
     found = _gift_or_404(token)
@@ -266,7 +284,8 @@ def intent(request: HttpRequest, token: str) -> HttpResponse:
         return _refusal("match_is_lower", "The match is lower than the form showed. Please choose first.", status=409)
     proof = request.POST.get("proof", "")
     try:
-        client_secret = payments.open_payment(donation_id=found.pk, now=now, proof=proof)
+        open_step = scheduling.open_card if page.saves_card else payments.open_payment
+        client_secret = open_step(donation_id=found.pk, now=now, proof=proof)
     except _ANSWERED as error:
         return _instead(error, _gift_or_404(token))
     page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)

@@ -57,6 +57,7 @@ def give(request: HttpRequest) -> HttpResponse:
         return response
     initial, notices = _initial(request, campaign=campaign, form_key=form_key)
     form = GiftForm(campaign=campaign, initial=initial)
+    form.now = now
     return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices)
 
 
@@ -78,7 +79,7 @@ def match_line(request: HttpRequest) -> HttpResponse:
 def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     key = form_keys.unsealed(request.POST.get("form_key", ""))
     form = GiftForm(request.POST, campaign=campaign, contact=_phone())
-    now = database_now()
+    form.now = now = database_now()
     kept = form_keys.kept_form_key(request) or form_keys.new_form_key()
     if not form.is_valid() or key is None:
         form_key = FormKey(key, session=kept.session) if key else form_keys.new_form_key(session=kept.session)
@@ -173,7 +174,8 @@ def _point_to_notices(form: GiftForm, notices: dict[str, str]) -> None:
 def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime, way: str) -> dict[str, Any]:
     """What the page says of the gift as it stands: its match, and the exact card cost."""
     amount_minor = sum(amount for _, amount in parts)
-    line = match_line_for(campaign=campaign, parts=parts, now=now)
+    is_later = way == Donation.Way.SCHEDULED and now < campaign.opens_at
+    line = match_line_for(campaign=campaign, parts=parts, now=campaign.opens_at if is_later else now)
     return {
         "campaign": campaign,
         "amount_minor": amount_minor,
