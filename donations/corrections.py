@@ -68,6 +68,9 @@ def correct_gift(
             match_key_before=key if is_rematched else None,
         )
         donation.donor = donor
+        if is_rematched:
+            # Before the gift's key changes: who serves this gift has its reservation, and then writes to its history.
+            refunds.lock_committed(key)
         _rewrite(donation, gift, is_rematched=is_rematched)
         if is_rematched:
             as_matched = offline_gifts.as_matched(donation, gift)

@@ -3,7 +3,8 @@
 Neither works out who gets how much: matching/allocation.py alone does that. `matching_hold` is given what Python worked
 out and what Python had read for it; under the pools' locks it looks whether that is still so, and writes all of the
 reservation or nothing. `matching_resolve` moves what holds have. Both lock pools in the order of primary keys, and
-pools before reservations (docs/decisions/0008).
+pools before reservations (docs/decisions/0008). One that writes nothing ends by an error of its own (TF001), which
+gives its locks back: the caller goes on and locks other pools, and must not have any out of their order.
 
 A migration installs these texts; who changes one adds a migration (tests/matching/test_functions.py compares them).
 """
@@ -44,8 +45,7 @@ LOOK_AGAIN = """IF EXISTS (
                 WHERE l.pool_id = p.id AND r.donor_key = made.donor_key AND r.donor_key <> ''
                   AND r.state IN ('held', 'committed')) END
     ) OR (SELECT max(id) FROM matching_reservation WHERE key = made.key) IS DISTINCT FROM newest_id THEN
-        outcome := 'changed';
-        RETURN;
+        RAISE EXCEPTION USING ERRCODE = 'TF001';
     END IF;"""
 
 HOLD = """
@@ -77,7 +77,7 @@ BEGIN
     made_id := made.id;
 EXCEPTION
     WHEN lock_not_available THEN outcome := 'busy';
-    WHEN unique_violation THEN outcome := 'changed';
+    WHEN unique_violation OR SQLSTATE 'TF001' THEN outcome := 'changed';
 END
 """.replace("[lock pools]", LOCK_POOLS).replace("[look again]", LOOK_AGAIN)
 
@@ -99,8 +99,7 @@ BEGIN
     UPDATE matching_reservation SET state = to_state, resolved_at = moment
     WHERE id = asked_id AND state = 'held' AND (held_until <= moment OR to_state <> 'expired');
     IF NOT FOUND THEN
-        outcome := 'not held';
-        RETURN;
+        RAISE EXCEPTION USING ERRCODE = 'TF001';
     END IF;
     INSERT INTO matching_ledgerentry (pool_id, from_account, to_account, amount_minor, currency, reason, allocation_id,
         reference, actor, recorded_at)
@@ -126,6 +125,7 @@ BEGIN
     outcome := 'resolved';
 EXCEPTION
     WHEN lock_not_available THEN outcome := 'busy';
+    WHEN SQLSTATE 'TF001' THEN outcome := 'not held';
 END
 """.replace("[lock pools]", LOCK_POOLS)
 
