@@ -246,9 +246,9 @@ def _committed(*, campaign_id: int) -> QuerySet[Allocation]:
 
 
 def donors_at_checkout(*, campaign_id: int, now: datetime) -> int:
-    """Donors whose hold stands at this moment. One query."""
+    """Donors whose hold stands at this moment, without those who scheduled a gift for a day to come. One query."""
     found = Reservation.objects.filter(
-        campaign_id=campaign_id, state=Reservation.State.HELD, held_until__gt=now
+        campaign_id=campaign_id, state=Reservation.State.HELD, held_until__gt=now, submitted_at__lte=now
     ).aggregate(donors=Count("donor_key", distinct=True))
     return int(found["donors"])
 
