@@ -22,8 +22,8 @@ from matching.ledger import SYSTEM, Move, lock_pools, post
 from matching.models import MatchPool, PoolTerms
 
 _MOST_AWARDS_AT_ONCE = 100
-# The parts of each gift that count, less what was refunded of the gift in proportion. Summed by donor first: sorting a
-# million gifts to count their donors takes three times as long.
+# The parts of each gift that count, in whole cents, less what was refunded of the gift in proportion (rounded down).
+# Summed by donor first: sorting a million gifts to count their donors takes three times as long.
 _COUNT = """
     SELECT count(*), coalesce(sum(donor_minor), 0) FROM (
         SELECT donor_key, sum(counted_minor) AS donor_minor FROM (
@@ -38,7 +38,7 @@ _WHOLE_GIFT = "r.amount_minor - r.refunded_minor"
 _PARTS_FOR_FUNDS = """CASE WHEN jsonb_array_length(r.parts) = 1 THEN
     CASE WHEN (r.parts -> 0 ->> 0)::bigint = ANY(%(funds)s) THEN r.amount_minor - r.refunded_minor ELSE 0 END
 ELSE (
-    SELECT sum((part ->> 1)::bigint) FROM jsonb_array_elements(r.parts) part
+    SELECT sum((part ->> 1)::bigint)::bigint FROM jsonb_array_elements(r.parts) part
     WHERE (part ->> 0)::bigint = ANY(%(funds)s)
 ) * (r.amount_minor - r.refunded_minor) / r.amount_minor END"""
 

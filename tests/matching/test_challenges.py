@@ -82,6 +82,16 @@ class TestProgress:
         refunds.settle_refund(key=gift.key, refunded_minor=5_000, now=GIFT_AT)
         assert challenges.progress(campaign=campaign, terms=pool.terms) == challenges.Progress(1, 2_000, None, 10_000)
 
+    def test_a_part_of_which_less_than_a_cent_is_left_counts_nothing(self, campaign):
+        education, research = campaign.funds.first(), factories.fund("Research")
+        pool = factories.pool(campaign=campaign, unlock_donors=1, fund_ids=(research.pk,))
+        gift = holds.Gift(uuid4(), "7", (Part(education.pk, 1_000), Part(research.pk, 1)), GIFT_AT)
+        holds.hold(campaign_id=campaign.pk, gift=gift, now=GIFT_AT)
+        holds.commit(key=gift.key, now=GIFT_AT)
+        assert challenges.progress(campaign=campaign, terms=pool.terms) == challenges.Progress(1, 1, 1, None)
+        refunds.settle_refund(key=gift.key, refunded_minor=199, now=GIFT_AT)
+        assert challenges.progress(campaign=campaign, terms=pool.terms) == challenges.Progress(0, 0, 1, None)
+
 
 class TestLockedPools:
     def test_it_unlocks_once_and_stays_unlocked(self, campaign, paid):
