@@ -1,7 +1,7 @@
-"""All tests, in two halves side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
+"""All tests, in three parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
 
-One half calls the code; the other runs the whole site as processes and opens it in the browser, and mostly waits. The
-first half's output is shown as it comes, the second's when the first is done. Arguments go to both.
+One part calls the code; one opens the site in the browser; one runs it as processes that are stopped and killed. The
+last two mostly wait. The first part's output is shown as it comes, the others' after it. Arguments go to each.
 """
 
 import shutil
@@ -11,26 +11,27 @@ import tempfile
 import time
 from pathlib import Path
 
-CALLS, RUNS = "not site and not browser", "site or browser"
+CALLS, BROWSES, RUNS = "not site and not browser", "browser", "site and not browser"
 _ALL_WELL, _NO_TESTS = 0, 5
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code of the half that failed, if one did. Ctrl-C reaches both, which then clean up after themselves.
+    """The exit code of a part that failed, if one did. Ctrl-C reaches all, which then clean up after themselves.
 
-    Arguments may choose tests of one half alone: then the other has none, and that is well.
+    Arguments may choose tests of one part alone: then the others have none, and that is well.
     """
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "output"
-        runs = _start(RUNS, arguments, log=log)
+        logs = {which: Path(folder) / which.replace(" ", "-") for which in (BROWSES, RUNS)}
+        others = {which: _start(which, arguments, log=log) for which, log in logs.items()}
         calls = _start(CALLS, arguments, log=None)
         try:
             calls.wait()
-            _show(log, until=runs)
+            for which, log in logs.items():
+                _show(log, until=others[which])
         except KeyboardInterrupt:
             pass
-        codes = [calls.wait(), runs.wait()]
-    if arguments and codes != [_NO_TESTS, _NO_TESTS]:
+        codes = [part.wait() for part in (calls, *others.values())]
+    if arguments and set(codes) != {_NO_TESTS}:
         codes = [code for code in codes if code != _NO_TESTS]
     return next((code for code in codes if code != _ALL_WELL), _ALL_WELL)
 

@@ -21,6 +21,10 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 django.setup()
 
 from django.core.cache import cache  # noqa: E402 (needs the settings)
+from django.urls import get_resolver  # noqa: E402
+
+# Every view is imported now: one that is first imported while a test has replaced something would keep that for good.
+assert get_resolver().url_patterns
 
 from sandbox import browser as chromium  # noqa: E402
 from tests.database import current_url, let_flush_pass_triggers  # noqa: E402
