@@ -6,7 +6,8 @@ reservation or nothing. `matching_resolve` moves what holds have. Both lock pool
 pools before reservations (docs/decisions/0008). One that writes nothing ends by an error of its own (TF001), which
 gives its locks back: the caller goes on and locks other pools, and must not have any out of their order.
 
-A migration installs these texts; who changes one adds a migration (tests/matching/test_functions.py compares them).
+The migration `0001_initial` installs them from here. Who changes a text adds a migration that does so again, with
+INSTALL; tests/matching/test_functions.py compares what is installed with what is here.
 """
 
 import json
@@ -149,6 +150,10 @@ def create_statement(name: str) -> str:
     """The statement that installs a function, or puts its new text in the old one's place."""
     parameters, returns, body = _HEADS[name]
     return f"CREATE OR REPLACE FUNCTION {name}({parameters}) RETURNS {returns} LANGUAGE plpgsql AS $${body}$$"
+
+
+INSTALL = [create_statement(name) for name in _HEADS]
+REMOVE = [f"DROP FUNCTION {name}" for name in _HEADS]
 
 
 def write_hold(
