@@ -12,6 +12,11 @@ from sandbox import browser as chromium
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+# Each width and each scheme once: what goes wrong goes by one of them, not by the pair.
+LOOKS = [
+    pytest.param({"viewport": PHONE, "color_scheme": "dark"}, id="390-dark"),
+    pytest.param({"viewport": DESKTOP, "color_scheme": "light"}, id="1280-light"),
+]
 # Both processors may be busy with something else: what is right and late is still right.
 _PATIENCE_MS = 20_000
 expect.set_options(timeout=_PATIENCE_MS)

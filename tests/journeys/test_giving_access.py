@@ -19,13 +19,7 @@ from tests.journeys.giving_pages import (
     press_give,
     the_gift,
 )
-from tests.pages import DESKTOP, PHONE
-
-LOOKS = [
-    pytest.param({"viewport": viewport, "color_scheme": scheme}, id=f"{viewport['width']}-{scheme}")
-    for viewport in (PHONE, DESKTOP)
-    for scheme in ("light", "dark")
-]
+from tests.pages import LOOKS, PHONE
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from playwright.sync_api import expect
 
 from tests.database import locked_by_someone_else
 from tests.journeys.giving_pages import fill_form, open_for_giving, the_gift
-from tests.journeys.test_giving_access import LOOKS, expect_accessible
+from tests.journeys.test_giving_access import expect_accessible
+from tests.pages import LOOKS
 
 WAITING = "We are holding your match: one moment"
 

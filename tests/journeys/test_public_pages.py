@@ -10,14 +10,9 @@ from playwright.sync_api import Page, expect
 
 from campaign.models import Campaign
 from tests import factories
-from tests.pages import DESKTOP, PHONE
+from tests.pages import DESKTOP, LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOOKS = [
-    pytest.param({"viewport": viewport, "color_scheme": scheme}, id=f"{viewport['width']}-{scheme}")
-    for viewport in (PHONE, DESKTOP)
-    for scheme in ("light", "dark")
-]
 PAGES = [
     "/",
     "/funds/",
