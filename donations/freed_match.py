@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
-from django.template.loader import render_to_string
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -61,28 +60,21 @@ def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiA
     """The message, ready to send: the whole match as it is now, and where it can be checked."""
     organization = Organization.objects.get()
     matched = format_amount(match.match_minor, currency=donation.currency)
-    name = plain_line(organization.public_name)
     context = {
-        "organization": organization,
         "gift": donation,
         "match": match,
         "matched_text": matched,
         "gift_text": format_amount(donation.amount_minor, currency=donation.currency),
-        "gift_url": settings.SITE_URL + donation.get_absolute_url(),
+        "url": settings.SITE_URL + donation.get_absolute_url(),
     }
-    message = EmailMultiAlternatives(
-        subject=f"Your gift to {name} is now matched with {matched}",
-        body=render_to_string("emails/match_added.txt", context),
-        from_email=mail.named_address(organization.public_name, settings.DEFAULT_FROM_EMAIL),
-        to=[donation.donor_email],
-        reply_to=[organization.email],
-        headers={
-            "Message-ID": mail.stable_message_id(f"match-{donation.pk}-{match.match_minor}"),
-            "Auto-Submitted": "auto-generated",
-        },
+    return mail.news(
+        "match_added",
+        context,
+        subject=f"Your gift to {plain_line(organization.public_name)} is now matched with {matched}",
+        to=donation.donor_email,
+        organization=organization,
+        key=f"match-{donation.pk}-{match.match_minor}",
     )
-    message.attach_alternative(render_to_string("emails/match_added.html", context), "text/html")
-    return message
 
 
 def _owe_news(added: list[offers.Added], *, now: datetime) -> None:

@@ -16,6 +16,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.crypto import salted_hmac
 
+from campaign.models import Organization
 from donations.models import Receipt, ReceiptSend
 from donations.receipt_content import plain_line
 from donations.receipt_pdf import render_receipt
@@ -76,6 +77,37 @@ def deliver(message: EmailMultiAlternatives) -> None:
         raise _failure(error) from error
 
 
+def letter(
+    name: str, context: dict[str, Any], *, subject: str, to: str, from_name: str, reply_to: str, message_id: str
+) -> EmailMultiAlternatives:
+    """templates/emails/<name>.txt and .html as one message, ready to send."""
+    message = EmailMultiAlternatives(
+        subject=subject,
+        body=render_to_string(f"emails/{name}.txt", context),
+        from_email=named_address(from_name, settings.DEFAULT_FROM_EMAIL),
+        to=[to],
+        reply_to=[reply_to],
+        headers={"Message-ID": message_id, "Auto-Submitted": "auto-generated"},
+    )
+    message.attach_alternative(render_to_string(f"emails/{name}.html", context), "text/html")
+    return message
+
+
+def news(
+    name: str, context: dict[str, Any], *, subject: str, to: str, organization: Organization, key: str
+) -> EmailMultiAlternatives:
+    """A letter that is no receipt. key: what the news is; the same key makes the same Message-ID."""
+    return letter(
+        name,
+        {"organization": organization, **context},
+        subject=subject,
+        to=to,
+        from_name=organization.public_name,
+        reply_to=organization.email,
+        message_id=stable_message_id(key),
+    )
+
+
 def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternatives:
     """The message, ready to send. Everything in it comes from the receipt's stored content and the settings."""
     content, monthly = receipt.content, receipt.donation.monthly
@@ -85,15 +117,15 @@ def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternati
         "gift_url": settings.SITE_URL + receipt.donation.get_absolute_url(),
         "monthly_url": settings.SITE_URL + monthly.get_absolute_url() if monthly else "",
     }
-    message = EmailMultiAlternatives(
+    message = letter(
+        "receipt",
+        context,
         subject=subject(content),
-        body=render_to_string("emails/receipt.txt", context),
-        from_email=named_address(content["organization"]["public_name"], settings.DEFAULT_FROM_EMAIL),
-        to=[content["donor"]["email"]],
-        reply_to=[content["organization"]["email"]],
-        headers={"Message-ID": message_id, "Auto-Submitted": "auto-generated"},
+        to=content["donor"]["email"],
+        from_name=content["organization"]["public_name"],
+        reply_to=content["organization"]["email"],
+        message_id=message_id,
     )
-    message.attach_alternative(render_to_string("emails/receipt.html", context), "text/html")
     message.attach(f"receipt-{receipt.number}.pdf", render_receipt(receipt), "application/pdf")
     return message
 

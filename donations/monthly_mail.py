@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -39,26 +38,20 @@ def message(change: MonthlyChange) -> EmailMultiAlternatives:
     gift = first_gift(monthly)
     heading = _HEADINGS[MonthlyChange.Kind(change.kind)]
     context = {
-        "organization": organization,
         "heading": heading,
         "name": gift.donor_name,
         "sentences": [change.text, *_what_follows(change)],
-        "monthly_url": settings.SITE_URL + monthly.get_absolute_url(),
+        "url": settings.SITE_URL + monthly.get_absolute_url(),
         "button": "Use another card" if change.kind == MonthlyChange.Kind.FAILED else "See your monthly gift",
     }
-    made = EmailMultiAlternatives(
+    return mail.news(
+        "monthly",
+        context,
         subject=f"{heading}: {plain_line(organization.public_name)}",
-        body=render_to_string("emails/monthly.txt", context),
-        from_email=mail.named_address(organization.public_name, settings.DEFAULT_FROM_EMAIL),
-        to=[gift.donor_email],
-        reply_to=[organization.email],
-        headers={
-            "Message-ID": mail.stable_message_id(f"monthly-{change.pk}"),
-            "Auto-Submitted": "auto-generated",
-        },
+        to=gift.donor_email,
+        organization=organization,
+        key=f"monthly-{change.pk}",
     )
-    made.attach_alternative(render_to_string("emails/monthly.html", context), "text/html")
-    return made
 
 
 def _what_follows(change: MonthlyChange) -> list[str]:

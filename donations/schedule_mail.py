@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 
 from campaign.models import Organization
@@ -31,26 +30,20 @@ def message(donation: Donation, *, what: int, now: datetime) -> EmailMultiAltern
     organization = Organization.objects.get()
     heading, sentences, button, path = (_refused if what == REFUSED else _saved)(donation, now=now)
     context = {
-        "organization": organization,
         "heading": heading,
         "name": donation.donor_name,
         "sentences": sentences,
         "button": button,
         "url": settings.SITE_URL + path,
     }
-    made = EmailMultiAlternatives(
+    return mail.news(
+        "scheduled",
+        context,
         subject=f"{heading}: {plain_line(organization.public_name)}",
-        body=render_to_string("emails/scheduled.txt", context),
-        from_email=mail.named_address(organization.public_name, settings.DEFAULT_FROM_EMAIL),
-        to=[donation.donor_email],
-        reply_to=[organization.email],
-        headers={
-            "Message-ID": mail.stable_message_id(f"scheduled-{donation.pk}-{what}"),
-            "Auto-Submitted": "auto-generated",
-        },
+        to=donation.donor_email,
+        organization=organization,
+        key=f"scheduled-{donation.pk}-{what}",
     )
-    made.attach_alternative(render_to_string("emails/scheduled.html", context), "text/html")
-    return made
 
 
 def moment_text(moment: datetime | None, *, donation: Donation) -> str:
