@@ -33,6 +33,15 @@ def default_presets_minor() -> list[int]:
     return [5_000, 10_000, 25_000, 50_000, 100_000]
 
 
+def _picture_has_alt(model: str) -> models.CheckConstraint:
+    """No picture without words for people who cannot see it."""
+    return models.CheckConstraint(
+        condition=Q(picture="") | ~Q(picture_alt=""),
+        name=f"{model}_picture_has_alt",
+        violation_error_message="Describe the picture for people who cannot see it.",
+    )
+
+
 class Organization(models.Model):
     """The charity, as donors, receipts and tax advisers must read it. Always the row with id 1."""
 
@@ -80,13 +89,7 @@ class Fund(models.Model):
 
     class Meta:
         ordering = ["position", "name"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(picture="") | ~Q(picture_alt=""),
-                name="fund_picture_has_alt",
-                violation_error_message="Describe the picture for people who cannot see it.",
-            )
-        ]
+        constraints = [_picture_has_alt("fund")]
 
     def __str__(self) -> str:
         return self.name
@@ -206,13 +209,7 @@ class Story(models.Model):
     class Meta:
         ordering = ["position", "title"]
         verbose_name_plural = "stories"
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(picture="") | ~Q(picture_alt=""),
-                name="story_picture_has_alt",
-                violation_error_message="Describe the picture for people who cannot see it.",
-            )
-        ]
+        constraints = [_picture_has_alt("story")]
 
     def __str__(self) -> str:
         return self.title
@@ -246,13 +243,7 @@ class Section(models.Model):
 
     class Meta:
         ordering = ["position", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(picture="") | ~Q(picture_alt=""),
-                name="section_picture_has_alt",
-                violation_error_message="Describe the picture for people who cannot see it.",
-            )
-        ]
+        constraints = [_picture_has_alt("section")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display().split(':')[0]} {self.heading}".strip()
@@ -268,13 +259,7 @@ class SectionItem(models.Model):
 
     class Meta:
         ordering = ["position", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(picture="") | ~Q(picture_alt=""),
-                name="section_item_picture_has_alt",
-                violation_error_message="Describe the picture for people who cannot see it.",
-            )
-        ]
+        constraints = [_picture_has_alt("section_item")]
 
     def __str__(self) -> str:
         return self.title or self.text[:40]

@@ -301,8 +301,8 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
             match = matches.get(gift.match_key, _NO_MATCH)
             yield (
                 gift.reference,
-                _local(gift.paid_at, campaign).date(),
-                _local(gift.paid_at, campaign),
+                _local(gift.moment_paid, campaign).date(),
+                _local(gift.moment_paid, campaign),
                 payment_pill(gift).text,
                 "yes" if gift.disputed_at else "no",
                 gift.donor_name,
@@ -348,7 +348,7 @@ def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 fund = funds[fund_id]
                 yield (
                     gift.reference,
-                    _local(gift.paid_at, campaign).date(),
+                    _local(gift.moment_paid, campaign).date(),
                     fund.name,
                     fund.gl_code,
                     part_minor,
@@ -364,7 +364,7 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     found = receipts_of(campaign=campaign, days=days).select_related("donation", "replaces", "replaced_by")
     for batch in _batches(found.order_by("pk")):
         for receipt in batch:
-            said, gift, is_valid = receipt.content, receipt.donation, receipt.voided_at is None
+            said, gift, voided_at = receipt.content, receipt.donation, receipt.voided_at
             split = [(part["fund"], part["amount_minor"]) for part in said.get("designations", [])]
             match = said.get("match") or {}
             yield (
@@ -372,8 +372,8 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 receipt.version,
                 receipt.receipt_date,
                 _local(receipt.issued_at, campaign),
-                "valid" if is_valid else "voided",
-                None if is_valid else _local(receipt.voided_at, campaign),
+                "voided" if voided_at else "valid",
+                _local(voided_at, campaign) if voided_at else None,
                 receipt.void_reason,
                 receipt.replaces.number if receipt.replaces else "",
                 getattr(getattr(receipt, "replaced_by", None), "number", ""),
@@ -381,7 +381,7 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 said.get("donor", {}).get("name", gift.donor_name),
                 said.get("donor", {}).get("email", gift.donor_email),
                 receipt.amount_minor,
-                receipt.amount_minor if is_valid else 0,
+                0 if voided_at else receipt.amount_minor,
                 said.get("gift_minor"),
                 said.get("fee_minor"),
                 said.get("refunded_minor"),
@@ -429,9 +429,7 @@ def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
     return found
 
 
-def _local(moment: datetime | None, campaign: Campaign) -> datetime:
-    """Callers ask only for moments that are there: a paid gift has one by constraint."""
-    assert moment is not None  # noqa: S101
+def _local(moment: datetime, campaign: Campaign) -> datetime:
     return moment.astimezone(campaign.tz)
 
 

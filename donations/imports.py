@@ -290,13 +290,11 @@ def _says_the_same(gift: OfflineGift, then: OfflineGift, donation: Donation) -> 
 
 def _warn_of_twins(rows: Iterable[JudgedRow], *, campaign: Campaign) -> None:
     """A warning for each row that looks like a gift which is there already, entered by hand or from another file."""
-    wanted = [row for row in rows if row.gift is not None]
+    wanted = [(row, row.gift) for row in rows if row.gift is not None]
     if not wanted:
         return
     known = _offline_gifts_by_likeness(campaign)
-    for row in wanted:
-        gift = row.gift
-        assert gift is not None  # noqa: S101 - chosen above
+    for row, gift in wanted:
         near = {twin.pk: twin for likeness in _likenesses(gift) for twin in known.get(likeness, ())}
         twin = next((twin for twin in near.values() if offline_gifts.is_twin(gift, of=twin)), None)
         if twin is not None:

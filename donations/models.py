@@ -49,6 +49,7 @@ __all__ = [
     "FraudWarning",
     "GiftCorrection",
     "GiftImport",
+    "GiftNotPaid",
     "GiftNote",
     "ImportRow",
     "MonthlyChange",
@@ -109,6 +110,13 @@ class DonationQuerySet(models.QuerySet["Donation"]):
 
     def between(self, start: datetime, end: datetime) -> "DonationQuerySet":
         return self.filter(paid_at__gte=start, paid_at__lt=end)
+
+
+class GiftNotPaid(Exception):
+    """Somebody asked for what only a paid gift has, such as its receipt."""
+
+    def __init__(self, donation: "Donation") -> None:
+        super().__init__(f"{donation.reference} is {donation.get_state_display().lower()}, not paid.")
 
 
 class Donation(models.Model):
@@ -318,6 +326,13 @@ class Donation(models.Model):
     def takes_match(self) -> bool:
         """Whether sponsors may match it: of a monthly gift the first payment alone, where the campaign says so."""
         return self.way != self.Way.MONTHLY or (self.campaign.matches_first_monthly and not self.renews)
+
+    @property
+    def moment_paid(self) -> datetime:
+        """`paid_at` of a gift that is paid. Raises GiftNotPaid for any other."""
+        if self.paid_at is None:
+            raise GiftNotPaid(self)
+        return self.paid_at
 
     @property
     def public_name(self) -> str:

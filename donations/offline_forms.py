@@ -156,11 +156,6 @@ class CorrectionForm(OfflineGiftForm):
 class CancellationForm(forms.Form):
     """Why a gift by check or cash is cancelled, as the void receipt says it and in words of one's own."""
 
-    cause = forms.ChoiceField(
-        choices=[],
-        widget=forms.RadioSelect,
-        error_messages={"required": "Choose what happened.", "invalid_choice": "Choose what happened."},
-    )
     reason = line_field(200, "off", required="Say in a few words how you know; it stays in the gift’s history.")
 
     def __init__(self, *args: Any, donation: Donation, **kwargs: Any) -> None:
@@ -168,13 +163,17 @@ class CancellationForm(forms.Form):
         causes = Reversal.Cause.choices
         if donation.method == Donation.Method.CASH:
             causes = [choice for choice in causes if choice[0] != Reversal.Cause.UNPAID]
-        self.fields["cause"].choices = causes  # type: ignore[attr-defined]
+        cause = forms.ChoiceField(
+            choices=causes,
+            widget=forms.RadioSelect,
+            error_messages={"required": "Choose what happened.", "invalid_choice": "Choose what happened."},
+        )
+        self.fields = {"cause": cause, **self.fields}
 
 
 def as_typed(donation: Donation) -> dict[str, Any]:
     """A gift as its form shows it, in the campaign's time zone."""
-    assert donation.paid_at is not None  # noqa: S101 - by constraint
-    received = donation.paid_at.astimezone(UTC).astimezone(donation.campaign.tz)
+    received = donation.moment_paid.astimezone(UTC).astimezone(donation.campaign.tz)
     typed = {name: getattr(donation, name) for name in offline_gifts.WRITTEN}
     typed |= {"received_on": received.date(), "received_time": received.time().replace(second=0, microsecond=0)}
     parts = list(donation.designations.select_related("fund").order_by("position", "pk"))

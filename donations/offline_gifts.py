@@ -95,9 +95,8 @@ class OfflineGift:
     @classmethod
     def of(cls, donation: Donation) -> "OfflineGift":
         """The gift as it stands, to be corrected."""
-        assert donation.paid_at is not None  # noqa: S101 - by constraint
         parts = tuple(donation.designations.order_by("position", "pk").values_list("fund_id", "amount_minor"))
-        return cls(parts=parts, received_at=donation.paid_at, **{name: getattr(donation, name) for name in WRITTEN})
+        return cls(parts=parts, received_at=donation.moment_paid, **{name: getattr(donation, name) for name in WRITTEN})
 
 
 def enter_gift(*, campaign: Campaign, gift: OfflineGift, form_key: str, actor: str, now: datetime) -> Donation:

@@ -87,10 +87,11 @@ def ledger_facts(*, match_reference: str, head: SignedHead | None) -> dict[str, 
 
 
 def receipt_day(donation: Donation) -> date:
-    """The day of the gift in the campaign's time zone: 04:30 UTC on December 2 is December 1 in Boston."""
-    if donation.paid_at is None:
-        raise ValueError(f"{donation.reference} is not paid")
-    return local_day(donation.paid_at, campaign=donation.campaign)
+    """The day of the gift in the campaign's time zone: 04:30 UTC on December 2 is December 1 in Boston.
+
+    Raises GiftNotPaid.
+    """
+    return local_day(donation.moment_paid, campaign=donation.campaign)
 
 
 def local_day(moment: datetime, *, campaign: Campaign) -> date:

@@ -11,14 +11,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from campaign.models import Organization
-from donations.models import Donation, FollowUp, GiftNote, Receipt
+from donations.models import Donation, FollowUp, GiftNote, GiftNotPaid, Receipt
 from donations.receipt_content import Goods, day_text, ledger_facts, local_day, receipt_day, receipt_facts
 from matching.heads import latest_head
 from matching.queries import gift_match
-
-
-class GiftNotPaid(Exception):
-    """There is no receipt for a gift that has not been paid."""
 
 
 class NothingToReceipt(Exception):
@@ -73,7 +69,7 @@ def _locked_gift(donation_id: int) -> Donation:
     gifts = Donation.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
     donation = gifts.get(pk=donation_id)
     if donation.state != Donation.State.PAID:
-        raise GiftNotPaid(f"{donation.reference} is {donation.get_state_display().lower()}, not paid.")
+        raise GiftNotPaid(donation)
     return donation
 
 

@@ -126,6 +126,7 @@ class _Context:
         self.pools = MatchPool.objects.select_related("sponsor", "current_terms").in_bulk(ids)
         self.terms = {(row.pool_id, row.version): row for row in PoolTerms.objects.filter(pool_id__in=ids)}
         self.by_id = {row.pk: row for row in self.terms.values()}
+        self.newest = {pool_id: row for (pool_id, _), row in sorted(self.terms.items())}
         self.entries: dict[int, list[LedgerEntry]] = defaultdict(list)
         entries = LedgerEntry.objects.filter(allocation__reservation__in=reservations).order_by("seq")
         for entry in entries:
@@ -145,8 +146,7 @@ class _Context:
         waiting = [pool_id for reservation_id, pool_id in self.waiting if reservation_id == reservation.pk]
         for pool_id in dict.fromkeys(pool_id for pool_id in (*given, *waiting) if pool_id not in known):
             rows = self.allocations[reservation.pk, part_index, pool_id]
-            terms = self.by_id[rows[0].terms_id] if rows else self.pools[pool_id].current_terms
-            assert terms is not None  # noqa: S101 - a pool that gave or may give has terms
+            terms = self.by_id[rows[0].terms_id] if rows else self.newest[pool_id]
             yield self._line(reservation, part_index, terms=terms, bound="")
 
     def _line(self, reservation: Reservation, part_index: int, *, terms: PoolTerms, bound: str) -> Line:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from campaign.models import Campaign, Fund
@@ -72,6 +73,15 @@ class WallTimeField(forms.DateTimeField):
         return timezone.make_naive(moment, timezone.get_current_timezone()) if moment else None
 
 
+class FundsField(forms.ModelMultipleChoiceField):
+    """Some of these funds, or none."""
+
+    def __init__(self, funds: QuerySet[Fund]) -> None:
+        super().__init__(
+            funds, required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: all funds."
+        )
+
+
 class TermsForm(forms.Form):
     """The terms of a pool of one kind. After is_valid(): `terms`, `limit_minor`, `chosen_leftover`.
 
@@ -88,9 +98,7 @@ class TermsForm(forms.Form):
     cap_per_donor = MoneyField(
         label="Most for one donor", required=False, help_text="Of match, over all the donor’s gifts. Empty: no cap."
     )
-    funds = forms.ModelMultipleChoiceField(
-        Fund.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: all funds."
-    )
+    funds = FundsField(Fund.objects.none())
     opens_at = WallTimeField(label="From", required=False, help_text="Empty: from now on.")
     closes_at = WallTimeField(label="Until", required=False, help_text="Empty: until the campaign closes.")
     unlock_donors = forms.IntegerField(
@@ -144,7 +152,7 @@ class TermsForm(forms.Form):
         self.kind, self.campaign, self.pool = kind, campaign, pool
         for name in set(self.fields) - set(_FIELDS[kind]):
             del self.fields[name]
-        self.fields["funds"].queryset = self._offered_funds()  # type: ignore[attr-defined]
+        self.fields["funds"] = FundsField(self._offered_funds())  # in the place of the one that offers none
         self._speak_of_the_kind()
         if pool is not None:
             del self.fields["leftover"]  # donors were told it
@@ -228,7 +236,7 @@ class TermsForm(forms.Form):
         except InvalidTerms as error:
             self.refuse(error)
 
-    def _offered_funds(self) -> Any:
+    def _offered_funds(self) -> QuerySet[Fund]:
         named = self.pool.terms.fund_ids if self.pool else []
         return (self.campaign.funds.all() | Fund.objects.filter(pk__in=named)).distinct()
 
@@ -291,9 +299,6 @@ class SponsorChoice(forms.Form):
     """Whose money a new pool is: one of the sponsors there are, or a new one, which SponsorForm then describes."""
 
     NEW = "new"
-    sponsor = forms.ChoiceField(
-        error_messages={"required": "Choose the sponsor, or “A new sponsor”.", "invalid_choice": "Choose a sponsor."}
-    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -301,7 +306,13 @@ class SponsorChoice(forms.Form):
         choices = (
             [("", "Choose a sponsor"), *known, (self.NEW, "A new sponsor")] if known else [(self.NEW, "A new sponsor")]
         )
-        self.fields["sponsor"].choices = choices  # type: ignore[attr-defined]
+        self.fields["sponsor"] = forms.ChoiceField(
+            choices=choices,
+            error_messages={
+                "required": "Choose the sponsor, or “A new sponsor”.",
+                "invalid_choice": "Choose a sponsor.",
+            },
+        )
         self.has_known = bool(known)
 
     @property

@@ -24,26 +24,26 @@ def write_gifts(*, campaign: Campaign, now: datetime) -> int:
         request = _request(row, number, campaign=campaign, funds=funds)
         donation = giving.start_gift(campaign=campaign, request=request, now=submitted_at)
         paid_at = submitted_at + _PAYING
-        payment = _payment(donation, row["paid_with"], number=number, charged_at=paid_at)
+        charge = _charge(row["paid_with"], number=number, charged_at=paid_at)
+        payment = _payment(donation, charge, number=number)
         payments.settle(donation_id=donation.pk, payment=payment, now=paid_at)
         receipts.issue_receipt(donation_id=donation.pk, now=paid_at + _RECEIPT)
-        _move_balance(donation, payment, number=number)
+        _move_balance(donation, charge, number=number)
     FollowUp.objects.filter(donation__campaign=campaign).update(state=FollowUp.State.DONE)
     return len(rows)
 
 
-def _move_balance(donation: Donation, payment: Payment, *, number: int) -> None:
+def _move_balance(donation: Donation, charge: ChargeDetails, *, number: int) -> None:
     """What Stripe's balance would show, at its price for cards in the US: so the sample's books tie."""
-    assert payment.charge is not None  # noqa: S101 - _payment() made it
     StripeMovement.objects.create(
         stripe_id=f"txn_sample_{number}",
         category="charge",
-        source=payment.charge.charge,
-        charge=payment.charge.charge,
+        source=charge.charge,
+        charge=charge.charge,
         amount_minor=donation.total_minor,
         fee_minor=(donation.total_minor * 29 + 500) // 1000 + 30,
         currency=donation.currency,
-        moved_at=payment.charge.charged_at,
+        moved_at=charge.charged_at,
     )
 
 
@@ -81,15 +81,20 @@ def _place(text: str) -> tuple[str, str]:
     return (city, region) if len(region) == 2 else (text, "MA")
 
 
-def _payment(donation: Donation, paid_with: str, *, number: int, charged_at: datetime) -> Payment:
-    """What Stripe would have said. The ids are no real ones, and say so."""
+def _charge(paid_with: str, *, number: int, charged_at: datetime) -> ChargeDetails:
+    """What Stripe would have said of the charge. The ids are no real ones, and say so."""
     label, _, last4 = paid_with.rpartition(" ")
     method = Donation.Method.WALLET if "," in label else Donation.Method.CARD
+    return ChargeDetails(f"ch_sample_{number}", method, label, last4, charged_at)
+
+
+def _payment(donation: Donation, charge: ChargeDetails, *, number: int) -> Payment:
+    """What Stripe would have said of the payment."""
     return Payment(
         payment_intent=f"pi_sample_{number}",
         status="succeeded",
         amount_minor=donation.total_minor,
         currency=donation.currency,
         gift_key=str(donation.match_key),
-        charge=ChargeDetails(f"ch_sample_{number}", method, label, last4, charged_at),
+        charge=charge,
     )

@@ -1,5 +1,6 @@
 """A pool's form on its page, and beside it what donors would read: for a new and for an opened pool."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ from matching.preview import Preview, preview
 
 
 @dataclass
-class PoolDesk:
+class PoolDesk(ABC):
     """What the pages of a new and of an opened pool have in common: the form, and what donors would read."""
 
     request: HttpRequest
@@ -33,16 +34,16 @@ class PoolDesk:
         return (self.request.POST, self.request.FILES) if self.request.method == "POST" else ()
 
     @property
-    def campaign(self) -> Campaign:
-        raise NotImplementedError
+    @abstractmethod
+    def campaign(self) -> Campaign: ...
 
     @property
-    def form(self) -> TermsForm:
-        raise NotImplementedError
+    @abstractmethod
+    def form(self) -> TermsForm: ...
 
+    @abstractmethod
     def unsaved(self) -> MatchPool:
         """The pool as it would be. The form must be valid."""
-        raise NotImplementedError
 
     @cached_property
     def shown(self) -> Preview | None:
