@@ -434,11 +434,15 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     _note(donation, text="Paid.", now=now)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     monthly_start.begin(donation, now=now)
+    was_reversed = donation.reversals.exists()  # reported before the payment
+    if was_reversed:
+        refunds.lock_ahead(campaign_id=donation.campaign_id)
     shortfall = _match(donation, now=now)  # late: from here on the pools are locked, and every other gift waits
     if donation.match_shortfall_minor != shortfall:
         donation.match_shortfall_minor = shortfall
         donation.save(update_fields=["match_shortfall_minor"])
-    _apply_reversals(donation, now=now)
+    if was_reversed:
+        _apply_reversals(donation, now=now)
 
 
 def _match(donation: Donation, *, now: datetime) -> int:
@@ -480,8 +484,6 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
 
 
 def _apply_reversals(donation: Donation, *, now: datetime) -> None:
-    if not donation.reversals.exists():
-        return
     disputes = donation.reversals.filter(kind=Reversal.Kind.DISPUTE).order_by("created_at")
     open_dispute = disputes.exclude(status__in=CLOSED_DISPUTE).first()
     donation.disputed_at = open_dispute.created_at if open_dispute else None

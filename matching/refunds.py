@@ -10,7 +10,7 @@ from django.db import transaction
 from matching.allocation import kept_after_refund
 from matching.holds import NoReservation
 from matching.ledger import STRIPE, Move, busy_when_locked, lock_pools, post
-from matching.models import Allocation, Reservation, terms_by_id
+from matching.models import Allocation, MatchPool, Reservation, terms_by_id
 from matching.standing import donor_used, room_under_caps
 from matching.waiting import make_room_under_caps, queue_again
 
@@ -61,6 +61,15 @@ def settle_refund(*, key: UUID, refunded_minor: int, now: datetime, actor: str =
         make_room_under_caps((move.pool.pk, reservation.donor_key) for move in moves if move.reason == "reverse")
         queue_again(reservation, given=allocations)
     return RefundSettled(kept(allocations), short_minor)
+
+
+def lock_ahead(*, campaign_id: int) -> None:
+    """Lock every pool of the campaign, for a transaction that commits a gift and settles its refunds as well.
+
+    The commit alone would lock the pools that gave, the refund then those that the gift waits for: out of order, and
+    two such gifts could wait for each other. Raises PoolsBusy.
+    """
+    lock_pools(MatchPool.objects.filter(campaign=campaign_id).values_list("pk", flat=True))
 
 
 def _capped(allocations: Iterable[Allocation]) -> list[int]:

@@ -48,6 +48,29 @@ def test_renewing_a_hold_takes_its_pools_in_the_order_of_every_other_gift(campai
     assert check_campaigns() == []
 
 
+def test_a_payment_that_was_refunded_before_we_knew_takes_its_pools_in_order_too(campaign):
+    """Its match comes from the second pool, which has too little, and it waits for money of the first."""
+    first = factories.pool(campaign=campaign, limit_minor=10_000)
+    second = factories.pool(campaign=campaign, limit_minor=4_000)
+    started_gift(campaign)
+    donation = started_gift(campaign)
+    now = timezone.now()
+    payments.record_reversal(
+        donation_id=donation.pk, kind=Reversal.Kind.REFUND, stripe_id="re_early", amount_minor=2_500,
+        status="succeeded", created_at=now, reported_at=now, now=now,
+    )  # fmt: skip
+    charge = gateway.ChargeDetails("ch_early", "card", "Visa", "4242", now)
+    payment = gateway.Payment("pi_early", "succeeded", 10_000, "USD", str(donation.match_key), charge=charge)
+    with transaction.atomic():
+        lock_pools([first.pk])
+        settling = Beside(lambda: payments.settle(donation_id=donation.pk, payment=payment, now=now))
+        someone_waits_for_a_lock()
+        lock_pools([first.pk, second.pk])
+    assert settling.finish().refunded_minor == 2_500
+    assert gift_match(key=donation.match_key).match_minor == 3_000
+    assert check_campaigns() == []
+
+
 def test_a_hold_extended_while_it_is_being_expired_stays(campaign, pool):
     donation = started_gift(campaign)
     now = timezone.now()
