@@ -220,6 +220,8 @@ CHECK_WORK = env.int("CHECK_WORK", default=1_000_000)  # sums at most: about a s
 CHECK_QUIET_SECONDS = env.int("CHECK_QUIET_SECONDS", default=600)
 
 HOLD_SECONDS = env.int("HOLD_SECONDS", default=900)
+# How long after a donor left a gift unfinished the one reminder goes out, if they asked for it; 0: it is not offered.
+REMINDER_SECONDS = env.int("REMINDER_SECONDS", default=3600)
 # Signs the ledger's heads (matching/heads.py); `manage.py make_ledger_key` makes one. Without it none are made.
 LEDGER_SIGNING_KEY = env("LEDGER_SIGNING_KEY", default="")
 

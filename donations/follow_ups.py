@@ -1,4 +1,4 @@
-"""Work owed for a gift: its receipt, the e-mail that carries it, news of match that was added."""
+"""Work owed for a gift: its receipt, the e-mail that carries it, what else its donor is told."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,10 +6,10 @@ from datetime import datetime
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import freed_match, mail, monthly_mail, receipts, schedule_mail, work
+from donations import bank_mail, freed_match, mail, monthly_mail, receipts, reminders, schedule_mail, work
 from donations.models import Donation, FollowUp, Reversal
 
-MAIL = (FollowUp.Kind.EMAIL, FollowUp.Kind.MATCH, FollowUp.Kind.MONTHLY, FollowUp.Kind.SCHEDULE)
+MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT})
 NOT_REFUNDED = "A refund did not go through."
 MATCH_CHANGED = "The match of the gift has changed."
 
@@ -32,26 +32,39 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
     """Do one piece of work if it is due and nobody else has it. Returns whether it is now done.
 
     A failure stays on the row and is tried again later; it is not raised. Safe to repeat: receipts are issued
-    once, and an e-mail sent twice carries the same Message-ID.
+    once, and an e-mail sent twice carries the same Message-ID. A reminder that comes too early is put off.
     """
     row = work.claim(FollowUp, pk=follow_up_id, now=now)
     if row is None:
         return False
     try:
-        if row.kind == FollowUp.Kind.RECEIPT:
-            _bring_receipt_up_to_date(row, now=now)
-        elif row.kind == FollowUp.Kind.MATCH:
-            freed_match.tell_donor(donation_id=row.donation_id, match_minor=row.subject_id, now=now)
-        elif row.kind == FollowUp.Kind.SCHEDULE:
-            schedule_mail.tell_donor(donation_id=row.donation_id, what=row.subject_id, now=now)
-        elif row.kind == FollowUp.Kind.MONTHLY:
-            monthly_mail.tell_donor(change_id=row.subject_id, now=now)
-        else:
-            mail.send_receipt(receipt_id=row.subject_id, now=now)
+        again_at = _do(row, now=now)
     except Exception as error:  # noqa: BLE001 - whatever it was, the row keeps it and comes due again
         work.note_failure(row, error=error, now=now, permanent=getattr(error, "permanent", False))
         return False
+    if again_at is not None:
+        work.put_off(row, until=again_at)
+        return False
     return work.note_success(row, state=FollowUp.State.DONE)
+
+
+def _do(row: FollowUp, *, now: datetime) -> datetime | None:
+    """The work itself; when to come again, where it is too early for it."""
+    if row.kind == FollowUp.Kind.RECEIPT:
+        _bring_receipt_up_to_date(row, now=now)
+    elif row.kind == FollowUp.Kind.MATCH:
+        freed_match.tell_donor(donation_id=row.donation_id, match_minor=row.subject_id, now=now)
+    elif row.kind == FollowUp.Kind.SCHEDULE:
+        schedule_mail.tell_donor(donation_id=row.donation_id, what=row.subject_id, now=now)
+    elif row.kind == FollowUp.Kind.MONTHLY:
+        monthly_mail.tell_donor(change_id=row.subject_id, now=now)
+    elif row.kind == FollowUp.Kind.REFUSED:
+        bank_mail.tell_donor(donation_id=row.donation_id, now=now)
+    elif row.kind == FollowUp.Kind.REMINDER:
+        return reminders.remind(donation_id=row.donation_id, now=now)
+    else:
+        mail.send_receipt(receipt_id=row.subject_id, now=now)
+    return None
 
 
 def due_ids(*, donation_id: int) -> list[int]:

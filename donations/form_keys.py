@@ -26,12 +26,14 @@ _COOKIE_SALT = "donations.form_key.cookie"
 class FormKey:
     """key: as giving.start_gift takes it. gift_token: the gift last started with this form, or empty.
 
-    session: sixteen hexadecimal digits that tell this browser from others.
+    session: sixteen hexadecimal digits that tell this browser from others. asked_at: when the gift was asked for
+    again, in seconds: what was typed for it is shown for a while after.
     """
 
     key: str
     gift_token: str = ""
     session: str = field(default_factory=lambda: secrets.token_hex(8))
+    asked_at: int = 0
 
     @property
     def sealed(self) -> str:
@@ -39,10 +41,10 @@ class FormKey:
         return signing.TimestampSigner(salt=_FIELD_SALT).sign(self.key)
 
 
-def new_form_key(*, gift_token: str = "", session: str = "") -> FormKey:
+def new_form_key(*, gift_token: str = "", session: str = "", asked_at: int = 0) -> FormKey:
     """A key for the next gift. session: of the browser that had another key, or empty for a new browser."""
     key = secrets.token_urlsafe(24)
-    return FormKey(key, gift_token, session) if session else FormKey(key, gift_token)
+    return FormKey(key, gift_token, session or secrets.token_hex(8), asked_at)
 
 
 def unsealed(text: str) -> str | None:
@@ -67,17 +69,22 @@ def kept_form_key(request: HttpRequest) -> FormKey | None:
     try:
         content = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_COOKIE_SALT, max_age=_COOKIE_SECONDS)
         session = str(content.get("session") or secrets.token_hex(8))[:16]
-        return FormKey(key=str(content["key"]), gift_token=str(content["gift"]), session=session)
-    except (signing.BadSignature, KeyError, TypeError, AttributeError):
+        asked_at = int(content.get("asked") or 0)
+        return FormKey(key=str(content["key"]), gift_token=str(content["gift"]), session=session, asked_at=asked_at)
+    except (signing.BadSignature, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
 def keep_form_key(response: HttpResponse, form_key: FormKey) -> None:
+    content = {
+        "key": form_key.key,
+        "gift": form_key.gift_token,
+        "session": form_key.session,
+        "asked": form_key.asked_at,
+    }
     response.set_cookie(
         COOKIE,
-        signing.dumps(
-            {"key": form_key.key, "gift": form_key.gift_token, "session": form_key.session}, salt=_COOKIE_SALT
-        ),
+        signing.dumps(content, salt=_COOKIE_SALT),
         max_age=_COOKIE_SECONDS,
         path=COOKIE_PATH,
         secure=settings.SESSION_COOKIE_SECURE,

@@ -24,6 +24,7 @@ from campaign.money import (
     format_amount_short,
     parse_amount,
 )
+from donations import reminders
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from donations.models import Donation
@@ -307,6 +308,7 @@ class GiftForm(GiftPartsForm):
     cover_fee = forms.BooleanField(required=False)
     hides_name = forms.BooleanField(required=False)
     hides_amount = forms.BooleanField(required=False)
+    wants_reminder = forms.BooleanField(required=False)
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
 
@@ -334,6 +336,15 @@ class GiftForm(GiftPartsForm):
     def takes_scheduled(self) -> bool:
         """Whether a gift can wait for the opening, now that the form is shown or sent."""
         return self.campaign.takes_scheduled and self.now is not None and self.now < self.campaign.opens_at
+
+    @property
+    def takes_reminder(self) -> bool:
+        """Whether the form offers it: not where it is switched off, nor when the campaign is over."""
+        return reminders.is_offered() and self.now is not None and self.now < self.campaign.closes_at
+
+    @property
+    def asks_for_reminder(self) -> bool:
+        return self.takes_reminder and self.cleaned_data["wants_reminder"]
 
     @property
     def chosen_way(self) -> str:
@@ -370,5 +381,6 @@ class GiftForm(GiftPartsForm):
             way=self.chosen_way,
             form_session=form_session,
             suspicion=suspicion,
+            wants_reminder=self.asks_for_reminder,
             **fields,
         )

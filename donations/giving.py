@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from campaign.models import Campaign
-from donations import gateway, limits, monthly_start
+from donations import gateway, limits, monthly_start, reminders
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
@@ -30,6 +30,7 @@ _TYPED = (
     "hides_name",
     "hides_amount",
     "way",
+    "wants_reminder",
 )
 
 
@@ -51,7 +52,8 @@ class GiftRequest:
 
     fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
-    names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way.
+    names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
+    e-mail if the gift is not finished (reminders.py).
     """
 
     form_key: str
@@ -72,6 +74,7 @@ class GiftRequest:
     way: str = Donation.Way.ONCE
     form_session: str = ""
     suspicion: str = ""
+    wants_reminder: bool = False
 
     @property
     def amount_minor(self) -> int:
@@ -270,6 +273,8 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
     GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
     if request.way == Donation.Way.MONTHLY:
         monthly_start.write(donation, now=now)
+    if donation.wants_reminder:
+        reminders.owe(donation, now=now)
     try:
         hold_match(donation, submitted_at=now, now=now)
     except PoolsBusy:

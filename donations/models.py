@@ -212,6 +212,8 @@ class Donation(models.Model):
     proved_at = models.DateTimeField(null=True, blank=True, help_text="When a proof of work came, until it is used.")
     charged_at = models.DateTimeField(null=True, blank=True, help_text="When the charge was made, by Stripe's clock.")
     disputed_at = models.DateTimeField(null=True, blank=True)
+    wants_reminder = models.BooleanField(default=False, help_text="One e-mail if the gift is not finished.")
+    reminded_at = models.DateTimeField(null=True, blank=True, help_text="When that e-mail was sent.")
 
     submitted_at = models.DateTimeField(help_text="When the form was sent; windows are judged by it.")
     paid_at = models.DateTimeField(null=True, blank=True)
@@ -257,6 +259,12 @@ class Donation(models.Model):
                 name="gift_renews_by_invoice",
             ),
             models.CheckConstraint(condition=Q(method="cheque") | Q(cheque_number=""), name="gift_number_is_of_cheque"),
+            models.UniqueConstraint(
+                fields=["campaign", "donor"], condition=Q(reminded_at__isnull=False), name="one_reminder_per_donor"
+            ),
+            models.CheckConstraint(
+                condition=Q(reminded_at=None) | Q(wants_reminder=True), name="reminder_was_asked_for"
+            ),
         ]
         indexes = [
             models.Index(
@@ -494,6 +502,8 @@ class FollowUp(models.Model):
         MATCH = "match", "Tell the donor of added match"
         MONTHLY = "monthly", "Tell the donor about the monthly gift"
         SCHEDULE = "schedule", "Tell the donor about the scheduled gift"
+        REFUSED = "refused", "Tell the donor that the bank did not pay"
+        REMINDER = "reminder", "Remind the donor, who asked for it"
 
     class State(models.TextChoices):
         DUE = "due"

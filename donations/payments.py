@@ -474,6 +474,8 @@ def _await_bank(donation: Donation, *, now: datetime) -> None:
 def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
     if not donation.is_open:
         return
+    if donation.state == Donation.State.PROCESSING:  # its donor was told that it is on its way, and left
+        follow_ups.owe(donation=donation, kind=FollowUp.Kind.REFUSED, now=now)
     donation.state = Donation.State.FAILED
     donation.closed_at = now
     donation.save(update_fields=["state", "closed_at"])

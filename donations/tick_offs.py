@@ -39,8 +39,8 @@ def _moment(field: str) -> Combinable:
     return Cast(Func(F(field), template=sql), BigIntegerField())
 
 
-def _failed(kind: str) -> Callable[[], QuerySet[FollowUp]]:
-    return lambda: FollowUp.objects.filter(state=FollowUp.State.FAILED, kind=kind)
+def _failed(*kinds: str) -> Callable[[], QuerySet[FollowUp]]:
+    return lambda: FollowUp.objects.filter(state=FollowUp.State.FAILED, kind__in=kinds)
 
 
 KINDS = {
@@ -105,6 +105,14 @@ KINDS = {
             title="News of added match refused by the mailbox",
             what_to_do="The match counts all the same. Tell the donor another way if you wish.",
             rows=_failed(FollowUp.Kind.MATCH),
+            version=_moment("due_at"),
+        ),
+        Kind(
+            key="news",
+            title="News of a payment refused by the mailbox",
+            what_to_do="The donor does not know that a payment failed, or what became of a monthly or scheduled gift: "
+            "call them. The gift’s page says what it is.",
+            rows=_failed(FollowUp.Kind.REFUSED, FollowUp.Kind.SCHEDULE, FollowUp.Kind.MONTHLY),
             version=_moment("due_at"),
         ),
     )

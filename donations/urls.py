@@ -26,6 +26,7 @@ urlpatterns = [
     path("gifts/<str:token>/pay/", gifts.pay, name="gift-pay"),
     path("gifts/<str:token>/go-on/", gifts.go_on, name="gift-go-on"),
     path("gifts/<str:token>/change/", gifts.change, name="gift-change"),
+    path("gifts/<str:token>/finish/", gifts.finish, name="gift-finish"),
     path("gifts/<str:token>/cancel/", gifts.cancel, name="gift-cancel"),
     path("gifts/<str:token>/intent/", gifts.intent, name="gift-intent"),
     path("gifts/<str:token>/line/", gifts.line, name="gift-line"),

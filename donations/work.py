@@ -59,6 +59,11 @@ def note_failure(row: Work, *, error: Exception, now: datetime, permanent: bool 
     _note(row, state=state, last_error=f"{type(error).__name__}: {error}"[:2000], due_at=again_at)
 
 
+def put_off(row: FollowUp, *, until: datetime) -> None:
+    """It was too early for the claimed row: it comes due then, and that was no attempt."""
+    _note(row, due_at=until, attempts=0, last_error="")
+
+
 def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
     """Ids of rows that no message woke in WORK_GRACE_SECONDS, the oldest first: what the sweep wakes."""
     grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)

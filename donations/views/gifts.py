@@ -64,6 +64,7 @@ _ANSWERED: tuple[type[Exception], ...] = (
     *_REFUSALS,
 )
 TOKEN = re.compile(r"[\w-]{1,64}", re.ASCII)
+_TYPED_AGAIN = (Donation.State.ABANDONED, Donation.State.FAILED)
 _OPEN = (Donation.State.STARTED, Donation.State.PROCESSING)
 
 
@@ -249,11 +250,28 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
         except (gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
             return _try_again(request, found, "The card company does not answer, so we cannot let this payment go yet.")
         found.refresh_from_db(fields=["state"])
-    if found.state not in (Donation.State.ABANDONED, Donation.State.FAILED):
+    if found.state not in _TYPED_AGAIN:
         return _to("gift", found)
+    return _to_filled_form(found)
+
+
+@private
+@require_safe
+def finish(request: HttpRequest, token: str) -> HttpResponse:
+    """Where our e-mails lead: on with the gift wherever it stands. Changes nothing of it, since mail programs look."""
+    found = _gift_or_404(token)
+    if found.state == Donation.State.STARTED:
+        return _to("gift-pay", found)
+    return _to_filled_form(found) if found.state in _TYPED_AGAIN else _to("gift", found)
+
+
+def _to_filled_form(gift: Donation) -> HttpResponse:
+    """The form of a gift that was left or not charged, with everything that was typed for it."""
     response = redirect("give")
     response.status_code = 303
-    form_keys.keep_form_key(response, form_keys.new_form_key(gift_token=found.token, session=found.form_session))
+    asked_at = int(database_now().timestamp())
+    key = form_keys.new_form_key(gift_token=gift.token, session=gift.form_session, asked_at=asked_at)
+    form_keys.keep_form_key(response, key)
     return response
 
 

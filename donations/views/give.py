@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -26,7 +27,13 @@ from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
 _PREFILL_FOR = timedelta(hours=1)
-_GIFT_FIELDS = ("donor_name", "donor_email", *GiftForm.ADDRESS, "hides_name", "hides_amount", "way")
+_GIFT_FIELDS = (
+    *("donor_name", "donor_email", *GiftForm.ADDRESS),
+    *("hides_name", "hides_amount", "way", "wants_reminder"),
+)
+# The form begins with what was typed for a gift that stands so; and says of one in _GOES_ON where it goes on.
+_TYPED_AGAIN = (Donation.State.STARTED, Donation.State.FAILED, Donation.State.ABANDONED)
+_GOES_ON = (Donation.State.STARTED, Donation.State.PROCESSING, Donation.State.SCHEDULED)
 _KEY_PROBLEM = (
     "Please press Continue once more. Your form came without the mark that keeps a gift from being made twice. "
     "Nothing was charged, and everything you typed is still here."
@@ -55,10 +62,11 @@ def give(request: HttpRequest) -> HttpResponse:
         response = redirect("give")
         form_keys.keep_form_key(response, form_keys.new_form_key(session=form_key.session))
         return response
-    initial, notices = _initial(request, campaign=campaign, form_key=form_key)
+    begun = _begun_gift(form_key, campaign=campaign, now=now)
+    initial, notices = _initial(request, campaign=campaign, begun=begun)
     form = GiftForm(campaign=campaign, initial=initial)
     form.now = now
-    return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices)
+    return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices, begun=begun)
 
 
 @cache_control(private=True, no_store=True)
@@ -145,6 +153,7 @@ def _page(
     notices: dict[str, str] | None = None,
     problem: str = "",
     status: int = 200,
+    begun: Donation | None = None,
 ) -> HttpResponse:
     campaign = form.campaign
     _point_to_notices(form, notices or {})
@@ -155,6 +164,7 @@ def _page(
         "form_key": form_key.sealed,
         "notices": notices or {},
         "problem": problem,
+        "begun": begun if begun and begun.state in _GOES_ON else None,
         "presets": _presets(form),
         "pools": pool_figures(campaign=campaign, now=now),
         "phase": campaign.phase(now=now),
@@ -195,7 +205,21 @@ def _form_key(request: HttpRequest) -> FormKey:
     return form_keys.new_form_key(session=kept.session if kept else "")
 
 
-def _initial(request: HttpRequest, *, campaign: Campaign, form_key: FormKey) -> tuple[dict[str, Any], dict[str, str]]:
+def _begun_gift(form_key: FormKey, *, campaign: Campaign, now: datetime) -> Donation | None:
+    """The gift that this browser began and did not pay, for an hour after it was sent or asked for again: a browser
+    may be somebody else's later. Also one whose answer never reached the browser: its form's key is known.
+    """
+    mine = Q(form_key=form_key.key) | Q(token=form_key.gift_token)
+    gift = Donation.objects.filter(mine, campaign=campaign).exclude(state=Donation.State.PAID).first()  # the newest
+    if gift is None:
+        return None
+    since = max(gift.submitted_at.timestamp(), form_key.asked_at)
+    return gift if now.timestamp() - since < _PREFILL_FOR.total_seconds() else None
+
+
+def _initial(
+    request: HttpRequest, *, campaign: Campaign, begun: Donation | None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """What the form shows at first, and a notice for each part of the address that cannot be had.
 
     In this order: what the address says (?fund=education&amount=100), the gift this browser started and did not
@@ -206,7 +230,7 @@ def _initial(request: HttpRequest, *, campaign: Campaign, form_key: FormKey) -> 
     funds = funds_that_take_gifts(campaign)
     default = presets[min(1, len(presets) - 1)] if presets else None
     initial = _amount_initial(default, campaign=campaign) | {"fund": funds[0].slug, "country": "US"}
-    initial |= _gift_initial(form_key.gift_token, campaign=campaign)
+    initial |= _gift_initial(begun, campaign=campaign)
     if slug := one_line(request.GET.get("fund", "")):
         problem = fund_problem(slug, campaign=campaign)
         notices["fund"] = problem
@@ -233,12 +257,9 @@ def _without_split(initial: dict[str, Any]) -> dict[str, Any]:
     return {name: "" for name in initial if name.startswith("split-")}
 
 
-def _gift_initial(token: str, *, campaign: Campaign) -> dict[str, Any]:
-    """What was typed for the gift that this browser started and did not pay, for an hour."""
-    gift = Donation.objects.filter(token=token, campaign=campaign).first() if token else None
-    if gift is None or gift.state in (Donation.State.PAID, Donation.State.PROCESSING):
-        return {}
-    if timezone.now() - gift.submitted_at > _PREFILL_FOR:
+def _gift_initial(gift: Donation | None, *, campaign: Campaign) -> dict[str, Any]:
+    """What was typed for the gift that this browser began; nothing of one that is on its way."""
+    if gift is None or gift.state not in _TYPED_AGAIN:
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
     designations = list(gift.designations.select_related("fund"))

@@ -8,7 +8,8 @@ import pytest
 import stripe
 from django.utils import timezone
 
-from donations import events, gateway, payments, reconciliation
+from donations import events, follow_ups, gateway, payments, reconciliation
+from donations.gateway import Payment
 from donations.giving import (
     GiftAlreadyPaid,
     abandon_gift,
@@ -236,7 +237,7 @@ class TestPaying:
         assert donation.match_shortfall_minor == 6_000
         assert check_campaigns() == []
 
-    def test_the_bank_says_no_after_days(self, campaign, pool, stripe_sandbox):
+    def test_the_bank_says_no_after_days(self, campaign, pool, stripe_sandbox, mailoutbox):
         knobs(stripe_sandbox, bank_delay_ms=-1)
         donation = started_gift(campaign)
         confirm(donation, method="pm_usBankAccount_accountClosed")
@@ -246,6 +247,28 @@ class TestPaying:
         request_json("POST", f"{stripe_sandbox.sandbox_url}/_sandbox/trigger", body)
         [deliver(event) for event in events_of(donation)]
         assert (story(donation)["state"], story(donation)["match"]) == ("failed", ("released", 0))
+        told = donation.follow_ups.get()
+        for _ in range(2):
+            follow_ups.run(follow_up_id=told.pk, now=timezone.now())
+        [message] = mailoutbox
+        assert message.subject == "Your payment did not go through: Harborview Hospital"
+        for text in (
+            "with Stripe Test Bank ending in 1113, and your bank did not pay it. Nothing was charged.",
+            "The match of $100.00 that we held for you was let go",
+            f"/gifts/{donation.token}/finish/",
+        ):
+            assert text in " ".join(message.body.split())
+            assert text in message.alternatives[0][0]
+
+    def test_money_that_comes_after_all_takes_the_bad_news_back(self, campaign, pool, mailoutbox):
+        donation = started_gift(campaign)
+        Donation.objects.filter(pk=donation.pk).update(state="processing", payment_intent="pi_1")
+        said = {"payment_intent": "pi_1", "amount_minor": 10_000, "currency": "USD"}
+        for status in ("canceled", "succeeded"):
+            payment = Payment(status=status, gift_key=str(donation.match_key), **said)
+            payments.settle(donation_id=donation.pk, payment=payment, now=timezone.now())
+        follow_ups.run(follow_up_id=donation.follow_ups.get(kind="refused").pk, now=timezone.now())
+        assert (story(donation)["state"], mailoutbox) == ("paid", [])
 
 
 class TestEvents:

@@ -37,6 +37,7 @@ def one_of_each(gift):
         ),
         "short": gift,
         **{kind: FollowUp.objects.create(kind=kind, **failed) for kind in ("receipt", "email", "match")},
+        "news": FollowUp.objects.create(kind="refused", **failed),
     }
 
 
