@@ -7,10 +7,13 @@ import redis
 from celery import Celery
 from celery.signals import worker_init
 
+from config.broker import make_channels_patient
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("twofold")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+make_channels_patient()
 logger = logging.getLogger(__name__)
 
 

@@ -110,6 +110,8 @@ CELERY_TASK_QUEUES = (Queue(QUEUE), Queue(MAIL_QUEUE), Queue(RUN_QUEUE))
 CELERY_TASK_ROUTES = {"donations.tasks.advance_stripe_run": {"queue": RUN_QUEUE}}
 CELERY_TASK_DEFAULT_QUEUE = QUEUE
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Nobody sends commands to workers, so that nobody can, and a worker that reconnects has less to set up again.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"

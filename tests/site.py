@@ -84,6 +84,9 @@ class RunningSite:
     def is_running(self, name: str) -> bool:
         return name in self._processes and self._processes[name].is_running()
 
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
+
     def stop(self, name: str) -> None:
         """Stop one process as an operator would, and wait for its end."""
         if name in self._processes:
