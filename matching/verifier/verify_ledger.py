@@ -10,7 +10,8 @@
 
 It recomputes every hash and every balance from the first entry, compares them with what the site publishes, checks
 the signatures (Ed25519) and that no balance was ever below zero. It takes nothing on trust but the public key: note
-the key's name and give it with --key next time. Exit code: 0 all is well, 1 a fault was found, 2 it could not check.
+the key that it prints, all 64 digits, and give it with --key next time. Exit code: 0 all is well, 1 a fault was found
+or a reference is not there, 2 it could not check.
 The site's /match/ledger.md describes every field, for whoever would rather write a program of their own.
 """
 
@@ -168,29 +169,36 @@ class Claim:
     hash: str
     balances: dict[str, int]
     by: str
+    is_signed: bool = False
 
 
 @dataclass
 class Chain:
-    """One pool's entries as they are read, in order; memory stays the same however many there are."""
+    """One pool's entries as they are read, in order; memory stays the same however many there are.
+
+    may_begin_after: where a file was asked to begin, so that the entries before are not missing. began_after: the entry
+    after which the first one here comes; what was before is known from a signed head, or else no balance is.
+    """
 
     pool: int
     report: Report
     currency: str = ""
     seq: int = 0
     head: str = GENESIS
-    is_partial: bool = False
+    may_begin_after: set[int] = field(default_factory=set)
+    began_after: int = 0
+    knows_balances: bool = True
     awarded: int = 0
     balances: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("pledged", "free", "held", "matched"), 0))
     claims: dict[int, list[Claim]] = field(default_factory=dict)
+    below_zero: set[str] = field(default_factory=set)
 
     def follow(self, entry: Record) -> None:
         """Take the next entry: its place, its hash, its move, and what it does to the balances."""
         where = f"Pool {self.pool}, entry {entry['seq']}"
         if self.seq == 0 and entry["seq"] > 1:
-            self.is_partial = True
-            self.report.fault(f"{where} is the first one here: entries 1 to {entry['seq'] - 1} are missing.")
-        elif entry["seq"] != self.seq + 1:
+            self._begin_later(entry, where)
+        if entry["seq"] != self.seq + 1:
             self.report.fault(f"{where} follows entry {self.seq}: an entry is missing, doubled or out of place.")
         elif entry["prev"] != self.head:
             self.report.fault(f"{where} does not carry the hash of the entry before it.")
@@ -205,12 +213,32 @@ class Chain:
     def finish(self) -> None:
         for claims in self.claims.values():
             for claim in claims:
-                if claim.seq == 0 == self.seq:
-                    continue
+                if claim.seq < self.began_after or (not self.seq and claim.seq <= max(self.may_begin_after, default=0)):
+                    continue  # it speaks of entries before those that were asked for
                 self.report.fault(
                     f"Pool {self.pool} ends at entry {self.seq} here, but {claim.by} goes on to entry {claim.seq}: "
                     "entries were cut off, or history was rewritten."
                 )
+
+    def _begin_later(self, entry: Record, where: str) -> None:
+        """The first entry here is not the pool's first: go on from a signed head of that place, or without balances."""
+        self.began_after = self.seq = entry["seq"] - 1
+        here = f"{where} is the first one here"
+        claims = self.claims.pop(self.seq, [])
+        known = next((claim for claim in claims if claim.is_signed), None)
+        self.head, self.knows_balances = known.hash if known else entry["prev"], known is not None
+        if known:
+            self.balances = {**known.balances, "pledged": -known.balances["limit"]}
+            self.report.notes.append(f"{here}; what came before is taken from {known.by}.")
+        elif self.began_after in self.may_begin_after:
+            self.report.notes.append(
+                f"{here}, as was asked for: its hashes were checked, its balances were not. They want a file with the "
+                f"entries before it, or a signed head that ends at entry {self.began_after}."
+            )
+        else:
+            self.report.fault(f"{here}: entries 1 to {self.began_after} are missing.")
+        for claim in claims:
+            self._compare(claim)
 
     def _move(self, entry: Record, where: str) -> None:
         amount, currency = entry["amount"], entry["currency"]
@@ -222,11 +250,12 @@ class Chain:
         self.balances[entry["from"]] -= amount
         self.balances[entry["to"]] += amount
         self.awarded += {"award": amount, "withdraw": -amount}.get(entry["reason"], 0)
-        if self.awarded < 0 and not self.is_partial:
+        if self.awarded < 0 and not self.began_after:
             self.report.fault(f"{where} withdraws {self.money(-self.awarded)} more than was ever awarded.")
-        for account in BALANCES[1:]:
-            if self.balances[account] < 0 and account == entry["from"] and not self.is_partial:
-                self.report.fault(f"{where}: after it “{account}” stood at {self.money(self.balances[account])}.")
+        account = entry["from"]
+        if self.balances[account] < 0 and self.knows_balances and account not in {"pledged", *self.below_zero}:
+            self.below_zero.add(account)  # said once: one wrong amount leaves all that follows below zero
+            self.report.fault(f"{where}: after it “{account}” stood at {self.money(self.balances[account])}.")
 
     def _compare(self, claim: Claim) -> None:
         if claim.hash != self.head:
@@ -235,7 +264,7 @@ class Chain:
                 "since then."
             )
         found = self.balances | {"limit": -self.balances["pledged"]}
-        for account in () if self.is_partial else BALANCES:
+        for account in BALANCES if self.knows_balances else ():
             said = claim.balances[account]
             if said != found[account]:
                 self.report.fault(
@@ -257,7 +286,7 @@ class Audit:
         self.found: dict[str, list[Record]] = {reference: [] for reference in references}
         self.entry_count = 0
         self._keys: dict[str, Record] = {}
-        self._trusted = set(trusted_keys)
+        self._trusted = {key.strip().lower() for key in trusted_keys}
         self._chains: dict[int, Chain] = {}
 
     def add_document(self, record: Record) -> None:
@@ -270,6 +299,7 @@ class Audit:
             if key.get("until") is not None:
                 _require(key, "a public key", {"until": str})
             self._keys[key["key"]] = key
+        self._asked_for(record)
         for pool in record["pools"]:
             of_pool: dict[str, type] = dict.fromkeys(("pool", "entries", *BALANCES), int) | {
                 "hash": str,
@@ -281,6 +311,12 @@ class Audit:
             self._claim(pool["pool"], pool["currency"], Claim(pool["entries"], pool["hash"], balances, by))
         if record.get("head"):
             self.add_head(record["head"])
+
+    def _asked_for(self, record: Record) -> None:
+        """A document says itself which pool, and after which entry, its file was asked for."""
+        pool, after = record.get("only_pool"), record.get("after")
+        if type(pool) is int and type(after) is int:
+            self._chain(pool).may_begin_after.add(after)
 
     def add_head(self, record: Record) -> None:
         _require(record, "a signed head", dict.fromkeys(("text", "sha256", "key", "signature"), str))
@@ -296,14 +332,16 @@ class Audit:
             before = by_number.get(number - 1)
             if before and before[0] != previous:
                 self.report.fault(f"Signed head {number} does not continue head {number - 1}: one was replaced.")
+        for key in sorted(self._trusted):
+            if len(key) < 64:
+                self.report.notes.append(f"--key {key} is a key's name, which can be imitated: give its 64 digits.")
         if not self.heads:
             self.report.notes.append("No signed head was given: that history was never rewritten cannot be shown.")
 
     def add_entry(self, record: Record, where: str) -> None:
         entry = checked_entry(record, where)
         self.entry_count += 1
-        chain = self._chains.setdefault(entry["pool"], Chain(entry["pool"], self.report))
-        chain.follow(entry)
+        self._chain(entry["pool"]).follow(entry)
         if entry["reference"] in self.found:
             self.found[entry["reference"]].append(entry)
 
@@ -311,20 +349,35 @@ class Audit:
         whole = [document for document in self.documents if document.get("only_pool") is None]
         asked = {document.get("only_pool") for document in self.documents}
         published = {pool["pool"] for document in self.documents for pool in document["pools"]}
+        absent = []
         for pool, chain in sorted(self._chains.items()):
             if chain.seq == 0 and not whole and pool not in asked:
-                self.report.notes.append(f"Pool {pool} is named by a head but not part of these files.")
+                absent.append(str(pool))
                 continue
             chain.finish()
             if whole and pool not in published:
                 self.report.fault(f"Pool {pool} is not in the site's document: a pool was taken out.")
+        if absent:
+            self.report.notes.append(f"Named by a head but not part of these files: pool {', '.join(absent)}.")
         if not self.documents:
             self.report.notes.append("No document (ledger.json) was given: entries cut off at the end go unnoticed.")
+
+    @property
+    def missing(self) -> list[str]:
+        """The references that were asked for and are not there."""
+        return [reference for reference, entries in self.found.items() if not entries]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some pool was not read from its first entry."""
+        return any(
+            chain.began_after or (not chain.seq and any(chain.may_begin_after)) for chain in self._chains.values()
+        )
 
     def pool_lines(self) -> Iterator[str]:
         sponsors = {pool["pool"]: pool.get("sponsor", "") for found in self.documents for pool in found["pools"]}
         for pool, chain in sorted(self._chains.items()):
-            if chain.seq and not chain.is_partial:
+            if chain.seq and chain.knows_balances:
                 named = f" ({sponsors[pool]})" if sponsors.get(pool) else ""
                 parts = [f"{account} {chain.money(chain.balances[account])}" for account in ("matched", "held", "free")]
                 total = chain.money(-chain.balances["pledged"])
@@ -336,9 +389,20 @@ class Audit:
             if len(title) == 6:
                 yield f"Signed head {title[3]} of {moment(title[4])}, key {record['key']}, sha256 {record['sha256']}"
 
+    def key_lines(self) -> Iterator[str]:
+        """The public keys of the heads that were checked, whole, for the reader to compare and to keep."""
+        for name in sorted({record["key"] for record in self.heads.values()} & set(self._keys)):
+            public_key = self._keys[name]["public_key"]
+            known = ", as you gave it" if public_key in self._trusted else "; keep it for --key"
+            yield f"Key {name}: {public_key}{known}"
+
+    def _chain(self, pool: int, currency: str = "") -> Chain:
+        chain = self._chains.setdefault(pool, Chain(pool, self.report))
+        chain.currency = chain.currency or currency
+        return chain
+
     def _claim(self, pool: int, currency: str, claim: Claim) -> None:
-        chain = self._chains.setdefault(pool, Chain(pool, self.report, currency))
-        chain.claims.setdefault(claim.seq, []).append(claim)
+        self._chain(pool, currency).claims.setdefault(claim.seq, []).append(claim)
 
     def _check_head(self, record: Record) -> tuple[int, str]:
         """Its number and the hash of the head before it; (0, "") when it cannot be read."""
@@ -355,7 +419,7 @@ class Audit:
             for line in lines:
                 pool, currency, seq, entry_hash, *balances = line.split("|")
                 said = dict(zip(BALANCES, map(int, balances), strict=True))
-                self._claim(int(pool), currency, Claim(int(seq), entry_hash, said, named))
+                self._claim(int(pool), currency, Claim(int(seq), entry_hash, said, named, is_signed=True))
         except ValueError:
             self.report.fault(f"The text of {named} cannot be read.")
             return 0, ""
@@ -631,7 +695,7 @@ def tell(found: Audit) -> None:
     """Print what was found; the reader is a donor, a sponsor or an auditor."""
     for document in found.documents:
         say(f"Ledger of {document.get('site', 'a site')} as of {moment(document['made_at'])}")
-    for line in (*found.pool_lines(), *list(found.head_lines())[-3:]):
+    for line in (*found.pool_lines(), *list(found.head_lines())[-3:], *found.key_lines()):
         say(line)
     for reference, entries in found.found.items():
         say("")
@@ -653,9 +717,16 @@ def tell(found: Audit) -> None:
         say(f"FAULT: {fault}")
     if found.report.fault_count > len(found.report.faults):
         say(f"... and {found.report.fault_count - len(found.report.faults)} more")
-    verdict = f"{found.report.fault_count} FOUND WRONG" if found.report.fault_count else "All is well"
     say("")
-    say(f"{verdict}: {count(found.entry_count, 'entry')} and {count(len(found.heads), 'signed head')} checked.")
+    say(f"{verdict(found)}: {count(found.entry_count, 'entry')} and {count(len(found.heads), 'signed head')} checked.")
+
+
+def verdict(found: Audit) -> str:
+    if found.report.fault_count:
+        return f"{found.report.fault_count} FOUND WRONG"
+    if found.missing:
+        return "NOT THERE: " + ", ".join(found.missing) + ". All else is well"
+    return "All is well as far as it goes" if found.is_partial else "All is well"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -667,7 +738,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reference", action="append", default=[], type=_reference, help="look a match up: M-...")
     parser.add_argument("--head", action="append", default=[], help="a head's hash, as a receipt prints it")
     parser.add_argument("--every-head", action="store_true", help="check every head that the site ever published")
-    parser.add_argument("--key", action="append", default=[], help="trust this key alone: its name, or its 64 digits")
+    parser.add_argument("--key", action="append", default=[], help="trust this key alone: its 64 digits")
     parser.add_argument("--save", metavar="FILE", help="keep what the site answers, to be checked again later")
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -685,8 +756,7 @@ def main(arguments: list[str] | None = None) -> int:
         say(f"The ledger cannot be had: {_reason(error)}. Check the address and try again.")
         return 2
     tell(found)
-    missing = any(not entries for entries in found.found.values())
-    return 1 if found.report.fault_count or missing else 0
+    return 1 if found.report.fault_count or found.missing else 0
 
 
 def _reference(text: str) -> str:

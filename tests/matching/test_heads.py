@@ -77,6 +77,17 @@ def test_while_nothing_is_open_and_nothing_moves_there_is_one_an_hour(pool):
     assert SignedHead.objects.count() == 2
 
 
+def test_a_new_key_signs_at_once_though_nothing_moves(pool, settings):
+    """Its first head ends the old key's time: a key that may have been seen must not stay good for an hour."""
+    closed = pool.campaign.closes_at
+    old = heads.publish_head(now=closed)
+    settings.LEDGER_SIGNING_KEY = NEW_KEY
+    new = heads.publish_head(now=closed + MINUTE)
+    assert (new.number, new.key == old.key) == (2, False)
+    assert heads.publish_head(now=closed + 2 * MINUTE) == new
+    assert [key["until"] for key in heads.key_records()] == [heads.moment_text(closed), None]
+
+
 def test_an_empty_ledger_has_a_head_too(db):
     assert "\n" not in heads.publish_head(now=GIFT_AT).text
 

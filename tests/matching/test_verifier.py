@@ -145,6 +145,56 @@ class TestSound:
         assert "All is well" in done.stdout
 
 
+class TestFromAnEntry:
+    """A file that was asked to begin later than entry 1: `?pool=3&after=1200`."""
+
+    @pytest.fixture
+    def later(self, pool, head, download):
+        """The entries after the one at which the head ends."""
+        kept = download("head.json", "/match/heads/latest.json")
+        give(pool)
+        heads.publish_head(now=GIFT_AT.replace(hour=16))
+        return download("later.jsonl", f"/match/ledger.jsonl?pool={pool.pk}&after=3"), kept
+
+    def test_alone_its_hashes_are_checked_and_it_says_that_balances_are_not(self, pool, later, capsys):
+        assert verify(later[0]) == 0
+        told = capsys.readouterr().out
+        assert f"Pool {pool.pk}, entry 4 is the first one here, as was asked for: its hashes were checked" in told
+        assert "or a signed head that ends at entry 3." in told
+        assert "All is well as far as it goes: 2 entries and 1 signed head checked." in told
+
+    def test_a_head_kept_earlier_stands_for_what_came_before(self, pool, later, head, capsys):
+        assert verify(*later) == 0
+        told = capsys.readouterr().out
+        assert "what came before is taken from signed head 1 of 2026-12-01 15:30:00 UTC." in told
+        assert f"Pool {pool.pk} (The Harbor Family): 5 entries; matched 200.00 USD, held 0.00 USD, free 300.00" in told
+
+    def test_one_that_does_not_go_on_from_the_head_is_a_fault(self, pool, later, capsys):
+        file, kept = later
+        other = json.loads(kept.read_text())
+        other["text"] = other["text"].replace(pool.entries.get(seq=3).entry_hash, "ab" * 32)
+        other["sha256"] = verify_ledger.hashlib.sha256(other["text"].encode()).hexdigest()
+        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex("11" * 32))
+        kept.write_text(json.dumps(other | {"signature": key.sign(other["text"].encode()).hex()}))
+        assert verify(file, kept) == 1
+        assert f"Pool {pool.pk}, entry 4 does not carry the hash of the entry before it." in capsys.readouterr().out
+
+    def test_a_changed_amount_is_still_named(self, pool, later, capsys):
+        lines = [line.replace(b'"amount":10000', b'"amount":10001') for line in lines_of(later[0])[:-1]]
+        assert verify(with_end(later[0], lines)) == 1
+        assert f"FAULT: Pool {pool.pk}, entry 4 was changed after it was written" in capsys.readouterr().out
+
+    def test_one_that_begins_later_than_was_asked_for_is_a_fault(self, pool, later, capsys):
+        lines = lines_of(later[0])[:-1]
+        del lines[1]
+        assert verify(with_end(later[0], lines)) == 1
+        assert f"Pool {pool.pk}, entry 5 is the first one here: entries 1 to 4 are missing." in capsys.readouterr().out
+
+    def test_nothing_new_since_then_is_well(self, pool, head, download, capsys):
+        assert verify(download("none.jsonl", f"/match/ledger.jsonl?pool={pool.pk}&after=3")) == 0
+        assert "All is well as far as it goes: 0 entries" in capsys.readouterr().out
+
+
 class TestReference:
     def test_it_tells_what_the_ledger_has_of_it(self, pool, match, head, download, capsys):
         assert verify(download(), "--reference", f" {match.reference.lower()}") == 0
@@ -156,7 +206,9 @@ class TestReference:
 
     def test_an_unknown_one_is_a_fault(self, head, download, capsys):
         assert verify(download(), "--reference", "M-AAAAAAAAAA") == 1
-        assert "M-AAAAAAAAAA: the ledger has no such match" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "M-AAAAAAAAAA: the ledger has no such match" in told
+        assert "NOT THERE: M-AAAAAAAAAA. All else is well: 3 entries and 1 signed head checked." in told
 
     def test_one_that_cannot_be_one_is_refused(self, head, download, capsys):
         with pytest.raises(SystemExit):
@@ -172,6 +224,16 @@ class TestFault:
         told = capsys.readouterr().out
         assert f"FAULT: Pool {pool.pk}, entry 2 was changed after it was written" in told
         assert f"FAULT: Pool {pool.pk}: “matched” is off by -0.01 USD" in told
+
+    def test_an_account_below_zero_is_named_once_and_not_at_each_entry_after(self, pool, download, capsys):
+        for _ in range(5):
+            give(pool, 1_000)
+        path = download()
+        lines = [line.replace(b'"amount":1000,', b'"amount":999,', line.count(b'"seq":2,')) for line in lines_of(path)]
+        assert verify(with_end(path, lines[:-1])) == 1
+        told = capsys.readouterr().out
+        assert f"FAULT: Pool {pool.pk}, entry 3: after it “held” stood at -0.01 USD." in told
+        assert told.count("stood at") == 1
 
     def test_a_cell_of_the_table_changed_is_named_by_its_entry(self, pool, head, download, capsys):
         path = download("ledger.csv")
@@ -266,6 +328,7 @@ class TestFault:
         ("change", "sentence"),
         [
             ({"free": 40_001}, "“free” is off by 0.01 USD: the site's document of"),
+            ({"entries": 0}, "the site's document of"),
             ({"entries": 4}, "ends at entry 3 here, but the site's document of"),
             ({"hash": "ab" * 32}, "has it with another hash"),
             ({"limit": "50000"}, "“limit” of a pool of the document is missing or not as it must be written."),
@@ -307,8 +370,14 @@ class TestFault:
         assert "was not in use when signed head 1" in capsys.readouterr().out
 
     def test_another_key_than_the_one_that_is_trusted_is_noticed(self, head, download, capsys):
+        assert verify(download()) == 0
+        assert f"Key {head.key.key_id}: {head.key.public_key}; keep it for --key" in capsys.readouterr().out
+        assert verify(download(), "--key", head.key.public_key.upper()) == 0
+        told = capsys.readouterr().out
+        assert f"{head.key.public_key}, as you gave it" in told
+        assert "Note:" not in told
         assert verify(download(), "--key", head.key.key_id) == 0
-        assert verify(download(), "--key", head.key.public_key) == 0
+        assert "is a key's name, which can be imitated: give its 64 digits." in capsys.readouterr().out
         assert verify(download(), "--key", "00000000") == 1
         assert "is not among the ones you trust" in capsys.readouterr().out
 

@@ -13,5 +13,5 @@ class Command(BaseCommand):
         self.stdout.write(f"LEDGER_SIGNING_KEY={private}")
         self.stderr.write(
             f"Put that line into the environment of the worker and keep it secret.\n"
-            f"Its public part is {public} (key {signing.key_id_of(public)}): anybody may know it."
+            f"Its public part is {public} (key {signing.key_id_of(public)}): publish all 64 digits."
         )
