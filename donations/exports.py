@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from campaign.models import Campaign, Fund
 from campaign.money import plain_amount
 from donations.gift_rows import payment_pill
-from donations.models import Designation, Donation, Receipt
+from donations.models import Designation, Donation, Receipt, Reversal, StripeMovement
 from donations.queries import gift_left_minor, split_left
 from donations.search import Days
 from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
@@ -77,6 +77,11 @@ class Match:
 
 
 _NO_MATCH = Match("", {})
+_GIVEN: dict[str, str] = {
+    Donation.Way.ONCE: "one-time",
+    Donation.Way.MONTHLY: "monthly",
+    Donation.Way.SCHEDULED: "scheduled",
+}
 
 
 @contextmanager
@@ -203,6 +208,8 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Campaign", width=20),
         Column("Monthly gift", width=12),
         Column("Monthly payment", width=12),
+        Column("How it was given", width=14),
+        Column("Stripe's fees", MONEY, is_summed=True, width=12),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -277,8 +284,8 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     for entry in entries.iterator(chunk_size=BATCH):
         is_given = entry.reason == LedgerEntry.Reason.AWARD
         yield (
-            _local(entry.recorded_at, campaign).date(),
-            _local(entry.recorded_at, campaign),
+            local(entry.recorded_at, campaign).date(),
+            local(entry.recorded_at, campaign),
             entry.pool.sponsor.name,
             entry.pool.name,
             "Target reached: given" if is_given else "Undone by refunds: taken back",
@@ -291,18 +298,19 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
-        parts = _parts_by_gift(batch)
+    for batch in batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
+        parts = parts_by_gift(batch)
         matches = _matches(batch)
         ids = [gift.pk for gift in batch]
+        fees = _stripe_fees(batch)
         numbers = dict(Receipt.objects.filter(donation__in=ids, voided_at=None).values_list("donation_id", "number"))
         for gift in batch:
             split = [(funds[fund_id].name, part_minor) for fund_id, part_minor in parts[gift.pk]]
             match = matches.get(gift.match_key, _NO_MATCH)
             yield (
                 gift.reference,
-                _local(gift.moment_paid, campaign).date(),
-                _local(gift.moment_paid, campaign),
+                local(gift.moment_paid, campaign).date(),
+                local(gift.moment_paid, campaign),
                 payment_pill(gift).text,
                 "yes" if gift.disputed_at else "no",
                 gift.donor_name,
@@ -313,7 +321,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 gift.postal_code,
                 gift.country,
                 "yes" if gift.hides_name else "no",
-                _split_text(split, currency=gift.currency),
+                split_text(split, currency=gift.currency),
                 gift.amount_minor,
                 gift.fee_minor,
                 gift.total_minor,
@@ -332,13 +340,15 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 campaign.name,
                 f"MG-{gift.monthly_id}" if gift.monthly_id else "",
                 ("later" if gift.renews else "first") if gift.monthly_id else "",
+                "offline" if gift.is_offline else _GIVEN[gift.way],
+                fees.get(gift.pk),
             )
 
 
 def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    for batch in _batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
-        parts = _parts_by_gift(batch)
+    for batch in batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
+        parts = parts_by_gift(batch)
         matches = _matches(batch)
         for gift in batch:
             own = parts[gift.pk]
@@ -348,7 +358,7 @@ def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 fund = funds[fund_id]
                 yield (
                     gift.reference,
-                    _local(gift.moment_paid, campaign).date(),
+                    local(gift.moment_paid, campaign).date(),
                     fund.name,
                     fund.gl_code,
                     part_minor,
@@ -362,7 +372,7 @@ def _part_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     """What the paper says comes from the receipt's own content, so a row never says other than the receipt."""
     found = receipts_of(campaign=campaign, days=days).select_related("donation", "replaces", "replaced_by")
-    for batch in _batches(found.order_by("pk")):
+    for batch in batches(found.order_by("pk")):
         for receipt in batch:
             said, gift, voided_at = receipt.content, receipt.donation, receipt.voided_at
             split = [(part["fund"], part["amount_minor"]) for part in said.get("designations", [])]
@@ -371,9 +381,9 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 receipt.number,
                 receipt.version,
                 receipt.receipt_date,
-                _local(receipt.issued_at, campaign),
+                local(receipt.issued_at, campaign),
                 "voided" if voided_at else "valid",
-                _local(voided_at, campaign) if voided_at else None,
+                local(voided_at, campaign) if voided_at else None,
                 receipt.void_reason,
                 receipt.replaces.number if receipt.replaces else "",
                 getattr(getattr(receipt, "replaced_by", None), "number", ""),
@@ -385,7 +395,7 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 said.get("gift_minor"),
                 said.get("fee_minor"),
                 said.get("refunded_minor"),
-                _split_text(split, currency=receipt.currency),
+                split_text(split, currency=receipt.currency),
                 receipt.currency,
                 said.get("method", ""),
                 gift.payment_intent or "",
@@ -395,20 +405,33 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def _batches(found: QuerySet[Row]) -> Iterator[list[Row]]:
+def batches(found: QuerySet[Row]) -> Iterator[list[Row]]:
     """Rows through a server-side cursor, BATCH at a time: memory does not grow with the file."""
     rows = found.iterator(chunk_size=BATCH)
     while batch := list(islice(rows, BATCH)):
         yield batch
 
 
-def _parts_by_gift(gifts: list[Donation]) -> dict[int, list[tuple[int, int]]]:
+def parts_by_gift(gifts: list[Donation]) -> dict[int, list[tuple[int, int]]]:
     """(fund id, amount in minor units) of each gift, in order. One query."""
     parts = defaultdict(list)
     found = Designation.objects.filter(donation__in=[gift.pk for gift in gifts]).order_by("position", "pk")
     for gift_id, fund_id, part_minor in found.values_list("donation_id", "fund_id", "amount_minor"):
         parts[gift_id].append((fund_id, part_minor))
     return parts
+
+
+def _stripe_fees(gifts: list[Donation]) -> dict[int, int]:
+    """What Stripe kept for each gift so far, for disputes too, in minor units; nothing while it is not known.
+
+    Two queries. Known from Stripe's balance, which the runs of stripe_runs.py read.
+    """
+    gift_of = {gift.charge: gift.pk for gift in gifts if gift.charge}
+    gift_of |= dict(Reversal.objects.filter(donation__in=gifts).values_list("stripe_id", "donation_id"))
+    fees: dict[int, int] = defaultdict(int)
+    for source, fee_minor in StripeMovement.objects.filter(source__in=gift_of).values_list("source", "fee_minor"):
+        fees[gift_of[source]] += fee_minor
+    return fees
 
 
 def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
@@ -429,11 +452,11 @@ def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
     return found
 
 
-def _local(moment: datetime, campaign: Campaign) -> datetime:
+def local(moment: datetime, campaign: Campaign) -> datetime:
     return moment.astimezone(campaign.tz)
 
 
-def _split_text(split: list[tuple[str, int]], *, currency: str) -> str:
+def split_text(split: list[tuple[str, int]], *, currency: str) -> str:
     return "; ".join(f"{name}: {plain_amount(minor, currency=currency)}" for name, minor in split)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q
 
 from campaign.money import format_amount
 from donations import follow_ups, gateway, limits, monthly_start, pace, payer_check, proofs
@@ -266,12 +266,16 @@ def note_fraud_warning(
 
 
 def refunded_total(donation: Donation) -> int:
-    """What has gone back of gift and fee, in minor units: refunds not failed, disputes lost, a check that was
-    cancelled; at most the total."""
-    counted = Q(kind=Reversal.Kind.REFUND) & ~Q(status__in=GONE_REFUND) | Q(kind=Reversal.Kind.DISPUTE, status="lost")
-    counted |= Q(kind=Reversal.Kind.OFFLINE)
-    total: int = donation.reversals.filter(counted).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    """What has gone back of gift and fee, in minor units: the sum of what counts, at most the total."""
+    total = sum(row.amount_minor for row in donation.reversals.all() if counts_as_refunded(row))
     return min(total, donation.total_minor)
+
+
+def counts_as_refunded(row: Reversal) -> bool:
+    """A refund that did not fail, a dispute that was lost, a check that was cancelled."""
+    if row.kind == Reversal.Kind.REFUND:
+        return row.status not in GONE_REFUND
+    return row.kind == Reversal.Kind.OFFLINE or row.status == "lost"
 
 
 def take_proof(donation_id: int, *, proof: str, now: datetime) -> None:

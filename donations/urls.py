@@ -85,6 +85,7 @@ urlpatterns = [
     path("staff/exports/gifts.<str:kind>", finance.export_gifts, name="staff-export-gifts"),
     path("staff/exports/gift-parts.<str:kind>", finance.export_parts, name="staff-export-parts"),
     path("staff/exports/challenges.<str:kind>", finance.export_challenges, name="staff-export-challenges"),
+    path("staff/exports/refunds.<str:kind>", finance.export_refunds, name="staff-export-refunds"),
     path("staff/exports/receipts.<str:kind>", finance.export_receipts, name="staff-export-receipts"),
     path(
         "staff/login/",

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from campaign.models import Campaign
 from donations import exports as files
+from donations import money_back
 from donations.paging import page_of
 from donations.roles import actor, needs
 from donations.search import Days, find_receipts
@@ -55,6 +56,7 @@ def exports(request: HttpRequest) -> HttpResponseBase:
             awaited = files.awaited(campaign=campaign, days=form.days)
             issued = files.receipt_totals(campaign=campaign, days=form.days)
             context["awarded_minor"] = files.awarded_minor(campaign=campaign, days=form.days)
+            context["went_back_minor"] = money_back.refunded_minor(campaign=campaign, days=form.days)
         query = f"?first={form.days.first}&last={form.days.last}&campaign={campaign.pk}"
         context |= {"days": form.days, "gifts": gifts, "receipts": issued, "awaited": awaited, "query": query}
         context["difference_minor"] = gifts.net_minor - issued.valid_minor
@@ -87,6 +89,13 @@ def export_receipts(request: HttpRequest, kind: str) -> HttpResponseBase:
 def export_challenges(request: HttpRequest, kind: str) -> HttpResponseBase:
     """One row for each sum that a challenge gave, or that refunds undid."""
     return _export(request, kind=kind, name="challenges", makers=(files.awards_table,))
+
+
+@require_GET
+@needs("donations.export_donation")
+def export_refunds(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """One row for each refund, dispute and cancellation, by its own day."""
+    return _export(request, kind=kind, name="refunds", makers=(money_back.refunds_table,))
 
 
 def _export(
@@ -127,6 +136,7 @@ def _workbook(tables: list[Table], *, campaign: Campaign, days: Days, filename: 
         ("Time zone", f"{campaign.time_zone} ({campaign.time_zone_label}): it decides the days and all times"),
         ("As of", made_at.isoformat(timespec="seconds")),
         ("Gifts", "A gift belongs to the day on which it was paid; refunds lower the figures of that day."),
+        ("Refunds", "In the file of refunds each stands on its own day: made, or for a dispute opened."),
         ("Raised", "Gift amount less refunds of it, without covered fees: what the staff page counts."),
         ("Match", "Sponsors' money, not part of any gift, and in no sum of gifts."),
         ("Challenges", "Sums that sponsors gave when a target was reached belong to no gift: a file of their own."),

@@ -18,6 +18,8 @@ from donations.search import Days
 from donations.spreadsheets import DAY, MOMENT, MONEY, Column, Table
 from matching import challenges, holds, refunds
 from tests import factories, staff
+from tests.donations.books import Books
+from tests.donations.offline_form import entered
 from tests.factories import CLOSES_AT, GIFT_AT, OPENS_AT
 
 pytestmark = pytest.mark.django_db
@@ -218,6 +220,8 @@ def test_it_writes_a_gift_in_full(farid, campaign, a_day):
         "Campaign": "Giving Tuesday",
         "Monthly gift": "",
         "Monthly payment": "",
+        "How it was given": "one-time",
+        "Stripe's fees": "",
     }
     states = [(line["State"], line["Disputed"]) for line in csv_of(farid, "gifts")[:-1]]
     assert states == [("Paid", "no"), ("Paid", "no"), ("Partly refunded", "no"), ("Refunded", "no"), ("Paid", "yes")]
@@ -260,6 +264,57 @@ def test_it_exports_receipts_with_the_voided_ones_outside_the_sum(farid, campaig
     assert "<dt>Net paid less receipts</dt><dd>$0.00<small>they tie</small>" in page
     bottom = sheet_rows(workbook_of(farid, "receipts")["Receipts"])[-1]
     assert round(bottom["Amount if valid"], 2) == 240.21
+
+
+def test_it_writes_each_refund_on_its_own_day_with_what_it_took(farid, campaign, funds, monkeypatch):
+    made, (education, nursing) = Books(campaign, monkeypatch), funds
+    gift = made.give((education, 3_333), (nursing, 6_667), fee_minor=320, donor_name="=Ana")
+    next_day = CLOSES_AT + timedelta(hours=1)
+    made.back(gift, "refund", 5_000, "succeeded", now=CLOSES_AT)
+    made.back(gift, "refund", 100, "succeeded", "failed", now=next_day)
+    made.back(gift, "dispute", 5_320, "needs_response", "lost", now=next_day)
+    *rows, last = csv_of(farid, "refunds", "?first=2026-12-02&last=2026-12-02")
+    titles = ("What", "How it stands", "Sum", "Refunded", "Of the gift", "Of the covered fee", "Funds")
+    assert [tuple(row[title] for title in titles) for row in rows] == [
+        ("Refund", "succeeded", "50.00", "50.00", "50.00", "0.00", "Education: 16.67; Nursing: 33.33"),
+        ("Refund", "failed", "1.00", "0.00", "0.00", "0.00", ""),
+        ("Dispute", "lost", "53.20", "53.20", "50.00", "3.20", "Education: 16.66; Nursing: 33.34"),
+    ]
+    assert (last["On (America/New_York)"], last["Refunded"], last["Sum"]) == ("Total of 3 rows", "103.20", "")
+    assert rows[0] == {
+        **{title: rows[0][title] for title in titles},
+        "On (America/New_York)": "2026-12-02",
+        "At (America/New_York)": "2026-12-02T00:00:00-05:00",
+        "Gift": gift.reference,
+        "Gift paid on (America/New_York)": "2026-12-01",
+        "Donor name": "'=Ana",
+        "Currency": "USD",
+        "Method": "Visa",
+        "Stripe refund or dispute": gift.reversals.first().stripe_id,
+        "Stripe charge": Donation.objects.get(pk=gift.pk).charge,
+        "Newest report at (America/New_York)": "2026-12-02T00:00:00-05:00",
+    }
+    sheet = sheet_rows(workbook_of(farid, "refunds", "?first=2026-12-02&last=2026-12-02")["Refunds"])
+    assert [(row["Donor name"], row["Refunded"]) for row in sheet[:3]] == [("=Ana", 50), ("=Ana", 0), ("=Ana", 53.2)]
+    assert csv_of(farid, "refunds")[0]["On (America/New_York)"] == "Total of 0 rows"
+    page = staff.text_of(farid.get("/staff/exports/?first=2026-12-02&last=2026-12-02"))
+    assert "by the day of the refund</small></dt><dd>$103.20</dd>" in page
+
+
+def test_it_says_how_a_gift_came_and_what_stripe_kept(farid, campaign, funds, monkeypatch):
+    made = Books(campaign, monkeypatch)
+    scheduled = made.schedule((funds[0], 1_000))
+    made.charge(scheduled)
+    gift = made.give((funds[0], 2_000))
+    made.back(gift, "dispute", 2_000, "needs_response", now=CLOSES_AT)
+    entered(campaign)
+    rows = csv_of(farid, "gifts")
+    assert [(row["How it was given"], row["Stripe's fees"]) for row in rows] == [
+        ("scheduled", "0.59"),
+        ("offline", ""),
+        ("one-time", "15.59"),
+        ("", "16.18"),
+    ]
 
 
 def test_it_names_what_challenges_gave_apart_from_the_match_of_gifts(farid, campaign, a_day):
@@ -312,7 +367,7 @@ def test_it_quotes_all_text_so_that_no_separator_splits_it(farid, campaign, fund
     factories.donation(campaign=campaign, parts=[(funds[0], 1_000)], donor_name="Ana;=1+1")
     body = b"".join(farid.get("/staff/exports/gifts.csv" + QUERY).streaming_content).decode()
     assert '"Ana;=1+1"' in body
-    assert body.splitlines()[0].count('"') == 2 * 32
+    assert body.splitlines()[0].count('"') == 2 * 34
 
 
 @pytest.mark.parametrize(
@@ -425,7 +480,7 @@ def test_it_exports_thousands_of_gifts_with_flat_memory_and_few_queries(campaign
     assert large_peak < 1.3 * small_peak  # six times the rows; the rest is the allocator's
     with CaptureQueriesContext(connection) as seen:
         assert sum(1 for _ in exports.gifts_table(campaign=campaign, days=FIRST).rows) == 3_000
-    assert len(seen) <= 2 + 30 * 3  # for each batch its parts, receipts and matches; none for a single gift
+    assert len(seen) <= 2 + 30 * 4  # for each batch its parts, receipts, matches, refunds; none for a single gift
 
 
 def test_it_splits_sheets_at_the_limit_of_excel(monkeypatch):
