@@ -11,8 +11,7 @@ from django.urls import reverse
 from campaign.models import Fund
 from campaign.money import format_amount
 from matching import wording
-from matching.check_records import LedgerCheck, PoolHalt
-from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, Sponsor
+from matching.models import Allocation, LedgerCheck, LedgerEntry, MatchPool, PoolHalt, PoolTerms, Reservation, Sponsor
 
 Shown = Callable[[Any, Any], str]
 

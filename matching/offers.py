@@ -17,8 +17,7 @@ from django.db import transaction
 from campaign.models import Campaign
 from matching.allocation import Share, consider
 from matching.ledger import SYSTEM, Move, busy_when_locked, lock_pools, post
-from matching.models import Allocation, MatchPool, Reservation, WaitingGift
-from matching.pause_records import PoolPause
+from matching.models import Allocation, MatchPool, PoolPause, Reservation, WaitingGift
 from matching.refunds import change_after_refund, kept
 from matching.standing import pool_states, room_under_caps, used_under_caps
 from matching.waiting import given_before, parts_left, rows_for

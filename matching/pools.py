@@ -15,8 +15,7 @@ from campaign.money import format_amount
 from matching import challenges
 from matching.allocation import AWARD, BASE
 from matching.ledger import Move, lock_pools, post
-from matching.models import MatchPool, PoolTerms, Sponsor
-from matching.pause_records import PoolPause
+from matching.models import MatchPool, PoolPause, PoolTerms, Sponsor
 from matching.waiting import queue_earlier_gifts
 
 logger = logging.getLogger(__name__)

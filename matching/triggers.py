@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses in the ledger, as django-pgtrigger triggers; models.py says the rules in words.
+"""What PostgreSQL itself refuses in the ledger, as django-pgtrigger triggers; matching/models says the rules in words.
 
 The one trigger that writes is `post`: inserting an entry *is* moving the money. It takes the pool's row lock,
 gives the entry its place in the chain and moves the cached balances, so a balance without an entry, or an entry

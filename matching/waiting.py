@@ -25,7 +25,7 @@ from matching.allocation import (
 )
 from matching.ledger import busy_when_locked
 from matching.models import Allocation, MatchPool, Reservation, WaitingGift, terms_by_id
-from matching.pause_records import paused_at
+from matching.models.pauses import paused_at
 from matching.standing import pool_states, room_under_caps, used_under_caps
 
 # What a pool said at first that money, room under a cap, an unlocking or the end of a stop may change.

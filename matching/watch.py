@@ -14,10 +14,9 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import OperationalError, connection, transaction
 
-from matching.check_records import LedgerCheck, PoolHalt
 from matching.checking import PoolCheck, check_pool, snapshot
 from matching.ledger import PoolsBusy, lock_pools
-from matching.models import MatchPool
+from matching.models import LedgerCheck, MatchPool, PoolHalt
 
 logger = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)  # a fault is named within this time, or staff are told that nobody looks

@@ -2,8 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
-import donations.models
-import donations.monthly_models
+import donations.models.tokens
 import pgtrigger.compiler
 import pgtrigger.migrations
 import uuid
@@ -177,7 +176,7 @@ class Migration(migrations.Migration):
             name='Donation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', models.CharField(default=donations.models.new_token, editable=False, max_length=64, unique=True)),
+                ('token', models.CharField(default=donations.models.tokens.new_token, editable=False, max_length=64, unique=True)),
                 ('form_key', models.CharField(help_text='Made for the form before it was sent.', max_length=64)),
                 ('match_key', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ('state', models.CharField(choices=[('started', 'Started'), ('scheduled', 'Scheduled'), ('processing', 'Processing'), ('paid', 'Paid'), ('failed', 'Failed'), ('abandoned', 'Not completed')], default='started', max_length=10)),
@@ -395,7 +394,7 @@ class Migration(migrations.Migration):
             name='MonthlyGift',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', models.CharField(default=donations.monthly_models.new_monthly_token, editable=False, max_length=64, unique=True)),
+                ('token', models.CharField(default=donations.models.tokens.new_token, editable=False, max_length=64, unique=True)),
                 ('state', models.CharField(choices=[('started', 'Not begun'), ('active', 'Active'), ('unpaid', 'Payment failed'), ('stopped', 'Stopped'), ('never', 'Never begun')], default='started', max_length=7)),
                 ('amount_minor', models.BigIntegerField()),
                 ('fee_minor', models.BigIntegerField(default=0)),

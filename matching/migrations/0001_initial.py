@@ -4,7 +4,7 @@ import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
-import matching.models
+import matching.models.reservations
 import pgtrigger.compiler
 import pgtrigger.migrations
 import uuid
@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
             name='Reservation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=matching.models.new_reference, max_length=16, unique=True)),
+                ('reference', models.CharField(default=matching.models.reservations.new_reference, max_length=16, unique=True)),
                 ('key', models.UUIDField(default=uuid.uuid4, help_text='The gift, as its owner calls it. Opaque here.')),
                 ('donor_key', models.CharField(help_text='The donor, for caps per donor. Opaque here.', max_length=64)),
                 ('amount_minor', models.BigIntegerField(help_text='The whole gift, without covered fees.')),

@@ -15,9 +15,8 @@ from django.db import connection, transaction
 
 from matching import holds, tasks, watch
 from matching.allocation import Part
-from matching.check_records import LedgerCheck, PoolHalt
 from matching.ledger import lock_pools
-from matching.models import MatchPool
+from matching.models import LedgerCheck, MatchPool, PoolHalt
 from tests import factories, staff
 from tests.beside import Beside, someone_waits_for_a_lock
 from tests.database import as_owner

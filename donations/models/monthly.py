@@ -5,16 +5,12 @@ MonthlyChange   its history: begun, changed, failed, stopped; what the donor is 
 MonthlyProduct  what Stripe calls the thing that is paid for, one per campaign, made once.
 """
 
-import secrets
-
 import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-
-def new_monthly_token() -> str:
-    return secrets.token_urlsafe(32)
+from donations.models.tokens import new_token
 
 
 class MonthlyGift(models.Model):
@@ -35,7 +31,7 @@ class MonthlyGift(models.Model):
 
     campaign = models.ForeignKey("campaign.Campaign", on_delete=models.PROTECT, related_name="monthly_gifts")
     donor = models.ForeignKey("donations.Donor", on_delete=models.PROTECT, related_name="monthly_gifts")
-    token = models.CharField(max_length=64, unique=True, default=new_monthly_token, editable=False)
+    token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     state = models.CharField(max_length=7, choices=State, default=State.STARTED)
     amount_minor = models.BigIntegerField()
     fee_minor = models.BigIntegerField(default=0)
