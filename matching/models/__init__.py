@@ -17,7 +17,7 @@ LedgerCheck, PoolHalt    the watch over the ledger (models/watch.py). PoolPause 
 Accounts: `pledged` (outside: what the sponsor has promised), `free`, `held`, `matched`. The limit is what came from
 `pledged`; free + held + matched = limit, always.
 
-The database enforces (triggers in matching/triggers.py, constraints of the models): entries are never changed, deleted or
+The database enforces (triggers in matching/triggers.py, constraints): entries are never changed, deleted or
 truncated; each continues its pool's chain and moves the pool's balances in the same statement; no balance below
 zero; no balance, limit or chain head changes in any other way; only the moves in MOVES exist; a hold
 resolves once; an allocation fits its gift, its pool and its terms, is opened by one hold or offer and moves exactly
