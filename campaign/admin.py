@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from campaign.models import Campaign, Fund, Organization, Section, SectionItem, Story
+from campaign.models import Campaign, Fund, Milestone, Organization, Section, SectionItem, Story
 from campaign.money import InvalidAmount, format_amount_short, parse_amount, plain_amount
 
 ONE_LINE = forms.TextInput(attrs={"size": 80})
@@ -224,9 +224,25 @@ class OrganizationAdmin(admin.ModelAdmin):
         return redirect("admin:campaign_organization_change", found.pk)
 
 
+class MilestoneForm(forms.ModelForm):
+    amount_minor = MinorUnitsField(label="Raised by donors", help_text="Such as 100,000; match does not count.")
+
+    class Meta:
+        widgets = {"text": ONE_LINE}
+
+
+class MilestoneInline(admin.TabularInline):
+    model = Milestone
+    form = MilestoneForm
+    extra = 0
+    fields = ["amount_minor", "text"]
+    verbose_name_plural = "Milestones"
+
+
 @admin.register(Campaign)
 class CampaignAdmin(admin.ModelAdmin):
     form = CampaignForm
+    inlines = [MilestoneInline]
     list_display = ["name", "is_current", "opens_at", "closes_at"]
     prepopulated_fields = {"slug": ["name"]}
     filter_horizontal = ["funds"]
@@ -266,6 +282,23 @@ class CampaignAdmin(admin.ModelAdmin):
                     "matches_first_monthly",
                     "offers_freed_match",
                 ]
+            },
+        ),
+        (
+            "Live on the pages",
+            {
+                "description": "Each part is switched by itself and at once: open pages follow within seconds. "
+                "A part that costs too much rests by itself. Giving needs none of them.",
+                "fields": [
+                    "shows_figures",
+                    "shows_wall",
+                    "shows_leaderboard",
+                    "shows_milestones",
+                    "shows_hours",
+                    "shows_screen",
+                    "shows_embeds",
+                    "embed_hosts",
+                ],
             },
         ),
     ]

@@ -1,16 +1,35 @@
-"""Copies in the cache that are rebuilt about once a second, whatever the crowd, and that may always be missing."""
+"""Copies in the cache that are rebuilt about once a second, whatever the crowd, and that may always be missing.
 
+fresh() is for what a page must have, spared() for what it can do without: figures, the wall, the chart. Nothing of
+the second kind may slow giving. Therefore one asker at a time rebuilds it, under a limit on each of its statements, and
+what took long rests ten times as long: a part costs a tenth of one thread at most, and less when it fails.
+"""
+
+import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.core.cache import cache
+from django.db import DatabaseError
 from redis.exceptions import RedisError
+
+from campaign.time_limit import statements_within
 
 FRESH_FOR = timedelta(seconds=1)
 KEPT_SECONDS = 60
 REBUILD_SECONDS = 5
 Copy = TypeVar("Copy")
+
+SPARED_KEPT_SECONDS = 600
+SPARED_REBUILD_SECONDS = 30
+LONGEST = timedelta(seconds=1)  # of one statement; then the part has failed for now
+QUICK_SECONDS = 0.1  # up to that a rebuild each second is no load
+REST_FACTOR, LONGEST_REST_SECONDS = 10, 30
+_FIRST_COPY_SECONDS, _LOOK_AGAIN_SECONDS = 0.25, 0.025
+
+log = logging.getLogger(__name__)
 
 
 def fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetime, Copy]:
@@ -21,14 +40,15 @@ def fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetim
     """
     try:
         kept: tuple[datetime, Copy] | None = cache.get(key)
-        if kept and abs(now - kept[0]) < FRESH_FOR:
+        if kept and _is_fresh(kept, now=now):
             return kept
-        if (
-            kept
-            and abs(now - kept[0]).total_seconds() < KEPT_SECONDS
-            and not cache.add(f"{key}:lock", 1, REBUILD_SECONDS)
-        ):
-            return kept
+        if kept and abs(now - kept[0]).total_seconds() < KEPT_SECONDS:
+            if not cache.add(f"{key}:lock", 1, REBUILD_SECONDS):
+                return kept
+            newer: tuple[datetime, Copy] | None = cache.get(key)  # made between our look and our lock
+            if newer and _is_fresh(newer, now=now):
+                cache.delete(f"{key}:lock")
+                return newer
     except (RedisError, OSError):
         return now, make()
     copy = now, make()
@@ -38,3 +58,70 @@ def fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetim
     except (RedisError, OSError):
         pass
     return copy
+
+
+def spared(
+    key: str, *, now: datetime, make: Callable[[], Copy], is_wanted: bool = False
+) -> tuple[datetime, Copy] | None:
+    """As fresh(), for what pages can do without: an older copy, up to SPARED_KEPT_SECONDS, or None, and never a wait.
+
+    make: reads the database and writes nothing; it is cut off when a statement takes longer than LONGEST. None: there
+    is no copy, and somebody else makes it or it rests. is_wanted: when there is no copy yet, wait a quarter of a second
+    for who makes it; and with the cache down make it here, where other parts are left out.
+    """
+    try:
+        kept, rests = _look(key)
+        if (kept and _is_fresh(kept, now=now)) or rests:
+            return kept
+        if not cache.add(f"{key}:lock", 1, SPARED_REBUILD_SECONDS):
+            return kept or (_first_copy(key) if is_wanted else None)
+        newer, rests = _look(key)
+        if (newer and _is_fresh(newer, now=now)) or rests:
+            cache.delete(f"{key}:lock")
+            return newer
+    except (RedisError, OSError):
+        return _within_limit(key, now=now, make=make)[0] if is_wanted else None
+    copy, rest_seconds = _within_limit(key, now=now, make=make)
+    try:
+        if copy:
+            cache.set(key, copy, SPARED_KEPT_SECONDS)
+        if rest_seconds:
+            cache.set(f"{key}:rest", 1, rest_seconds)
+        cache.delete(f"{key}:lock")
+    except (RedisError, OSError):
+        pass
+    return copy or newer
+
+
+def _is_fresh(kept: tuple[datetime, Copy], *, now: datetime) -> bool:
+    return abs(now - kept[0]) < FRESH_FOR
+
+
+def _look(key: str) -> tuple[tuple[datetime, Copy] | None, bool]:
+    found = cache.get_many([key, f"{key}:rest"])
+    return found.get(key), f"{key}:rest" in found
+
+
+def _first_copy(key: str) -> tuple[datetime, Copy] | None:
+    """What another asker is making for the first time, if it comes within _FIRST_COPY_SECONDS."""
+    for _ in range(int(_FIRST_COPY_SECONDS / _LOOK_AGAIN_SECONDS)):
+        time.sleep(_LOOK_AGAIN_SECONDS)
+        kept: tuple[datetime, Copy] | None = cache.get(key)
+        if kept:
+            return kept
+    return None
+
+
+def _within_limit(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[tuple[datetime, Copy] | None, int]:
+    """The copy, None when the database refused or was too slow; and for how many seconds to let it rest."""
+    begun = time.monotonic()
+    try:
+        with statements_within(LONGEST):
+            copy = now, make()
+    except DatabaseError as error:
+        log.warning("%s rests for %s s: %s", key, LONGEST_REST_SECONDS, error)
+        return None, LONGEST_REST_SECONDS
+    took = time.monotonic() - begun
+    if took <= QUICK_SECONDS:
+        return copy, 0
+    return copy, min(LONGEST_REST_SECONDS, max(1, round(took * REST_FACTOR)))

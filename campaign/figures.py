@@ -1,21 +1,28 @@
 """The campaign's figures as every public page shows them, from a copy that is rebuilt about once a second.
 
-The copy lives in the cache with the moment it was made, and pages print that moment. One reader rebuilds it while the
-others keep showing the last one; with the cache down each page reads the database itself.
+The copies live in the cache with the moments they were made, and pages print those moments. One reader rebuilds a copy
+while the others keep showing the last one (campaign/copies.py). What takes too long is None for a while: then pages
+leave it out, and giving goes on as fast as before.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from campaign.copies import fresh
+from campaign.copies import fresh, spared
 from campaign.models import Campaign, Fund
 from donations import queries as gift_queries
+from donations.charts import HourChart, hour_chart
 from donations.match_line import MatchLine
 from donations.match_line import match_line as match_line_for
-from donations.queries import PublicGift, Totals
+from donations.queries import HOUR, HourFigures, PublicGift, Totals
 from matching.models import MatchPool
 from matching.public_state import public_state_text
 from matching.queries import PoolFigures, pool_figures
+
+_SHAPE = 2  # raise it with a change of what is kept here: a copy of an older release is not read
+_MOST_HOURS = 24
+_FEWEST_IN_AN_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,33 @@ class PublicPool:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicMilestone:
+    amount_minor: int
+    text: str
+    is_reached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A fund's place among the campaign's funds. share: of what the first one raised, 0 to 1."""
+
+    fund: Fund
+    totals: Totals
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Gifts by hour as pages draw them and write them beside the drawing. is_whole: from the opening on."""
+
+    hours: tuple[HourFigures, ...]
+    chart: HourChart
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """made_at: the moment of all the figures.
+    """made_at: the moment of all the figures. milestones: in order of their amounts.
 
     matched_minor has what sponsors gave to gifts and, once, what challenges gave. free_minor: of pools that match gifts
     now; later_minor: of pools that match gifts later.
@@ -60,6 +92,19 @@ class Figures:
     totals: Totals
     by_fund: dict[int, Totals]
     pools: tuple[PublicPool, ...]
+    milestones: tuple[PublicMilestone, ...]
+
+    @property
+    def reached_count(self) -> int:
+        return sum(milestone.is_reached for milestone in self.milestones)
+
+    @property
+    def next_milestone(self) -> PublicMilestone | None:
+        return next((milestone for milestone in self.milestones if not milestone.is_reached), None)
+
+    @property
+    def last_reached(self) -> PublicMilestone | None:
+        return next((milestone for milestone in reversed(self.milestones) if milestone.is_reached), None)
 
     @property
     def matched_minor(self) -> int:
@@ -87,19 +132,41 @@ class Figures:
         return self.matched_minor + self.held_minor + self.free_minor
 
 
-def figures(*, campaign: Campaign, now: datetime) -> Figures:
-    """All figures of a campaign, at most about FRESH_FOR old while the cache is up."""
-    return fresh(f"figures:{campaign.pk}", now=now, make=lambda: _count(campaign=campaign, now=now))[1]
+def figures(*, campaign: Campaign, now: datetime) -> Figures | None:
+    """All figures of a campaign, about a second old; older when counting them takes long, None when it takes too long.
+
+    With the cache down they are counted for each page.
+    """
+    key = f"figures:{_SHAPE}:{campaign.pk}"
+    found = spared(key, now=now, make=lambda: _count(campaign=campaign, now=now), is_wanted=True)
+    return found[1] if found else None
 
 
-def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: datetime) -> list[PublicGift]:
-    """The newest gifts as their donors let the public see them; of one fund when given."""
+def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: datetime) -> list[PublicGift] | None:
+    """The newest gifts as their donors let the public see them; of one fund when given. None: not to be had now."""
     fund_id = fund.pk if fund else None
-    return fresh(
-        f"recent:{campaign.pk}:{fund_id}:{limit}",
+    found = spared(
+        f"recent:{_SHAPE}:{campaign.pk}:{fund_id}:{limit}",
         now=now,
         make=lambda: gift_queries.recent_public_gifts(campaign_id=campaign.pk, fund_id=fund_id, limit=limit),
-    )[1]
+    )
+    return found[1] if found else None
+
+
+def hours(*, campaign: Campaign, now: datetime) -> Hours | None:
+    """The campaign's hours so far, its last _MOST_HOURS at most, in its time zone. None before the opening, and when
+    they are not to be had now."""
+    if now < campaign.opens_at:
+        return None
+    found = spared(f"hours:{_SHAPE}:{campaign.pk}", now=now, make=lambda: _hours(campaign=campaign, now=now))
+    return found[1] if found else None
+
+
+def leaderboard(*, found: Figures, funds: Iterable[Fund]) -> list[Place]:
+    """Funds that got gifts, by what they raised; equal ones in the funds' own order. 0..n."""
+    raised = [(fund, found.by_fund[fund.pk]) for fund in funds if fund.pk in found.by_fund]
+    raised = sorted((pair for pair in raised if pair[1].raised_minor), key=lambda pair: -pair[1].raised_minor)
+    return [Place(fund, totals, totals.raised_minor / raised[0][1].raised_minor) for fund, totals in raised]
 
 
 def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: datetime) -> MatchLine:
@@ -113,12 +180,33 @@ def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: dateti
 
 
 def _count(*, campaign: Campaign, now: datetime) -> Figures:
+    totals = gift_queries.totals(campaign_id=campaign.pk)
     return Figures(
         made_at=now,
-        totals=gift_queries.totals(campaign_id=campaign.pk),
+        totals=totals,
         by_fund=gift_queries.fund_totals(campaign_id=campaign.pk),
         pools=tuple(_public(row, campaign=campaign, now=now) for row in pool_figures(campaign=campaign, now=now)),
+        milestones=tuple(
+            PublicMilestone(row.amount_minor, row.text, is_reached=row.amount_minor <= totals.raised_minor)
+            for row in campaign.milestones.all()
+        ),
     )
+
+
+def _hours(*, campaign: Campaign, now: datetime) -> Hours:
+    """Whole hours from the opening on; the one that has begun is among them.
+
+    An hour of one or two gifts has no amounts: beside the wall they would tell what a donor hides.
+    """
+    end = min(campaign.opens_at + HOUR * ((now - campaign.opens_at) // HOUR + 1), campaign.closes_at)
+    start = max(campaign.opens_at, end - HOUR * _MOST_HOURS)
+    found = gift_queries.gifts_by_hour(campaign_id=campaign.pk, start=start, end=end)
+    found = [replace(hour, raised_minor=0, matched_minor=0) if _tells(hour) else hour for hour in found]
+    return Hours(tuple(found), hour_chart(hours=found, zone=campaign.tz), is_whole=start == campaign.opens_at)
+
+
+def _tells(hour: HourFigures) -> bool:
+    return 0 < hour.gift_count < _FEWEST_IN_AN_HOUR
 
 
 def _public(row: PoolFigures, *, campaign: Campaign, now: datetime) -> PublicPool:

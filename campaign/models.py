@@ -5,11 +5,13 @@ Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, curre
 Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
 Story         a page about one person or programme.
 Section       one typed part of a fund's page, in order; SectionItem is one figure, hope or picture in it.
+Milestone     a sum that the campaign's donors reach together, and what it brings.
 
 The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
 for every picture.
 """
 
+import re
 import zoneinfo
 from datetime import datetime
 
@@ -27,6 +29,20 @@ def validate_time_zone(name: str) -> None:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
         raise ValidationError("Write a time zone such as America/New_York.") from error
+
+
+_HOST = re.compile(r"(https?://)?(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
+_MOST_HOSTS = 30
+
+
+def validate_hosts(text: str) -> None:
+    """A host a line. They go into a header as they are, so nothing else may be among them."""
+    lines = text.lower().split()
+    wrong = [line for line in lines if len(line) > 200 or not _HOST.fullmatch(line)]
+    if wrong:
+        raise ValidationError(f"Write one host a line, such as www.harborview.org; “{wrong[0][:60]}” is none.")
+    if len(lines) > _MOST_HOSTS:
+        raise ValidationError(f"Write at most {_MOST_HOSTS} hosts; *.example.org stands for all below example.org.")
 
 
 def default_presets_minor() -> list[int]:
@@ -145,6 +161,20 @@ class Campaign(models.Model):
         default=True, help_text="Match money that comes free is offered to earlier gifts that got less."
     )
 
+    shows_figures = models.BooleanField("progress on the banner", default=True)
+    shows_wall = models.BooleanField("wall of recent gifts", default=True)
+    shows_leaderboard = models.BooleanField("leaderboard of funds", default=True)
+    shows_milestones = models.BooleanField("milestones", default=True)
+    shows_hours = models.BooleanField("chart of gifts by hour", default=True)
+    shows_screen = models.BooleanField("screen for the lobby and the gala", default=True)
+    shows_embeds = models.BooleanField("countdown and progress on other sites", default=True)
+    embed_hosts = models.TextField(
+        "sites that may show them",
+        blank=True,
+        validators=[validate_hosts],
+        help_text="One host a line, such as www.harborview.org or *.harborview.org. Empty: no other site.",
+    )
+
     objects = CampaignQuerySet.as_manager()
 
     class Meta:
@@ -192,6 +222,28 @@ class Campaign(models.Model):
         """
         kept = 10_000 - self.fee_basis_points
         return -(-(amount_minor * self.fee_basis_points + self.fee_fixed_minor * 10_000) // kept)
+
+
+class Milestone(models.Model):
+    """Reached while what donors gave and did not get back, without match, is at least the amount."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="milestones")
+    amount_minor = models.PositiveBigIntegerField("raised by donors", help_text="Match money does not count.")
+    text = models.CharField("what it brings", max_length=160, help_text="Such as: a new simulator for the nurses.")
+
+    class Meta:
+        ordering = ["amount_minor"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "amount_minor"],
+                name="one_milestone_per_amount",
+                violation_error_message="There is a milestone at this amount already.",
+            ),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="milestone_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Story(models.Model):

@@ -19,17 +19,17 @@ from django.views.static import serve
 from redis.exceptions import RedisError
 
 from campaign import figures
-from campaign.countdown import clock_text, countdown, end_text, start_text
-from campaign.kept_pages import CLOCK, kept_for_a_second
+from campaign.banner import WALL_PAGES, banner, figures_of, live_parts, takes_gifts, wall, with_clock
+from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign, Fund, Story
 from campaign.money import InvalidAmount, parse_amount
 from matching.heads import latest_head
 from matching.queries import ledger_entries, standing
 
-_WALL = 8
-_STOP_POLLING = 286
+STOP_POLLING = 286
 _PARTS = {
     "figures": "campaign/_progress.html",
+    "live": "campaign/_live.html",
     "band": "campaign/_band.html",
     "line": "campaign/_line.html",
 }
@@ -45,12 +45,13 @@ def home(request: HttpRequest) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     if campaign is None:
         return render(request, "campaign/no_campaign.html", {"funds": Fund.objects.filter(is_open=True)})
-    context = _banner(campaign, now=now) | {
+    context = banner(campaign, now=now) | {
         "funds": campaign.funds.all(),
         "featured": Story.objects.filter(is_published=True).first(),
-        "gifts": figures.recent_gifts(campaign=campaign, fund=None, limit=_WALL, now=now),
+        **wall(campaign, fund=None, page=1, now=now),
     }
-    return _with_clock(render(request, "campaign/home.html", context), context)
+    context |= live_parts(context)
+    return with_clock(render(request, "campaign/home.html", context), context)
 
 
 @require_safe
@@ -59,7 +60,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def funds(request: HttpRequest) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
-    return render(request, "campaign/funds.html", _figures(campaign, now=now) | {"funds": found})
+    return render(request, "campaign/funds.html", figures_of(campaign, now=now) | {"funds": found})
 
 
 @require_safe
@@ -72,14 +73,14 @@ def fund(request: HttpRequest, slug: str) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     if campaign is not None:
         is_in = campaign.funds.filter(pk=found.pk).exists()
-        context |= _banner(campaign, now=now, is_slim=True)
+        context |= banner(campaign, now=now, is_slim=True)
         context |= {
-            "takes_gifts": is_in and found.is_open and _takes_gifts(campaign, now=now),
-            "gifts": figures.recent_gifts(campaign=campaign, fund=found, limit=_WALL, now=now),
-            "fund_totals": context["figures"].by_fund.get(found.pk),
+            "takes_gifts": is_in and found.is_open and takes_gifts(campaign, now=now),
+            **wall(campaign, fund=found, page=1, now=now),
+            "fund_totals": _fund_totals(context["figures"], fund=found, campaign=campaign),
             **_give_box(campaign, fund=found, now=now),
         }
-    return _with_clock(render(request, "campaign/fund.html", context), context)
+    return with_clock(render(request, "campaign/fund.html", context), context)
 
 
 @require_safe
@@ -103,7 +104,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 @kept_for_a_second(unless=("reference",))
 def match(request: HttpRequest) -> HttpResponse:
     """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
-    context = _figures(Campaign.objects.current(), now=timezone.now())
+    context = figures_of(Campaign.objects.current(), now=timezone.now())
     context |= {"head": latest_head(), "site_url": settings.SITE_URL}
     reference = _asked(request, "reference").strip()[:40]
     if reference:
@@ -116,27 +117,51 @@ def match(request: HttpRequest) -> HttpResponse:
 @shared_for_a_second
 @kept_for_a_second(by=_PROGRESS_VALUES, unless=("fund", "amount", "other_amount"))
 def progress(request: HttpRequest) -> HttpResponse:
-    """The parts that pages fetch again: the figures, the whole banner, or the match line of one gift.
+    """The parts that pages fetch again: the figures, the whole banner, what else is live, the match line of one gift.
 
-    After the end the figures come with 286, at which htmx stops asking. `X-Now-Ms` is the server's clock, by which
-    countdowns run. The same content again is a 304.
+    After the end, and when staff switched them off, they come with 286, at which htmx stops asking. `X-Now-Ms` is the
+    server's clock, by which countdowns run. The same content again is a 304.
     """
     campaign, now = Campaign.objects.current(), timezone.now()
     if campaign is None:
         raise Http404("There is no campaign.")
     part = request.GET.get("part", "figures")
-    context = _banner(campaign, now=now, is_slim="slim" in request.GET)
+    context = banner(campaign, now=now, is_slim="slim" in request.GET)
     if part == "line":
         context |= _line_of(request, campaign=campaign, now=now)
+    elif part == "live":
+        context |= live_parts(context)
     elif part not in _PARTS:
         raise Http404("There is no such part.")
-    response = render(request, _PARTS[part], context)
-    if part == "figures" and context["count"].phase == "closed":
-        response.status_code = _STOP_POLLING
-    _with_clock(response, context)
-    if part != "band":
-        response.headers["ETag"] = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
-    return response
+    response = with_clock(render(request, _PARTS[part], context), context)
+    is_over = context["count"].phase == "closed" or (part == "figures" and not campaign.shows_figures)
+    if part in ("figures", "live") and is_over:
+        response.status_code = STOP_POLLING
+    return response if part == "band" else with_etag(response)
+
+
+@require_safe
+@shared_for_a_second
+@kept_for_a_second(by={"page": tuple(str(number) for number in range(1, WALL_PAGES + 1)), "part": ("",)})
+def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """The newest gifts, ?page= times WALL_PAGE of them, to the campaign or one fund; with ?part only the wall itself.
+
+    The page is for browsers without JavaScript; with it, "show more" puts the longer wall into the page one is on.
+    """
+    campaign, now = Campaign.objects.current(), timezone.now()
+    if campaign is None:
+        raise Http404("There is no campaign.")
+    fund = get_object_or_404(campaign.funds, slug=slug) if slug else None
+    page = request.GET.get("page", "1")
+    if not (page.isascii() and page.isdigit() and 1 <= int(page[:3]) <= WALL_PAGES):
+        raise Http404("There is no such page.")
+    context = wall(campaign, fund=fund, page=int(page), now=now) | {"campaign": campaign, "fund": fund}
+    if "part" not in request.GET:
+        return render(request, "campaign/wall.html", context)
+    response = render(request, "campaign/_wall.html", context)
+    if campaign.phase(now=now) == "closed" or not campaign.shows_wall:
+        response.status_code = STOP_POLLING
+    return with_etag(response)
 
 
 @require_safe
@@ -186,38 +211,14 @@ def _cache_state() -> str:
     return "ok"
 
 
-def _figures(campaign: Campaign | None, *, now: datetime) -> dict[str, Any]:
-    if campaign is None:
-        return {"campaign": None}
-    found = figures.figures(campaign=campaign, now=now)
-    return {
-        "campaign": campaign,
-        "figures": found,
-        "figures_at": clock_text(found.made_at, campaign=campaign, seconds=True),
-    }
-
-
-def _banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict[str, Any]:
-    """What the band needs: the countdown with its moment in words, and the figures."""
-    return _figures(campaign, now=now) | {
-        "count": countdown(campaign=campaign, now=now),
-        "now_ms": int(now.timestamp() * 1000),
-        "now_text": clock_text(now, campaign=campaign, seconds=True),
-        "opens_text": start_text(campaign.opens_at, campaign=campaign),
-        "closes_text": end_text(campaign.closes_at, campaign=campaign),
-        "band_takes_gifts": _takes_gifts(campaign, now=now),
-        "is_slim": is_slim,
-    }
-
-
-def _with_clock(response: HttpResponse, context: dict[str, Any]) -> HttpResponse:
-    if "now_ms" in context:
-        response.headers[CLOCK] = str(context["now_ms"])
+def with_etag(response: HttpResponse) -> HttpResponse:
+    """So that the same content again is not sent again."""
+    response.headers["ETag"] = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
     return response
 
 
-def _takes_gifts(campaign: Campaign, *, now: datetime) -> bool:
-    return campaign.takes_gifts_early or campaign.phase(now=now) != "before"
+def _fund_totals(found: figures.Figures | None, *, fund: Fund, campaign: Campaign) -> figures.Totals | None:
+    return found.by_fund.get(fund.pk) if found and campaign.shows_figures else None
 
 
 def _give_box(campaign: Campaign, *, fund: Fund, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from django.db.models.functions import Cast, Coalesce, Floor, Greatest
 
 from donations.models import Designation, Donation
 from matching.models import Allocation, Reservation
-from matching.queries import PoolFigures, gift_matches
+from matching.queries import MatchLine, PoolFigures, gift_matches
 
 HOUR = timedelta(hours=1)
 RATE_WINDOW = timedelta(minutes=30)
@@ -48,11 +48,15 @@ class Totals:
 
 @dataclass(frozen=True)
 class PublicGift:
-    """A paid gift as the public may see it. amount_minor and match_minor: None when the donor hides the amount."""
+    """A paid gift as the public may see it. amount_minor and match_minor: None when the donor hides the amount.
+
+    sponsor_names: who matched it, as pages name them, 0..n; none when the amount is hidden.
+    """
 
     name: str
     amount_minor: int | None
     match_minor: int | None
+    sponsor_names: tuple[str, ...]
     currency: str
     fund_names: tuple[str, ...]
     paid_at: datetime | None
@@ -159,20 +163,20 @@ def recent_public_gifts(*, campaign_id: int, fund_id: int | None = None, limit: 
     if fund_id is not None:
         found = found.filter(designations__fund_id=fund_id)
     gifts = list(found[:limit])
-    match_minor = _match_by_gift(gifts, fund_id=fund_id)
-    return [_public_gift(gift, match_minor=match_minor.get(gift.pk, 0), fund_id=fund_id) for gift in gifts]
+    lines = _match_lines(gifts, fund_id=fund_id)
+    return [_public_gift(gift, lines=lines.get(gift.pk, []), fund_id=fund_id) for gift in gifts]
 
 
-def _match_by_gift(gifts: Iterable[Donation], *, fund_id: int | None) -> dict[int, int]:
+def _match_lines(gifts: Iterable[Donation], *, fund_id: int | None) -> dict[int, list[MatchLine]]:
     by_key = {gift.match_key: gift.pk for gift in gifts if not gift.hides_amount}
     return {
-        by_key[key]: sum(line.amount_minor for line in match.lines if fund_id in (None, line.fund_id))
+        by_key[key]: [line for line in match.lines if fund_id in (None, line.fund_id) and line.amount_minor]
         for key, match in gift_matches(keys=by_key).items()
         if match.state == "committed"
     }
 
 
-def _public_gift(gift: Donation, *, match_minor: int, fund_id: int | None) -> PublicGift:
+def _public_gift(gift: Donation, *, lines: Sequence[MatchLine], fund_id: int | None) -> PublicGift:
     parts = sorted(gift.designations.all(), key=lambda part: (part.position, part.pk))
     left = split_left(parts_minor=[part.amount_minor for part in parts], refunded_minor=gift.refunded_minor)
     shown = [
@@ -183,7 +187,8 @@ def _public_gift(gift: Donation, *, match_minor: int, fund_id: int | None) -> Pu
     return PublicGift(
         name=gift.public_name,
         amount_minor=None if gift.hides_amount else sum(left_minor for _, left_minor in shown),
-        match_minor=None if gift.hides_amount else match_minor,
+        match_minor=None if gift.hides_amount else sum(line.amount_minor for line in lines),
+        sponsor_names=tuple(dict.fromkeys(line.sponsor_name for line in lines)),
         currency=gift.currency,
         fund_names=tuple(name for name, _ in shown),
         paid_at=gift.paid_at,

@@ -9,7 +9,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from campaign.models import Fund
+from campaign.models import Campaign, Fund
+from campaign.money import format_amount_compact
 
 register = template.Library()
 
@@ -59,3 +60,28 @@ def ago(moment: datetime, now: datetime) -> str:
         return "just now"
     since = timesince(moment, now, depth=1).replace("\xa0", " ")
     return f"{since.replace('minutes', 'min').replace('minute', 'min')} ago"
+
+
+@register.filter
+def left_to(raised_minor: int, goal_minor: int) -> int:
+    """`{{ raised|left_to:goal }}`: how much is missing, in minor units."""
+    return max(goal_minor - raised_minor, 0)
+
+
+@register.filter
+def hour_in(moment: datetime, campaign: Campaign) -> str:
+    """`1 AM EST` in the campaign's zone: with its name, since an hour comes twice when the clocks go back."""
+    local = moment.astimezone(campaign.tz)
+    return f"{local.hour % 12 or 12} {local:%p %Z}"
+
+
+@register.filter
+def money_compact(amount_minor: int, currency: str) -> str:
+    """`9000000` -> `$90K`: for the scale of a chart."""
+    return format_amount_compact(amount_minor, currency=currency)
+
+
+@register.filter
+def px(length: float) -> str:
+    """A length in a drawing: a point for decimals whatever the locale, and no more digits than can be seen."""
+    return f"{length:.2f}".rstrip("0").rstrip(".")

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from django import template
 from django.utils import timezone
 
-from campaign.money import format_amount_compact
-
 register = template.Library()
 
 
@@ -32,18 +30,6 @@ def hour_name(moment: datetime) -> str:
     """`1 AM EDT` in the page's zone: with its name, since an hour comes twice when the clocks go back."""
     local = timezone.localtime(moment)
     return f"{local.hour % 12 or 12} {local:%p %Z}"
-
-
-@register.filter
-def money_compact(amount_minor: int, currency: str) -> str:
-    """`9000000` -> `$90K`: for the scale of a chart."""
-    return format_amount_compact(amount_minor, currency=currency)
-
-
-@register.filter
-def px(length: float) -> str:
-    """A length in a drawing: a point for decimals whatever the locale, and no more digits than can be seen."""
-    return f"{length:.2f}".rstrip("0").rstrip(".")
 
 
 @register.filter

@@ -10,6 +10,7 @@ from tests.campaign.pages import picture, text
 
 pytestmark = pytest.mark.django_db
 INLINE = {"sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
+NO_MILESTONES = {"milestones-TOTAL_FORMS": 0, "milestones-INITIAL_FORMS": 0}
 NO_ITEMS = {"items-TOTAL_FORMS": 0, "items-INITIAL_FORMS": 0}
 FUND = {
     "name": "Nursing",
@@ -86,7 +87,7 @@ def test_a_part_says_what_its_kind_needs(admin, kind, field, words):
 def test_a_campaign_is_written_in_its_own_time_zone_and_in_plain_amounts(admin):
     campaign = factories.campaign()
     url = f"/admin/campaign/campaign/{campaign.pk}/change/"
-    shown = fields(admin, url)
+    shown = fields(admin, url) | NO_MILESTONES
     html = admin.get(url).content.decode()
     assert 'name="opens_at_0" value="2026-12-01"' in html
     assert 'name="opens_at_1" value="00:00:00"' in html
@@ -115,7 +116,7 @@ def test_a_campaign_is_written_in_its_own_time_zone_and_in_plain_amounts(admin):
 def test_a_campaign_with_a_mistake_is_refused_with_a_sentence(admin, change, field, words):
     url = f"/admin/campaign/campaign/{factories.campaign().pk}/change/"
     moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
-    found = errors(admin.post(url, fields(admin, url) | moments | change))
+    found = errors(admin.post(url, fields(admin, url) | NO_MILESTONES | moments | change))
     assert words in " ".join(found[field])
 
 
@@ -123,9 +124,9 @@ def test_the_currency_stays_once_there_is_a_pool(admin):
     campaign = factories.campaign()
     url = f"/admin/campaign/campaign/{campaign.pk}/change/"
     moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
-    assert admin.post(url, fields(admin, url) | moments | {"currency": "CAD"}).status_code == 302
+    assert admin.post(url, fields(admin, url) | NO_MILESTONES | moments | {"currency": "CAD"}).status_code == 302
     factories.pool(campaign=Campaign.objects.get())
-    found = errors(admin.post(url, fields(admin, url) | moments | {"currency": "EUR"}))
+    found = errors(admin.post(url, fields(admin, url) | NO_MILESTONES | moments | {"currency": "EUR"}))
     assert "its currency stays" in found["currency"][0]
 
 
@@ -165,3 +166,27 @@ def test_a_stranger_is_sent_to_the_log_in(client):
     answer = client.get("/admin/campaign/fund/add/")
     assert answer.status_code == 302
     assert "login" in answer.headers["Location"]
+
+
+def test_staff_write_milestones_and_the_sites_that_may_show_the_campaign(admin):
+    campaign = factories.campaign()
+    url = f"/admin/campaign/campaign/{campaign.pk}/change/"
+    moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
+    row = {"milestones-TOTAL_FORMS": 1, "milestones-INITIAL_FORMS": 0, "milestones-0-text": "A new simulator"}
+    written = fields(admin, url) | moments | row | {"embed_hosts": "www.harborview.org\n*.harborview.org"}
+    answer = admin.post(url, written | {"milestones-0-amount_minor": "a lot"})
+    assert "“a lot” is not an amount we can read." in answer.content.decode()
+    assert admin.post(url, written | {"milestones-0-amount_minor": "$100,000"}).status_code == 302
+    assert list(campaign.milestones.values_list("amount_minor", "text")) == [(10_000_000, "A new simulator")]
+    assert Campaign.objects.get().embed_hosts.split() == ["www.harborview.org", "*.harborview.org"]
+
+
+@pytest.mark.parametrize(
+    "hosts", ["a; script-src *", "'self'", "javascript:x", "*", "http://", "www.a.org/path", "a.org,b.org", "x" * 201]
+)
+def test_what_is_no_host_never_gets_into_the_policy(admin, hosts):
+    campaign = factories.campaign()
+    url = f"/admin/campaign/campaign/{campaign.pk}/change/"
+    moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
+    found = errors(admin.post(url, fields(admin, url) | NO_MILESTONES | moments | {"embed_hosts": hosts}))
+    assert "Write one host a line" in found["embed_hosts"][0]

@@ -8,9 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from campaign.templatetags.prose import px
 from donations import attention, charts, queries
 from donations.models import Donation, FollowUp, StripeEvent
-from donations.templatetags.staff_words import percent, px, roughly
+from donations.templatetags.staff_words import percent, roughly
 from matching import holds
 from matching.models import MatchPool
 from matching.queries import pool_figures

@@ -50,7 +50,7 @@
 
   // Polls are spread out, and a page that nobody looks at asks nothing.
   document.addEventListener("htmx:confirm", (event) => {
-    const polled = event.target.id === "progress" || (event.target.id === "line" && !event.detail.triggeringEvent);
+    const polled = "poll" in event.target.dataset || (event.target.id === "line" && !event.detail.triggeringEvent);
     if (!polled) return;
     event.preventDefault();
     if (document.hidden) return;
@@ -61,9 +61,8 @@
     tick();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && document.getElementById("progress")?.hasAttribute("data-hx-get")) {
-      window.htmx?.ajax("GET", document.getElementById("progress").getAttribute("data-hx-get"), { target: "#progress", swap: "innerHTML" });
-    }
+    const progress = document.querySelector("#progress[data-hx-get]");
+    if (!document.hidden && progress) window.htmx?.ajax("GET", progress.dataset.hxGet, { target: progress, swap: "innerHTML" });
   });
 
   // The give box says on its button what it will do.

@@ -1,0 +1,84 @@
+"""What pages need to show the campaign at a moment: its countdown in words, its figures, and the parts that are on."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+
+from campaign import figures
+from campaign.countdown import clock_text, countdown, end_text, start_text
+from campaign.kept_pages import CLOCK
+from campaign.models import Campaign, Fund
+
+WALL_PAGE, WALL_PAGES = 12, 8
+
+
+def figures_of(campaign: Campaign | None, *, now: datetime) -> dict[str, Any]:
+    """figures: None when they are not to be had now."""
+    if campaign is None:
+        return {"campaign": None}
+    found = figures.figures(campaign=campaign, now=now)
+    at = clock_text(found.made_at, campaign=campaign, seconds=True) if found else ""
+    return {"campaign": campaign, "figures": found, "figures_at": at}
+
+
+def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict[str, Any]:
+    """What the band needs: the countdown with its moment in words, and the figures."""
+    return figures_of(campaign, now=now) | {
+        "count": countdown(campaign=campaign, now=now),
+        "now": now,
+        "now_ms": int(now.timestamp() * 1000),
+        "now_text": clock_text(now, campaign=campaign, seconds=True),
+        "opens_text": start_text(campaign.opens_at, campaign=campaign),
+        "closes_text": end_text(campaign.closes_at, campaign=campaign),
+        "band_takes_gifts": takes_gifts(campaign, now=now),
+        "is_slim": is_slim,
+    }
+
+
+def live_parts(context: dict[str, Any]) -> dict[str, Any]:
+    """Leaderboard, milestones and hours for a banner's context: each only when staff have it on and it has content.
+
+    hours: None when there is nothing to show; `hours_rest` says that they are on and cannot be had now.
+    """
+    campaign, found, now = context["campaign"], context["figures"], context["now"]
+    has_gifts = bool(found and found.totals.gift_count)
+    wants_hours = campaign.shows_hours and has_gifts and now >= campaign.opens_at
+    hours = figures.hours(campaign=campaign, now=now) if wants_hours else None
+    return {
+        "places": figures.leaderboard(found=found, funds=campaign.funds.all())
+        if found and campaign.shows_leaderboard
+        else [],
+        "milestones": found.milestones if found and campaign.shows_milestones else (),
+        "hours": hours,
+        "hours_rest": wants_hours and hours is None,
+    }
+
+
+def wall(campaign: Campaign, *, fund: Fund | None, page: int, now: datetime) -> dict[str, Any]:
+    """The newest gifts up to this page of WALL_PAGE each, 1 and up; next_page: 0 when there are no more to show.
+
+    Each page holds those before it, too: gifts that come meanwhile push none out between two pages.
+    """
+    if not campaign.shows_wall:
+        return {"gifts": [], "is_wall_on": False}
+    limit = WALL_PAGE * page
+    found = figures.recent_gifts(campaign=campaign, fund=fund, limit=limit + 1, now=now)
+    return {
+        "gifts": found[:limit] if found is not None else None,
+        "next_page": page + 1 if found is not None and len(found) > limit and page < WALL_PAGES else 0,
+        "wall_page": page,
+        "is_wall_on": True,
+        "now": now,
+    }
+
+
+def takes_gifts(campaign: Campaign, *, now: datetime) -> bool:
+    return campaign.takes_gifts_early or campaign.phase(now=now) != "before"
+
+
+def with_clock(response: HttpResponse, context: dict[str, Any]) -> HttpResponse:
+    """The server's clock as a header, by which countdowns run."""
+    if "now_ms" in context:
+        response.headers[CLOCK] = str(context["now_ms"])
+    return response
