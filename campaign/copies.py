@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.core.cache import cache
 from django.db import DatabaseError
@@ -69,6 +69,8 @@ def spared(
     is no copy, and somebody else makes it or it rests. is_wanted: when there is no copy yet, wait a quarter of a second
     for who makes it; and with the cache down make it here, where other parts are left out.
     """
+    kept: tuple[datetime, Copy] | None
+    newer: tuple[datetime, Copy] | None
     try:
         kept, rests = _look(key)
         if (kept and _is_fresh(kept, now=now)) or rests:
@@ -97,7 +99,8 @@ def _is_fresh(kept: tuple[datetime, Copy], *, now: datetime) -> bool:
     return abs(now - kept[0]) < FRESH_FOR
 
 
-def _look(key: str) -> tuple[tuple[datetime, Copy] | None, bool]:
+def _look(key: str) -> tuple[Any, bool]:
+    """The copy, None when there is none, and whether its part rests: one round trip."""
     found = cache.get_many([key, f"{key}:rest"])
     return found.get(key), f"{key}:rest" in found
 
