@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from donations import gateway, payments, renewals, scheduling, strays, subscriptions, work
+from donations import gateway, monthly, payments, renewals, scheduling, strays, subscriptions, work
 from donations.gateway import Refund, VerifiedEvent, charge_from, payment_from, refund_from
 from donations.models import Donation, Reversal, StrayPayment, StripeEvent
 
@@ -149,6 +149,16 @@ def _card_saved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     return donation.pk
 
 
+def _card_not_saved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
+    refused = subscriptions.refused_card_from(_object_of(event))
+    donation = Donation.objects.filter(setup_intent=refused.setup_intent).first()
+    if donation is not None:
+        scheduling.count_refusal(donation_id=donation.pk, refused=refused, now=now)
+        return donation.pk
+    first = monthly.count_refusal(refused=refused, now=now)
+    return first.pk if first else StripeEvent.Ignored.NO_GIFT
+
+
 def _refund_moved(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     return _reversal(event, kind=Reversal.Kind.REFUND, now=now)
 
@@ -244,6 +254,7 @@ ACTIONS: dict[str, Callable[[StripeEvent, datetime], int | StripeEvent.Ignored]]
     "charge.dispute.closed": _dispute_moved,
     "radar.early_fraud_warning.created": _fraud_warned,
     "setup_intent.succeeded": _card_saved,
+    "setup_intent.setup_failed": _card_not_saved,
     "invoice.paid": _invoice_moved,
     "invoice.payment_failed": _invoice_moved,
     "customer.subscription.updated": _subscription_moved,

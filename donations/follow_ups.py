@@ -6,10 +6,10 @@ from datetime import datetime
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import bank_mail, freed_match, mail, monthly_mail, receipts, reminders, schedule_mail, work
+from donations import bank_mail, freed_match, mail, monthly_mail, receipts, reminders, saved_cards, schedule_mail, work
 from donations.models import Donation, FollowUp, Reversal
 
-MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT})
+MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD})
 NOT_REFUNDED = "A refund did not go through."
 MATCH_CHANGED = "The match of the gift has changed."
 
@@ -26,6 +26,12 @@ def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: i
     if not is_new and row.state != FollowUp.State.FAILED:
         work.try_again(row, now=now)
     return row
+
+
+def owe_forgetting(donation: Donation, *, now: datetime) -> None:
+    """A gift is over whose card was saved: it is to be removed at Stripe. In the transaction that ends the gift."""
+    if donation.payment_method:
+        owe(donation=donation, kind=FollowUp.Kind.CARD, now=now)
 
 
 def run(*, follow_up_id: int, now: datetime) -> bool:
@@ -60,6 +66,8 @@ def _do(row: FollowUp, *, now: datetime) -> datetime | None:
         monthly_mail.tell_donor(change_id=row.subject_id, now=now)
     elif row.kind == FollowUp.Kind.REFUSED:
         bank_mail.tell_donor(donation_id=row.donation_id, now=now)
+    elif row.kind == FollowUp.Kind.CARD:
+        saved_cards.forget(donation_id=row.donation_id)
     elif row.kind == FollowUp.Kind.REMINDER:
         return reminders.remind(donation_id=row.donation_id, now=now)
     else:

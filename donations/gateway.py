@@ -315,7 +315,7 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         decline_code=error.get("decline_code") or error.get("code") or "",
         charge_id=(charge["id"] if isinstance(charge, Mapping) else charge) or "",
         failed_charge=error.get("charge") or "",
-        fingerprint=_fingerprint(error.get("payment_method") or {}),
+        fingerprint=fingerprint_of(error.get("payment_method") or {}),
         charge=charge_from(charge) if isinstance(charge, Mapping) else None,
         created_at=datetime.fromtimestamp(intent["created"], tz=UTC) if intent.get("created") else None,
         cancel_reason=intent.get("cancellation_reason") or "",
@@ -336,7 +336,8 @@ def refund_from(thing: Mapping[str, Any]) -> Refund:
     )
 
 
-def _fingerprint(method: Mapping[str, Any]) -> str:
+def fingerprint_of(method: Mapping[str, Any]) -> str:
+    """Of a card or bank account, from a PaymentMethod's JSON: the same one has the same, whoever uses it; or empty."""
     details = method.get(method.get("type") or "") or {}
     return str(details.get("fingerprint") or "")
 

@@ -4,13 +4,14 @@ One form makes one gift: its key was made before it was sent. The gift, its desi
 held for it are written in one transaction; Stripe is not involved until the donor presses Give.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
 from campaign.models import Campaign
-from donations import gateway, limits, monthly_start, reminders
+from donations import follow_ups, gateway, limits, monthly_start, reminders, subscriptions
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
@@ -141,8 +142,8 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
     donation = Donation.objects.get(pk=donation_id)
     if donation.state != Donation.State.STARTED:
         return donation.state == Donation.State.ABANDONED
-    cancelled = donation.payment_intent
-    if cancelled:
+    opened = (donation.payment_intent, donation.setup_intent)
+    if any(opened):
         try:
             cancel_at_stripe(donation)
         except gateway.PaymentUnderWay:
@@ -151,7 +152,10 @@ def abandon_gift(*, donation_id: int, now: datetime, actor: str) -> bool:
         donation = locked_gift(donation_id)
         if donation.state != Donation.State.STARTED:
             return donation.state == Donation.State.ABANDONED
-        is_reopened = donation.payment_intent != cancelled  # in another tab, meanwhile: that payment must go too
+        is_reopened = (
+            donation.payment_intent,
+            donation.setup_intent,
+        ) != opened  # in another tab, meanwhile: that payment must go too
         if not is_reopened:
             leave(donation, now=now, actor=actor)
     return abandon_gift(donation_id=donation_id, now=now, actor=actor) if is_reopened else True
@@ -179,6 +183,7 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
                 most_minor=donation.campaign.max_gift_minor,
                 now=now,
             )
+            limits.refuse_another_hold(donation)
             before = match.original_minor if match else 0
             hold_match(donation, submitted_at=now, now=now)
             limits.refuse_too_large_a_share(donation, now=now)
@@ -188,11 +193,16 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
 
 
 def cancel_at_stripe(donation: Donation) -> None:
-    """Cancel the gift's payment. Raises gateway.PaymentUnderWay when it is too late, and the gateway's errors."""
+    """Cancel the gift's payment, or the saving of its card, so that no card can be tried on it any more.
+
+    Raises gateway.PaymentUnderWay when it is too late, and the gateway's errors.
+    """
     if donation.monthly_id:
         monthly_start.cancel_at_stripe(donation)
+    elif donation.payment_intent:
+        gateway.cancel_payment(donation.payment_intent)
     else:
-        gateway.cancel_payment(donation.payment_intent or "")
+        subscriptions.cancel_saving(donation.setup_intent)
 
 
 def locked_gift(donation_id: int) -> Donation:
@@ -222,6 +232,13 @@ def hold_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> 
     holds.hold(campaign_id=donation.campaign_id, gift=gift, now=now, lasts=lasts)
 
 
+def hold_fair_match(donation: Donation, *, submitted_at: datetime, now: datetime) -> None:
+    """As hold_match(), for a gift that is past its form: where its source holds too much already it gets no match."""
+    with suppress(limits.TooMuchHeld), transaction.atomic():
+        hold_match(donation, submitted_at=submitted_at, now=now)
+        limits.refuse_too_large_a_share(donation, now=now)
+
+
 def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
     """Release a gift's hold if it still stands; the gift must be locked by the caller."""
     try:
@@ -240,6 +257,7 @@ def leave(donation: Donation, *, now: datetime, actor: str) -> None:
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
     let_go(donation, now=now, actor=actor)
     monthly_start.end(donation)
+    follow_ups.owe_forgetting(donation, now=now)
 
 
 def _live_gift(form_key: str) -> Donation | None:

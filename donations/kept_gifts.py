@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from donations.giving import hold_match, locked_gift
+from donations.giving import hold_fair_match, locked_gift
 from donations.models import Donation, GiftNote
 from matching.ledger import SYSTEM, PoolsBusy
 
@@ -45,7 +45,7 @@ def _decide(donation_id: int, *, now: datetime) -> bool:
     donation = locked_gift(donation_id)
     if donation.awaits_match_since is None or donation.state != Donation.State.STARTED:
         return False
-    hold_match(donation, submitted_at=donation.submitted_at, now=now)
+    hold_fair_match(donation, submitted_at=donation.submitted_at, now=now)
     donation.awaits_match_since = None
     donation.save(update_fields=["awaits_match_since"])
     GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="The match was decided.")

@@ -12,13 +12,17 @@ list of stolen cards does not. All from the database: with Redis gone the limits
     with one card      5 failures anywhere: its next failure ends the payment it was used for
     in all             payer_check.py
 
-Holds: five of one browser; of one address as much as the largest gift, and a fifth of any pool; much held in all makes
-every new hold shorter.
+Holds: five of one browser; of one address as much as the largest gift, and a fifth of any pool, with what lapsed there
+unpaid within the hour, so that holds made again and again do not keep a pool; four of one gift; much held in all makes
+every new hold shorter. A scheduled gift's hold counts until its day, but one gift of each card that is saved counts as
+a payment does.
 """
 
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -34,6 +38,7 @@ MOST_FAILURES = 10
 PROOF_FROM_FAILURES = 5
 MOST_FAILURES_OF_A_CARD = 5
 MOST_HOLDS_OF_A_SESSION = 5
+MOST_HOLDS_OF_A_GIFT = 4  # one after the other, each of them lapsed
 LARGEST_SHARE_PERCENT = 20
 LEAST_SHARE_MINOR = 100_000
 MUCH_HELD_PERCENT = 30
@@ -46,8 +51,10 @@ SENTENCE = (
 )
 HELD_SENTENCE = (
     "Gifts that were begun from your network and are not paid yet hold very much match money already. "
-    "As these are paid, more can begin: please try again in a few minutes."
+    "As these are paid, more can begin: please try again later, or give by phone or post."
 )
+# Its card is saved and will be charged, or was refused and its donor has been asked to pay (scheduling.py).
+_WAITS_FOR_ITS_DAY = Q(state=Donation.State.SCHEDULED) | Q(state=Donation.State.STARTED, pay_by__isnull=False)
 _LOCK_CLASS = 0x2F01D  # of PostgreSQL's advisory locks: one source at a time
 
 
@@ -203,33 +210,53 @@ def refuse_too_much_held(*, source: str, session: str, form_key: str, most_minor
 def refuse_too_large_a_share(donation: Donation, *, now: datetime) -> None:
     """Raise TooMuchHeld when a source's unpaid gifts hold more than a fifth of a pool, this one's new hold included.
 
-    Of a small pool LEAST_SHARE_MINOR may be held. A single gift may hold more: it is the others that count. So may a
-    source that pays: what it has matched from the pool within the hour is added.
-    To be called in the transaction that made the hold, which is undone; its pools are locked there.
+    Counted with them is what they held for long and did not pay, within the hour: else a form sent every quarter of an
+    hour would keep the money for good. Of a small pool LEAST_SHARE_MINOR may be held. A single gift may hold more: it
+    is the others that count. So may a source that pays: _earned() is added.
+    To be called in the transaction that made the hold, which is undone; its pools are locked there. One query for a
+    source within its share; writes nothing.
     """
     if not donation.source:
         return
-    near = Donation.objects.filter(source=donation.source)
-    unpaid = _unpaid(now).filter(source=donation.source)
-    paid = near.filter(state=Donation.State.PAID, paid_at__gt=now - WINDOW)
+    near = Donation.objects.filter(source=donation.source).exclude(state=Donation.State.PAID)
+    near = near.filter(_WAITS_FOR_ITS_DAY | Q(submitted_at__gt=now - LONGEST_UNPAID))
     own = Q(reservation__key=donation.match_key)
-    others = Q(reservation__key__in=unpaid.exclude(pk=donation.pk).values("match_key"))
-    pools = Allocation.objects.filter(reservation__key=donation.match_key).values("pool")
+    is_held, is_lapsed, is_released = (Q(reservation__state=state) for state in ("held", "expired", "released"))
+    was_long = is_released & Q(reservation__resolved_at__gt=F("reservation__submitted_at") + SHORT_HOLD)
+    pools = Allocation.objects.filter(own).values("pool")
     shares = (
-        _held(now)
-        .filter(own | others, pool__in=pools)
+        Allocation.objects.filter(is_held | ~own & (is_lapsed | was_long), reservation__held_until__gt=now - WINDOW)
+        .filter(pool__in=pools, reservation__key__in=near.values("match_key"))
         .values("pool_id", "pool__limit_minor")
-        .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=others))
+        .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=~own))
     )
     for row in shares:
         most_minor = max(row["pool__limit_minor"] * LARGEST_SHARE_PERCENT // 100, LEAST_SHARE_MINOR)
         if not row["others"] or row["all"] <= most_minor:
             continue
-        matched = Allocation.objects.filter(
-            pool_id=row["pool_id"], reservation__key__in=paid.values("match_key")
-        ).aggregate(sum=Sum("amount_minor"))
-        if row["all"] > most_minor + (matched["sum"] or 0):
+        if row["all"] > most_minor + _earned(donation.source, pool_id=row["pool_id"], now=now):
             raise TooMuchHeld(f"unpaid gifts of {donation.source} hold {row['all']} of pool {row['pool_id']}")
+
+
+def refuse_another_hold(donation: Donation) -> None:
+    """Raise TooMuchHeld when a gift was held MOST_HOLDS_OF_A_GIFT times and never paid. One query."""
+    if Reservation.objects.filter(key=donation.match_key).count() >= MOST_HOLDS_OF_A_GIFT:
+        raise TooMuchHeld(f"{donation.reference} was held {MOST_HOLDS_OF_A_GIFT} times and not paid")
+
+
+def _earned(source: str, *, pool_id: int, now: datetime) -> int:
+    """What a source may hold of a pool besides, in minor units: what its payments of the hour have matched there, and
+    what its scheduled gifts hold, of each saved card the largest alone. Three queries."""
+    near = Donation.objects.filter(source=source)
+    paid = near.filter(state=Donation.State.PAID, paid_at__gt=now - WINDOW).values_list("match_key", "match_key")
+    waiting = near.filter(_WAITS_FOR_ITS_DAY).exclude(card="").values_list("match_key", "card")
+    whose: dict[UUID, UUID | str] = dict(paid) | dict(waiting)
+    live = Allocation.objects.filter(pool_id=pool_id, reservation__state__in=["held", "committed"])
+    largest: Counter[UUID | str] = Counter()
+    sums = live.filter(reservation__key__in=whose).values_list("reservation__key").annotate(sum=Sum("amount_minor"))
+    for key, sum_minor in sums:
+        largest[whose[key]] = max(largest[whose[key]], sum_minor)
+    return largest.total()
 
 
 def hold_lasts(*, campaign_id: int, now: datetime) -> timedelta | None:

@@ -10,14 +10,17 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import gateway, renewals, subscriptions
+from donations import gateway, limits, payer_check, renewals, subscriptions
+from donations.giving import locked_gift
 from donations.models import Donation, MonthlyChange, MonthlyGift
-from donations.monthly_start import newest_change, note, product_of
+from donations.monthly_start import first_gift, newest_change, note, product_of
 from donations.receipt_content import day_text, local_day
 from donations.renewals import locked_monthly, scaled, tell
+from donations.subscriptions import RefusedCard
 from matching.ledger import DONOR
 
 DAYS = range(1, 29)  # the days that every month has
+MOST_REFUSED = 5  # cards that could not be saved within the hour
 _SOONEST = timedelta(hours=12)
 
 
@@ -99,11 +102,18 @@ def date_on(day: int, *, monthly: MonthlyGift, now: datetime) -> datetime:
 
 
 def begin_card_change(*, monthly_id: int, now: datetime) -> str:
-    """Open the saving of another card; the secret with which the browser does it. One call to Stripe.
+    """Open the saving of another card, or go on with the one that is open; the secret with which the browser does it.
 
-    Raises NotRunning, the gateway's errors.
+    One call to Stripe, or two. Raises NotRunning, limits.TooManyAttempts, the gateway's errors.
     """
     monthly = _running(monthly_id)
+    first = first_gift(monthly)
+    if _refusals(first, now=now) >= MOST_REFUSED or limits.standing(first, now=now).is_refused:
+        raise limits.TooManyAttempts(limits.SENTENCE)
+    if monthly.setup_intent:
+        open_one = subscriptions.retrieve_saved_card(monthly.setup_intent)
+        if open_one.status not in ("succeeded", "canceled"):
+            return open_one.client_secret
     saved = subscriptions.save_card(
         idempotency_key=f"card-{monthly.token}-{int(now.timestamp()) // 60}",
         customer=monthly.customer,
@@ -111,6 +121,29 @@ def begin_card_change(*, monthly_id: int, now: datetime) -> str:
     )
     MonthlyGift.objects.filter(pk=monthly_id).update(setup_intent=saved.setup_intent)
     return saved.client_secret
+
+
+def count_refusal(*, refused: RefusedCard, now: datetime) -> Donation | None:
+    """Count a card that could not be saved, on the gift with which the monthly gift began; None when it is not ours.
+
+    After MOST_REFUSED within the hour this saving ends, and no other begins: nobody is to try a list of cards here.
+    One short transaction, then at most one call to Stripe. Raises PoolsBusy, the gateway's errors.
+    """
+    monthly = MonthlyGift.objects.filter(customer=refused.customer).first() if refused.customer else None
+    if monthly is None:
+        return None
+    with transaction.atomic():
+        first = locked_gift(first_gift(monthly).pk)
+        if limits.note_failure(first, payment=refused.as_payment(first), now=now):
+            payer_check.weigh(campaign_id=first.campaign_id, now=now)
+        is_over = _refusals(first, now=now) >= MOST_REFUSED
+    if is_over:
+        subscriptions.cancel_saving(refused.setup_intent)
+    return first
+
+
+def _refusals(first: Donation, *, now: datetime) -> int:
+    return first.failed_tries.filter(at__gt=now - limits.WINDOW).count()
 
 
 def finish_card_change(*, monthly_id: int, now: datetime) -> MonthlyGift:

@@ -438,6 +438,7 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     _note(donation, text="Paid.", now=now)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     monthly_start.begin(donation, now=now)
+    follow_ups.owe_forgetting(donation, now=now)
     was_reversed = donation.reversals.exists()  # reported before the payment
     if was_reversed:
         refunds.lock_ahead(campaign_id=donation.campaign_id)
@@ -487,6 +488,7 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
     _note(donation, text=f"The payment {why}; nothing was charged, and the match was released.", now=now)
     let_go(donation, now=now, actor=STRIPE)
     monthly_start.end(donation)
+    follow_ups.owe_forgetting(donation, now=now)
 
 
 def _apply_reversals(donation: Donation, *, now: datetime) -> None:

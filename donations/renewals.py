@@ -111,6 +111,7 @@ def stop(monthly: MonthlyGift, *, actor: str, because: str, now: datetime) -> No
         key=because or "stopped",
     )
     tell(monthly, change, now=now)
+    follow_ups.owe(donation=first_gift(monthly), kind=FollowUp.Kind.CARD, now=now)
 
 
 def tell(monthly: MonthlyGift, change: MonthlyChange | None, *, now: datetime) -> None:

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from donations import follow_ups, gateway, payments, strays, subscriptions
+from donations import follow_ups, gateway, payments, saved_cards, strays, subscriptions
 from donations.gateway import Payment
-from donations.giving import hold_match, leave, locked_gift
+from donations.giving import GiftAlreadyPaid, hold_fair_match, leave, locked_gift
 from donations.models import Donation, FollowUp, GiftNote
 from donations.schedule_mail import REFUSED, SAVED
-from donations.subscriptions import SavedCard
+from donations.subscriptions import RefusedCard, SavedCard
 from matching import holds
 from matching.ledger import DONOR, STRIPE, SYSTEM, busy_when_locked
 
@@ -64,9 +64,22 @@ def _begin(donation: Donation) -> str:
         description=f"Gift {donation.reference}, {donation.campaign.name}, scheduled",
         gift_key=str(donation.match_key),
     )
+    started = Donation.objects.filter(pk=donation.pk, state=Donation.State.STARTED)
     with busy_when_locked(donation.reference):
-        Donation.objects.filter(pk=donation.pk).update(setup_intent=saved.setup_intent)
+        is_kept = started.update(setup_intent=saved.setup_intent)
+    if not is_kept:  # the gift was left meanwhile, in another tab
+        subscriptions.cancel_saving(saved.setup_intent)
+        raise GiftAlreadyPaid(Donation.objects.get(pk=donation.pk))
     return saved.client_secret
+
+
+def count_refusal(*, donation_id: int, refused: RefusedCard, now: datetime) -> None:
+    """Count a card that could not be saved, as one that was declined: the saving ends when no other may follow.
+
+    Raises as payments.count_decline() does.
+    """
+    donation = Donation.objects.get(pk=donation_id)
+    payments.count_decline(donation_id=donation_id, payment=refused.as_payment(donation), now=now)
 
 
 def ask_stripe(*, donation_id: int, now: datetime) -> Donation:
@@ -94,15 +107,19 @@ def settle(*, donation_id: int, saved: SavedCard, now: datetime) -> bool:
     donation = locked_gift(donation_id)
     is_ours = saved.setup_intent == donation.setup_intent and saved.customer == donation.customer
     waits = donation.state == Donation.State.STARTED and donation.pay_by is None and donation.charge_at is not None
+    if saved.status == "succeeded" and is_ours and donation.state in saved_cards.OVER:
+        donation.payment_method = saved.payment_method  # the gift was left while the card was being saved
+        donation.save(update_fields=["payment_method"])
+        follow_ups.owe_forgetting(donation, now=now)
     if saved.status != "succeeded" or not is_ours or not waits or donation.charge_at is None:
         return False
     if not holds.extend(key=donation.match_key, until=donation.charge_at + GRACE):
-        hold_match(donation, submitted_at=donation.charge_at, now=now)  # it had lapsed: what is there now
+        hold_fair_match(donation, submitted_at=donation.charge_at, now=now)  # it had lapsed: what is there now
         holds.extend(key=donation.match_key, until=donation.charge_at + GRACE)
     donation.state, donation.scheduled_at = Donation.State.SCHEDULED, now
-    donation.payment_method = saved.payment_method
+    donation.payment_method, donation.card = saved.payment_method, saved.fingerprint
     donation.method_label, donation.method_last4 = saved.label, saved.last4
-    donation.save(update_fields=["state", "scheduled_at", "payment_method", "method_label", "method_last4"])
+    donation.save(update_fields=["state", "scheduled_at", "payment_method", "card", "method_label", "method_last4"])
     _note(donation, text="The card was saved; it is charged when the match opens.", actor=STRIPE, now=now)
     follow_ups.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=SAVED)
     return True

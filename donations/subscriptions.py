@@ -11,9 +11,11 @@ from typing import Any
 
 from donations import gateway
 from donations.gateway import Payment, payment_from
+from donations.models import Donation
 
 _WITH_PAYMENT = ["latest_invoice.confirmation_secret", "latest_invoice.payments"]
 _MOST_INVOICES = 24
+_MOST_CARDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class SavedCard:
-    """A SetupIntent. payment_method, label and last4 are empty until it succeeded."""
+    """A SetupIntent. payment_method, label, last4 and fingerprint are empty until it succeeded; the same card or
+    account has the same fingerprint, whoever saves it."""
 
     setup_intent: str
     status: str
@@ -57,6 +60,31 @@ class SavedCard:
     label: str
     last4: str
     gift_key: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCard:
+    """A card that could not be saved. attempt: Stripe's id of this one try."""
+
+    setup_intent: str
+    customer: str
+    attempt: str
+    decline_code: str
+    fingerprint: str
+
+    def as_payment(self, donation: Donation) -> Payment:
+        """The same as of a payment whose card was declined: limits.py counts both alike."""
+        return Payment(
+            self.setup_intent,
+            "requires_payment_method",
+            donation.total_minor,
+            donation.currency,
+            str(donation.match_key),
+            decline_code=self.decline_code,
+            failed_charge=self.attempt,
+            fingerprint=self.fingerprint,
+        )
 
 
 def create_customer(*, idempotency_key: str, name: str, email: str, reference: str) -> str:
@@ -185,6 +213,29 @@ def retrieve_saved_card(setup_intent: str) -> SavedCard:
     return saved_card_from(found.to_dict())
 
 
+def cancel_saving(setup_intent: str) -> None:
+    """End the saving of a card, so that nobody tries cards on it. One that ended before, or has succeeded, stays so."""
+    try:
+        with gateway._plain_errors():
+            gateway._client().v1.setup_intents.cancel(setup_intent)
+    except gateway.GatewayRefused:
+        if retrieve_saved_card(setup_intent).status not in ("canceled", "succeeded"):
+            raise
+
+
+def forget_cards(customer: str) -> int:
+    """Remove every card and bank account that is saved with a customer; how many. A call for each, and one.
+
+    Stripe lets nobody charge a removed one again; payments that were made stay, and can be refunded.
+    """
+    with gateway._plain_errors():
+        listed: Any = {"customer": customer, "limit": _MOST_CARDS}
+        methods = gateway._client().v1.payment_methods.list(listed).to_dict()["data"]
+        for method in methods:
+            gateway._client().v1.payment_methods.detach(method["id"])
+    return len(methods)
+
+
 def pay_with(*, idempotency_key: str, payment_intent: str, payment_method: str) -> Payment | None:
     """Try an unpaid month with this card, its owner away. None when the bank refused; Stripe tries again later."""
     asked: Any = {"payment_method": payment_method, "off_session": True}
@@ -228,6 +279,20 @@ def saved_card_from(thing: Mapping[str, Any]) -> SavedCard:
         label=named.replace("_", " ").title()[:40],
         last4=(way.get("last4") or "")[:4],
         gift_key=(thing.get("metadata") or {}).get("gift", ""),
+        fingerprint=str(way.get("fingerprint") or "")[:64],
+    )
+
+
+def refused_card_from(thing: Mapping[str, Any]) -> RefusedCard:
+    """What a SetupIntent's JSON says of the card that its bank refused last."""
+    error = thing.get("last_setup_error") or {}
+    attempt = thing.get("latest_attempt") or ""
+    return RefusedCard(
+        setup_intent=thing["id"],
+        customer=thing.get("customer") or "",
+        attempt=(attempt["id"] if isinstance(attempt, Mapping) else attempt) or "",
+        decline_code=error.get("decline_code") or error.get("code") or "",
+        fingerprint=gateway.fingerprint_of(error.get("payment_method") or {}),
     )
 
 

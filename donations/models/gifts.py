@@ -125,6 +125,7 @@ class Donation(models.Model):
     customer = models.CharField(max_length=64, blank=True)
     setup_intent = models.CharField(max_length=64, blank=True)
     payment_method = models.CharField(max_length=64, blank=True)
+    card = models.CharField(max_length=64, blank=True, help_text="Which card was saved, by Stripe's fingerprint.")
 
     source = models.CharField(max_length=16, blank=True, help_text="The network it came from, as a keyed hash.")
     payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown

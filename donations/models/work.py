@@ -57,6 +57,7 @@ class FollowUp(models.Model):
         SCHEDULE = "schedule", "Tell the donor about the scheduled gift"
         REFUSED = "refused", "Tell the donor that the bank did not pay"
         REMINDER = "reminder", "Remind the donor, who asked for it"
+        CARD = "card", "Forget the saved card"
 
     class State(models.TextChoices):
         DUE = "due"

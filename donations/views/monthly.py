@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaign.clock import database_now
 from campaign.money import plain_amount
-from donations import gateway, monthly
+from donations import gateway, limits, monthly
 from donations.content_policy import opens_for_stripe
 from donations.models import MonthlyGift
 from donations.monthly_forms import MonthlyAmountForm, MonthlyDayForm
@@ -89,6 +89,8 @@ def card_intent(request: HttpRequest, token: str) -> JsonResponse:
         client_secret = monthly.begin_card_change(monthly_id=found.pk, now=database_now())
     except monthly.NotRunning:
         return JsonResponse({"code": "not_open", "error": "This monthly gift was stopped."}, status=409)
+    except limits.TooManyAttempts as error:
+        return JsonResponse({"code": "too_many_tries", "error": str(error)}, status=429)
     except _GATEWAY:
         return JsonResponse({"code": "unavailable", "error": f"{_AWAY} Nothing was changed. Try again."}, status=503)
     back = request.build_absolute_uri(reverse("monthly-card-done", args=[found.token]))

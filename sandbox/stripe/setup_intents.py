@@ -143,7 +143,7 @@ def _ask_for_challenge(account: Account, setup: Object, params: Object) -> None:
 
 
 def _succeeded(account: Account, setup: Object, method: Object) -> None:
-    setup.update(status="succeeded", next_action=None)
+    setup.update(status="succeeded", next_action=None, latest_attempt=account.make_id("setatt"))
     if setup["customer"] and method["customer"] is None:
         attach(account, {"customer": setup["customer"]}, method["id"])
     account.events.emit("setup_intent.succeeded", setup)
@@ -155,4 +155,5 @@ def _failed(account: Account, setup: Object, method: Object, decline: Decline, *
         error |= {"code": "setup_intent_authentication_failure"}
         error.pop("decline_code", None)
     setup.update(status="requires_payment_method", last_setup_error=error, payment_method=None, next_action=None)
+    setup["latest_attempt"] = account.make_id("setatt")
     account.events.emit("setup_intent.setup_failed", setup)

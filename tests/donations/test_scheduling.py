@@ -100,7 +100,7 @@ def test_on_the_day_it_is_charged_once_however_often_it_is_asked_for(campaign, p
     assert standing(donation) == {
         "state": "paid",
         "match": ("committed", 10_000),
-        "owed": [("schedule", 0), ("receipt", 0)],
+        "owed": [("schedule", 0), ("receipt", 0), ("card", 0)],
     }
     assert payments_made(donation) == ["succeeded"]
 
