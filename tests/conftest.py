@@ -21,13 +21,14 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 django.setup()
 
 from django.core.cache import cache  # noqa: E402 (needs the settings)
+from django.test import TransactionTestCase  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
 # Every view is imported now: one that is first imported while a test has replaced something would keep that for good.
 assert get_resolver().url_patterns
 
 from sandbox import browser as chromium  # noqa: E402
-from tests.database import current_url, let_flush_pass_triggers  # noqa: E402
+from tests.database import current_url, empty_tables  # noqa: E402
 from tests.pages import browser, open_page, page, page_errors  # noqa: E402, F401 (fixtures)
 from tests.site import RunningSite, request_json  # noqa: E402
 
@@ -66,9 +67,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_passes_triggers() -> Iterator[None]:
+def _only_rows_are_deleted() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        let_flush_pass_triggers(patch.setattr)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_tables())
         yield
 
 
