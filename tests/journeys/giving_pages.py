@@ -23,7 +23,7 @@ def open_for_giving(*, limit_minor: int = 1_000_000) -> MatchPool:
 def fill_form(page: Page, site: RunningSite, query: str = "?fund=education&amount=100") -> None:
     page.goto(f"{site.url}/give/{query}")
     page.get_by_label("Name", exact=True).fill("Marta Reyes")
-    page.get_by_label("E-mail").fill("marta@example.org")
+    page.get_by_role("textbox", name="E-mail").fill("marta@example.org")
 
 
 def go_to_payment(page: Page, site: RunningSite, query: str = "?fund=education&amount=100") -> None:

@@ -69,7 +69,7 @@ def give(page: Page, site, *, name: str, amount: str, paid: str) -> Page:
     page.goto(f"{site.url}/give/?fund=education")
     page.get_by_label("Or another amount").fill(amount)
     page.get_by_label("Name", exact=True).fill(f"{name} Reyes")
-    page.get_by_label("E-mail").fill(f"{name.lower()}@example.org")
+    page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
     page.get_by_role("button", name="Continue to payment").click()
     page.wait_for_url("**/pay/")
     fill_card(page)
