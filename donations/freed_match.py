@@ -20,6 +20,7 @@ from matching import offers, queries
 from matching.ledger import SYSTEM
 
 QUIET = timedelta(seconds=60)
+LEAST_NEWS_MINOR = 100  # more than the receipt says; less, such as a cent of rounding, stands on the gift's page alone
 _MOST_BATCHES = 400  # of one call: 20,000 gifts; the timer comes again
 
 
@@ -41,6 +42,7 @@ def offer(*, campaign_id: int, now: datetime) -> int:
 
 def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     """E-mail the donor that the gift's match is now match_minor, unless it has changed again: then other news is owed.
+    Nothing is sent of less than a dollar more than the receipt says.
 
     Also brings the gift's shortfall up to date, which staff and the gift's page show. One short transaction, then the
     mail. Raises mail.MailNotSent. A repeat is the same message, with the same Message-ID.
@@ -52,8 +54,16 @@ def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     match = queries.gift_match(key=donation.match_key)
     if match is None or match.match_minor != match_minor or not donation.donor_email:
         return
+    if match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
+        return
     mail.deliver(news_message(donation, match=match))
     GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="E-mailed the donor about the added match.")
+
+
+def _match_on_receipt(donation: Donation) -> int:
+    receipt = donation.receipts.filter(voided_at=None).first()
+    said = receipt.content.get("match") if receipt else None
+    return int(said["match_minor"]) if said else 0
 
 
 def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiAlternatives:
@@ -64,7 +74,7 @@ def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiA
         "gift": donation,
         "match": match,
         "matched_text": matched,
-        "gift_text": format_amount(donation.amount_minor, currency=donation.currency),
+        "gift_text": format_amount(donation.amount_minor - donation.refunded_minor, currency=donation.currency),
         "url": settings.SITE_URL + donation.get_absolute_url(),
     }
     return mail.news(

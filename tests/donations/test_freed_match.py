@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail as outbox
 
-from donations import follow_ups, freed_match
+from donations import follow_ups, freed_match, receipts
 from donations.models import FollowUp
 from matching import pools
 from matching.ledger import SYSTEM
@@ -91,3 +91,23 @@ def test_a_batch_that_dies_halfway_leaves_nothing_and_can_be_run_again(gift, poo
     assert (gift_match(key=gift.match_key).match_minor, gift.notes.count()) == (735, 0)
     assert freed_match.offer(campaign_id=pool.campaign_id, now=LATER) == 1
     assert gift_match(key=gift.match_key).match_minor == 10_000
+
+
+@pytest.mark.parametrize(("limit_minor", "told"), [(736, []), (834, []), (835, ["$8.35"])])
+def test_less_than_a_dollar_more_than_the_receipt_says_is_no_news(gift, pool, limit_minor, told):
+    receipts.issue_receipt(donation_id=gift.pk, now=GIFT_AT)
+    FollowUp.objects.all().delete()
+    grow(pool, limit_minor)
+    freed_match.offer(campaign_id=pool.campaign_id, now=LATER)
+    type(gift).objects.filter(pk=gift.pk).update(match_shortfall_minor=9_265)
+    assert run_all(LATER + timedelta(minutes=2)) == [True]
+    gift.refresh_from_db()
+    assert [message.subject.rpartition(" ")[2] for message in outbox.outbox] == told
+    assert (gift_match(key=gift.match_key).match_minor, gift.match_shortfall_minor) == (limit_minor, 0)
+
+
+def test_the_news_after_a_refund_names_what_is_left_of_the_gift(gift, pool):
+    type(gift).objects.filter(pk=gift.pk).update(refunded_minor=3_334)
+    gift.refresh_from_db()
+    message = freed_match.news_message(gift, match=gift_match(key=gift.match_key))
+    assert "Your gift of $66.66 to" in message.body
