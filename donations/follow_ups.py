@@ -6,7 +6,18 @@ from datetime import datetime
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import bank_mail, freed_match, mail, monthly_mail, receipts, reminders, saved_cards, schedule_mail, work
+from donations import (
+    bank_mail,
+    freed_match,
+    mail,
+    monthly_mail,
+    receipts,
+    reminders,
+    return_mail,
+    saved_cards,
+    schedule_mail,
+    work,
+)
 from donations.models import Donation, FollowUp, Reversal
 
 MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD})
@@ -68,6 +79,8 @@ def _do(row: FollowUp, *, now: datetime) -> datetime | None:
         bank_mail.tell_donor(donation_id=row.donation_id, now=now)
     elif row.kind == FollowUp.Kind.CARD:
         saved_cards.forget(donation_id=row.donation_id)
+    elif row.kind == FollowUp.Kind.RETURNED:
+        return_mail.tell_donor(receipt_id=row.subject_id, now=now)
     elif row.kind == FollowUp.Kind.REMINDER:
         return reminders.remind(donation_id=row.donation_id, now=now)
     else:

@@ -46,7 +46,8 @@ def replace_receipt(*, donation_id: int, reason: str, now: datetime) -> Receipt 
     """Void a gift's receipt after a refund or a correction, and issue the next version, which names the old number.
 
     reason: a short sentence for the gift's history and the voided PDF, such as "Refunded $50.00." now: aware.
-    Returns the new receipt; None when the whole payment has been refunded: then the old one is voided only.
+    Returns the new receipt; None when the whole payment has been refunded: then the old one is voided only, and its
+    donor is owed an e-mail that says so.
     A receipt that already says what the new one would say is returned unchanged, so a repeat writes nothing.
     What the donor got in return is carried over. Raises GiftNotPaid, OrganizationMissing, Donation.DoesNotExist.
     One transaction; locks the gift, then the year's counter. Writes as issue_receipt does. No network.
@@ -56,6 +57,8 @@ def replace_receipt(*, donation_id: int, reason: str, now: datetime) -> Receipt 
         valid = _valid_receipt(donation)
         if donation.net_minor == 0:
             _void(valid, donation=donation, reason=reason, now=now)
+            if valid is not None and not donation.is_offline:  # of checks and cash staff tell the donor
+                FollowUp.objects.create(donation=donation, kind=FollowUp.Kind.RETURNED, subject_id=valid.pk, due_at=now)
             return None
         facts = _facts(donation, goods=_goods_of(valid or _newest_receipt(donation)))
         if valid is not None and _says(valid, facts):

@@ -110,9 +110,9 @@ KINDS = {
         Kind(
             key="news",
             title="News of a payment refused by the mailbox",
-            what_to_do="The donor does not know that a payment failed, or what became of a monthly or scheduled gift: "
-            "call them. The gift’s page says what it is.",
-            rows=_failed(FollowUp.Kind.REFUSED, FollowUp.Kind.SCHEDULE, FollowUp.Kind.MONTHLY),
+            what_to_do="The donor does not know that a payment failed, that a gift was returned, or what became of a "
+            "monthly or scheduled gift: call them. The gift’s page says what it is.",
+            rows=_failed(FollowUp.Kind.REFUSED, FollowUp.Kind.SCHEDULE, FollowUp.Kind.MONTHLY, FollowUp.Kind.RETURNED),
             version=_moment("due_at"),
         ),
     )

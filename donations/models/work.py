@@ -46,8 +46,8 @@ class StripeEvent(models.Model):
 
 
 class FollowUp(models.Model):
-    """Work owed for a gift. subject_id: the receipt for e-mails, the match it has now for added match, the line
-    of its history for a monthly gift, which news for a scheduled one, 0 otherwise."""
+    """Work owed for a gift. subject_id: the receipt for e-mails and for a returned gift, the match it has now for added
+    match, the line of its history for a monthly gift, which news for a scheduled one, 0 otherwise."""
 
     class Kind(models.TextChoices):
         RECEIPT = "receipt", "Issue the receipt"
@@ -58,6 +58,7 @@ class FollowUp(models.Model):
         REFUSED = "refused", "Tell the donor that the bank did not pay"
         REMINDER = "reminder", "Remind the donor, who asked for it"
         CARD = "card", "Forget the saved card"
+        RETURNED = "returned", "Tell the donor that the gift was returned"
 
     class State(models.TextChoices):
         DUE = "due"

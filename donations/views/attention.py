@@ -16,7 +16,7 @@ from campaign.money import format_amount
 from donations import attention, card_refunds, form_keys, gateway, strays, tasks, tick_offs
 from donations.attention_forms import ReasonForm, RefundForm
 from donations.form_keys import FormKey
-from donations.models import Donation, Reversal, StrayPayment, StripeEvent, TickOff
+from donations.models import Donation, FollowUp, Reversal, StrayPayment, StripeEvent, TickOff
 from donations.roles import actor, needs
 from donations.views.staff import page
 from matching.ledger import PoolsBusy
@@ -225,7 +225,7 @@ class _Thing:
         if key == "event":
             self.url = self.url or reverse("admin:donations_stripeevent_change", args=[row.pk])
             self.again_url = reverse("staff-stripe-event-again", args=[row.pk])
-        elif key in ("receipt", "email", "match"):
+        elif isinstance(row, FollowUp):
             self.again_url = reverse("staff-follow-up-again", args=[gift_id, row.pk])
 
 

@@ -321,8 +321,9 @@ class TestReplace:
         assert replace(donation, "Refunded in full.") is None
         old.refresh_from_db()
         assert old.voided_at == NEXT_DAY
-        assert counts() == (1, 1, 1)
+        assert list(FollowUp.objects.values_list("kind", "subject_id")) == [("email", old.pk), ("returned", old.pk)]
         assert replace(donation) is None
+        assert counts() == (1, 2, 1)
 
     def test_a_refund_that_fails_later_brings_a_receipt_back(self):
         donation = factories.donation()
