@@ -78,12 +78,9 @@ def read(*, gift: Donation, now: datetime) -> GiftFile:
         parts=_parts(gift),
         notes=_notes(gift),
         match=match,
-        match_state=match_pill(match.state, held_until=match.held_until, now=now) if match else None,
+        match_state=_match_state(match, now=now) if match else None,
         explanations=explanations(keys=keys),
-        reservations=[
-            ReservationLine(row, match_pill(row.state, held_until=row.held_until, now=now))
-            for row in reservations.order_by("-pk")
-        ],
+        reservations=[ReservationLine(row, _hold_state(row, now=now)) for row in reservations.order_by("-pk")],
         entries=list(entries.order_by("pk")),
         receipts=list(gift.receipts.select_related("replaces").prefetch_related("sends").order_by("-pk")),
         follow_ups=list(gift.follow_ups.order_by("pk")),
@@ -99,6 +96,28 @@ def events_of(gift: Donation) -> QuerySet[StripeEvent]:
     if not gift.payment_intent:
         return StripeEvent.objects.none()
     return StripeEvent.objects.filter(payment_intent=gift.payment_intent)
+
+
+def _match_state(match: GiftMatch, *, now: datetime) -> Pill:
+    return match_pill(
+        match.state,
+        held_until=match.held_until,
+        now=now,
+        original_minor=match.original_minor,
+        match_minor=match.match_minor,
+    )
+
+
+def _hold_state(row: Reservation, *, now: datetime) -> Pill:
+    allocations = row.allocations.all()
+    original_minor = sum(allocation.amount_minor for allocation in allocations)
+    return match_pill(
+        row.state,
+        held_until=row.held_until,
+        now=now,
+        original_minor=original_minor,
+        match_minor=original_minor - sum(allocation.reversed_minor for allocation in allocations),
+    )
 
 
 def _parts(gift: Donation) -> list[Part]:

@@ -58,8 +58,13 @@ def payment_pill(gift: Donation) -> Pill:
     return Pill(*_STATES[Donation.State(gift.state)])
 
 
-def match_pill(state: str, *, held_until: datetime, now: datetime) -> Pill:
-    """A hold counts as lapsed from held_until on, whether or not the sweep has been."""
+def match_pill(state: str, *, held_until: datetime, now: datetime, original_minor: int, match_minor: int) -> Pill:
+    """A hold counts as lapsed from held_until on, whether or not the sweep has been.
+
+    original_minor, match_minor: what the match was at first, and is now; of nothing nobody is told that it is matched.
+    """
+    if state == "committed" and not match_minor:
+        return Pill("Taken back" if original_minor else "No match", "mute")
     return Pill(*_MATCHES["expired" if state == "held" and held_until <= now else state])
 
 

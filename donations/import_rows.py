@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
@@ -21,9 +21,8 @@ from donations.countries import countries
 from donations.forms import one_line
 from donations.import_columns import COLUMNS, SHOWN, TITLES, Column
 from donations.models import Donation
-from donations.offline_gifts import LARGEST_MINOR, NoSuchMoment, OfflineGift, folded, moment_received
+from donations.offline_gifts import LARGEST_MINOR, NoSuchMoment, OfflineGift, day_problem, folded, moment_received
 
-FARTHEST = timedelta(days=183)  # from the campaign: beyond it a date is a slip of the pen
 _CHECK = {"check", "cheque", "chk", "ck", "checks", "personal check", "bank check"}
 _CASH = {"cash", "coins", "cash gift"}
 _YES, _NO = {"yes", "y", "x", "true", "1"}, {"", "no", "n", "false", "0"}
@@ -245,8 +244,8 @@ class _Reading:
         if day > self.judge.today:
             self._wrong("received_on", f"{day} is still to come.")
             return None
-        if not self.campaign.opens_at.date() - FARTHEST <= day <= self.campaign.closes_at.date() + FARTHEST:
-            self._wrong("received_on", f"{day} is more than half a year from {self.campaign.name}. Is the year right?")
+        if problem := day_problem(day, campaign=self.campaign):
+            self._wrong("received_on", problem)
             return None
         try:
             moment = moment_received(day=day, at=at, campaign=self.campaign, now=self.judge.now)

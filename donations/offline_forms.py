@@ -15,7 +15,7 @@ from donations import offline_gifts
 from donations.countries import CountrySelect, countries
 from donations.forms import GiftForm, GiftPartsForm, line_field
 from donations.models import Donation, Reversal
-from donations.offline_gifts import NoSuchMoment, OfflineGift, moment_received
+from donations.offline_gifts import NoSuchMoment, OfflineGift, day_problem, moment_received
 from donations.staff_forms import DayField
 
 METHODS = [(Donation.Method.CHEQUE.value, "Check"), (Donation.Method.CASH.value, "Cash")]
@@ -123,6 +123,9 @@ class OfflineGiftForm(GiftPartsForm):
             return None
         if moment > self.now:
             self.add_error("received_time", "That time is still to come. Write when the gift was received.")
+            return None
+        if problem := day_problem(day, campaign=self.campaign):
+            self.add_error("received_on", problem)
             return None
         return moment
 

@@ -24,6 +24,7 @@ from matching import holds, late_gifts
 from matching.allocation import Part
 
 LARGEST_MINOR = 10_000_000_000
+FARTHEST = timedelta(days=183)  # from the campaign: beyond it a day is a slip of the pen
 WRITTEN = (
     "donor_name",
     "donor_email",
@@ -132,6 +133,13 @@ def moment_received(*, day: date, at: time | None, campaign: Campaign, now: date
     last = campaign.closes_at - timedelta(seconds=1)
     within = min(max(noon, campaign.opens_at), last)
     return within if within.astimezone(campaign.tz).date() == day else noon
+
+
+def day_problem(day: date, *, campaign: Campaign) -> str:
+    """What is wrong with a day that lies too far from the campaign, as a sentence; empty when nothing is."""
+    if campaign.opens_at.date() - FARTHEST <= day <= campaign.closes_at.date() + FARTHEST:
+        return ""
+    return f"{day} is more than half a year from {campaign.name}. Is the year right?"
 
 
 def likely_twins(*, campaign: Campaign, gift: OfflineGift, besides: int = 0, limit: int = 5) -> list[Donation]:

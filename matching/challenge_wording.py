@@ -8,9 +8,12 @@ LOCKED, RUNNING, MET, GIVEN = "locked", "running", "met", "given"
 
 
 def award_sentence(*, pool: MatchPool, terms: PoolTerms, fund_words: str) -> str:
-    """`When 500 people give, the Harbor Family gives $50,000`, without its full stop. fund_words: such as ` to X`."""
+    """`When 500 people give, the Harbor Family will give $50,000`, without its full stop. fund_words: such as ` to X`.
+
+    “Will give” is right for one sponsor and for many: the Friends of Ward 6, too.
+    """
     award = format_amount_short(terms.award_minor or 0, currency=pool.currency)
-    gives = f"{pool.sponsor.display_name} gives {award}"
+    gives = f"{pool.sponsor.display_name} will give {award}"
     if not terms.award_every:
         return (
             f"When {_target(terms, currency=pool.currency, fund_words=fund_words, verb=('give', 'is raised'))}, {gives}"

@@ -57,8 +57,8 @@ def _first(line: Line, *, campaign: Campaign, part: str) -> str:
         Bound.OFFLINE: f"{whose} is for gifts made on this site",
         Bound.PAUSED: f"{whose} was paused when you gave",
         Bound.LOCKED: f"{whose} was still locked when you gave",
-        Bound.CAP_PER_GIFT: f"{matched}, the most it gives to one gift ({gift_cap})",
-        Bound.CAP_PER_DONOR: f"{matched}, the most it gives to one donor ({donor_cap})"
+        Bound.CAP_PER_GIFT: f"{matched}, the most for one gift ({gift_cap})",
+        Bound.CAP_PER_DONOR: f"{matched}, the most for one donor ({donor_cap})"
         if line.gave_minor
         else f"{whose} gives at most {donor_cap} to one donor, and your earlier gifts had it",
         Bound.RAN_OUT: f"{whose} had {gave} left when you gave{part and f' to {line.fund_name}'}"

@@ -251,9 +251,11 @@ class TermsForm(forms.Form):
             fields["unlock_donors"].help_text = "Each counts once, such as 50."
             fields["unlock_raised"].help_text = "Such as 10,000 raised. Write one of the two."
         if self.kind in (LUMP, EVERY):
+            fields["leftover"].initial = MatchPool.Leftover.KEPT  # else there would be nothing to give for
             fields["leftover"].label = "If the target is not reached, the money"
             fields["opens_at"].help_text = "Gifts count from then on. Empty: from now on."
         if self.kind == HOUR:
+            fields["ratio_gift"].help_text = "1 for 1 triples a gift that is doubled already."
             for name in ("opens_at", "closes_at"):
                 fields[name].required = True
                 fields[name].help_text = ""

@@ -100,7 +100,7 @@ def bound_text(*, bound: str, fund_name: str, terms: PoolTerms, campaign: Campai
         Bound.LOCKED: "this match was not yet unlocked",
         Bound.CAP_PER_GIFT: f"the match is limited to {gift_cap} a gift",
         Bound.CAP_PER_DONOR: f"the match is limited to {donor_cap} a donor",
-        Bound.RAN_OUT: "the sponsor's money had run out",
+        Bound.RAN_OUT: "the sponsor’s money had run out",
     }[Bound(bound)]
 
 

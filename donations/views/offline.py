@@ -161,6 +161,7 @@ class Doubts:
         self.twins = offline_gifts.likely_twins(campaign=campaign, gift=gift, besides=besides)
         self.is_early = gift.received_at < campaign.opens_at
         self.is_late = gift.received_at >= campaign.closes_at
+        self.day = gift.received_at.astimezone(campaign.tz).date()
         self.campaign = campaign
 
     def __bool__(self) -> bool:
@@ -168,9 +169,10 @@ class Doubts:
 
     @property
     def names(self) -> str:
-        """What there is to look at, for the form to send back: `12 15 early`."""
+        """What there is to look at, for the form to send back: `12 15 early-2026-11-30`."""
         names = [str(twin.pk) for twin in self.twins]
-        return " ".join([*names, *(["early"] if self.is_early else []), *(["late"] if self.is_late else [])])
+        names += [f"early-{self.day}"] if self.is_early else []
+        return " ".join(names + ([f"late-{self.day}"] if self.is_late else []))
 
     def is_new_to(self, request: HttpRequest) -> bool:
         """Whether there is anything that the person has not yet said yes to."""

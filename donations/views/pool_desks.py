@@ -61,7 +61,6 @@ class PoolDesk(ABC):
         return {
             "form": self.form,
             "preview": self.shown,
-            "missing": [field.label for field in self.form if field.errors] if self.form.is_bound else [],
             "forms": self.forms,
             "currency": self.campaign.currency,
         }
@@ -144,7 +143,10 @@ class NewPool(PoolDesk):
 
     @property
     def name(self) -> str:
-        return (self.form.cleaned_data["name"] or f"{self.sponsor().name}, {self.form.title.lower()}")[:120]
+        return (
+            self.form.cleaned_data["name"]
+            or f"{self.sponsor().name}, {self.form.title[:1].lower()}{self.form.title[1:]}"
+        )[:120]
 
     def context(self) -> dict[str, Any]:
         key = FormKey(self.key) if self.key else form_keys.new_form_key()

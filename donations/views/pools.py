@@ -98,7 +98,11 @@ def change_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
 def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Pause or resume one pool: the form says which, so that two people pressing it do not undo each other."""
     found = get_object_or_404(MatchPool, pk=pk)
-    paused = request.POST.get("paused") == "1"
+    back = redirect("staff-pool", pk) if request.POST.get("from") == "pool" else redirect("staff-pools")
+    if request.POST.get("paused") not in ("0", "1"):
+        messages.error(request, f"Nothing was changed: the form did not say whether to pause or resume {found.name}.")
+        return back
+    paused = request.POST["paused"] == "1"
     word = "paused" if paused else "resumed"
     try:
         is_new = match_pools.set_paused(pool_id=found.pk, paused=paused, actor=actor(request), now=database_now())
@@ -108,7 +112,7 @@ def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
         tail = "It gives no new match; what is held and matched stays." if paused else "It matches new gifts again."
         said = f"{word.title()} {found.name}." if is_new else f"{found.name} was {word} already."
         messages.success(request, f"{said} {tail}")
-    return redirect("staff-pool", pk) if request.POST.get("from") == "pool" else redirect("staff-pools")
+    return back
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -221,7 +221,7 @@ def test_a_locked_pool_says_how_far_its_target_is(campaign):
 def test_a_challenge_says_its_rule_and_what_it_gave(campaign):
     factories.pool(campaign=campaign, layer="award", limit_minor=5_000, award_minor=5_000, unlock_donors=1)
     (pool,) = shown(text("/match/", at=DURING))
-    assert "When 1 person gives, The Harbor Family gives $50." in pool
+    assert "When 1 person gives, The Harbor Family will give $50." in pool
     assert "<b>0 of 1 person has given</b>" in pool
     assert "If refunds bring the count below the target before the campaign closes, the sum is taken back." in pool
     assert "<b>$50</b> to be earned" in pool

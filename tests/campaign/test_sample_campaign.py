@@ -274,7 +274,7 @@ def test_its_challenges_are_on_their_way(loaded):
         "Once $120,000 has been raised for Children’s Care, every dollar to Children’s Care earns $1 more on top of "
         "any other match, up to $250 of match a gift, until $20,000 is used. Earlier gifts are matched then, too."
     )
-    assert bank.sentence == "When 500 people give, Wharf Savings Bank gives $50,000."
+    assert bank.sentence == "When 500 people give, Wharf Savings Bank will give $50,000."
     assert (parents.state, bank.state) == ("locked", "running")
     assert 0.05 < parents.progress_share < 0.9
     assert 0.05 < bank.progress_share < 0.9

@@ -198,8 +198,17 @@ def test_it_asks_about_a_day_outside_the_campaign(campaign, dana):
     sent = filled(dana, received_on="2026-11-30")
     answer = dana.post(ADDRESS, sent)
     assert "received before Giving Tuesday opens" in staff.text_of(answer)
-    dana.post(ADDRESS, sent | {"seen": "early"})
+    assert answer.context["doubts"].names == "early-2026-11-30"
+    dana.post(ADDRESS, sent | {"seen": "early-2026-11-29"})
+    assert not Donation.objects.exists(), "another day is another question"
+    dana.post(ADDRESS, sent | {"seen": "early-2026-11-30"})
     assert Donation.objects.get().paid_at == datetime(2026, 11, 30, 15, 30, tzinfo=UTC)
+
+
+def test_it_refuses_a_day_in_another_year(campaign, dana):
+    answer = dana.post(ADDRESS, filled(dana, received_on="2025-12-01") | {"seen": "early-2025-12-01"})
+    assert "2025-12-01 is more than half a year from Giving Tuesday. Is the year right?" in staff.text_of(answer)
+    assert not Donation.objects.exists()
 
 
 def test_it_matches_only_from_pools_that_take_checks_and_cash(campaign):

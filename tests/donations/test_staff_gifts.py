@@ -233,7 +233,8 @@ def test_it_tells_everything_about_one_gift(dana, campaign, funds):
         "<dt>Paid</dt><dd>$62.05</dd>",
         "<dt>Refunded</dt><dd>−$30.00</dd>",
         "<dt>Stays</dt><dd>$32.05</dd>",
-        f'<b>$30.00</b> <span class="quiet">reference <span class="num">{reservation.reference}</span>, at first $60',
+        f'<b>$30.00</b> <span class="quiet">reference <span class="num whole">{reservation.reference}</span>',
+        ", at first $60.00",
         "the form had shown $60.00",
         "<td>$40.00 Education</td> <td>All of the part for Education that was left to match</td>",
         f'href="/admin/matching/ledgerentry/{pool.entries.get(seq=2).pk}/change/">{pool.pk}/2</a>',
@@ -256,6 +257,25 @@ def test_it_tells_everything_about_one_gift(dana, campaign, funds):
         assert words in page, words
     assert "evt_other" not in page
     assert pool.name in page
+
+
+@pytest.mark.parametrize(("refunded_minor", "said"), [(3_000, 'good">Matched'), (6_000, 'mute">Taken back')])
+def test_it_calls_no_gift_matched_whose_match_went_back(dana, campaign, funds, refunded_minor, said):
+    factories.pool(campaign=campaign, now=OPENS_AT)
+    gift = factories.donation(campaign=campaign, parts=[(funds[0], 6_000)], at=GIFT_AT)
+    factories.match(gift, at=GIFT_AT)
+    Donation.objects.filter(pk=gift.pk).update(refunded_minor=refunded_minor)
+    refunds.settle_refund(key=gift.match_key, refunded_minor=refunded_minor, now=GIFT_AT + timedelta(hours=1))
+    page = staff.text_of(dana.get(f"/staff/gifts/{gift.pk}/"))
+    assert page.count(f'class="pill {said}</span>') == 2, "of the match and of its hold"
+
+
+def test_it_calls_no_gift_matched_that_got_nothing(dana, campaign, funds):
+    factories.pool(campaign=campaign, min_gift_minor=10_000, now=OPENS_AT)
+    gift = factories.donation(campaign=campaign, parts=[(funds[0], 6_000)], at=GIFT_AT)
+    factories.match(gift, at=GIFT_AT)
+    page = staff.text_of(dana.get(f"/staff/gifts/{gift.pk}/"))
+    assert page.count('class="pill mute">No match</span>') == 2
 
 
 def test_it_shows_a_gift_that_was_never_paid_or_matched(dana, campaign, funds):

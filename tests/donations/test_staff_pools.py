@@ -150,7 +150,7 @@ class TestOpening:
         }
         values = typed(name="", **whose)
         shown = dana.post(NEW + "lump", values | {"unlock_donors": "3", "preview": "1"})
-        assert "When 3 people give, the Harbor Family gives $250,000" in staff.text_of(shown)
+        assert "When 3 people give, the Harbor Family will give $250,000" in staff.text_of(shown)
         assert not Sponsor.objects.exists()
         logo = SimpleUploadedFile("harbor.png", picture.getvalue(), "image/png")
         dana.post(NEW + "lump", values | {"unlock_donors": "3", "seen": seen_in(shown), "sponsor-logo": logo})
@@ -283,9 +283,18 @@ class TestPreview:
 
     def test_half_a_form_says_what_is_still_missing(self, dana, campaign):
         answer = dana.post(NEW + "lump", {"preview": "1", "leftover": "given"}, headers={"HX-Request": "true"})
-        assert "It appears here once the sum that it gives, so many people have given can be read." in staff.text_of(
-            answer
-        )
+        told = staff.text_of(answer)
+        assert "The sentence that donors will read appears here once this is right:" in told
+        assert "The sum that it gives: Write an amount, such as 1,000." in told
+
+    @pytest.mark.parametrize(("kind", "chosen"), [("match", "given"), ("lump", "kept"), ("every", "kept")])
+    def test_the_rest_of_a_challenge_stays_with_the_sponsor_unless_staff_choose_otherwise(
+        self, dana, campaign, kind, chosen
+    ):
+        assert dana.get(NEW + kind).context["form"]["leftover"].value() == chosen
+
+    def test_a_bonus_says_what_its_ratio_makes_of_a_gift_that_is_doubled_already(self, dana, campaign):
+        assert "1 for 1 triples a gift that is doubled already." in staff.text_of(dana.get(NEW + "hour"))
 
 
 class TestChanging:
@@ -295,6 +304,9 @@ class TestChanging:
         page = staff.text_of(dana.get(terms_address(pool)))
         assert "<b>1 gift keeps the terms it was promised</b>" in page
         assert "the limit cannot go below $6.00, which is promised to donors" in page
+        page = staff.text_of(dana.get(terms_address(factories.pool(campaign=campaign, now=BEFORE))))
+        assert "What you change counts from now on." in page
+        assert "cannot go below" not in page
         values = as_shown(dana, pool)
         assert (values["limit"], values["cap_per_donor"]) == ("1000.00", "5000.00")
         sent = send(dana, terms_address(pool), values | {"limit": "1,500", "ratio_match": "2", "name": "New name"})
@@ -393,6 +405,17 @@ class TestPausing:
         assert "<span>Paused</span><small>Dana</small>" in history
         assert "<span>Resumed</span><small>Dana</small>" in history
         assert dana.post("/staff/pools/999/pause/", {"paused": "1"}).status_code == 404
+
+    @pytest.mark.parametrize("sent", [{}, {"paused": ""}, {"paused": "yes"}])
+    def test_a_press_that_does_not_say_which_changes_nothing(self, dana, campaign, sent):
+        pool = factories.pool(campaign=campaign)
+        MatchPool.objects.filter(pk=pool.pk).update(name="Harbor")
+        for is_paused in (False, True):
+            pools.set_paused(pool_id=pool.pk, paused=is_paused, actor="staff:1", now=GIFT_AT)
+            page = staff.text_of(dana.post(f"/staff/pools/{pool.pk}/pause/", sent, follow=True))
+            assert "Nothing was changed: the form did not say whether to pause or resume Harbor." in page
+            pool.refresh_from_db()
+            assert pool.is_paused == is_paused
 
     def test_it_returns_to_the_page_it_was_pressed_on(self, dana, campaign):
         pool = factories.pool(campaign=campaign)

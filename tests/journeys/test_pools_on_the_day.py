@@ -181,7 +181,7 @@ def test_without_javascript_the_preview_is_a_step(open_page, site, campaign):
     page.get_by_label("The sum that it gives").fill("50,000")
     page.get_by_label("So many people have given").fill("500")
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("When 500 people give, Pier Bank gives $50,000.")).to_be_visible()
+    expect(page.get_by_text("When 500 people give, Pier Bank will give $50,000.")).to_be_visible()
     expect(page.get_by_label("The sum that it gives")).to_have_value("50,000")
     assert not MatchPool.objects.exists()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

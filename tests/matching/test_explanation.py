@@ -67,7 +67,7 @@ def test_it_names_amounts_terms_and_entries_of_each_pool(campaign, paid):
         for line in explained.lines
     ]
     assert shown == [
-        (first, 1, "ran_out", "the sponsor's money had run out", 735, 735, "money"),
+        (first, 1, "ran_out", "the sponsor’s money had run out", 735, 735, "money"),
         (second, 1, "cap_per_gift", "the match is limited to $50 a gift", 5_000, 5_000, ""),
     ]
     assert [(e.pool_id, e.seq, e.reason) for e in explained.lines[0].entries] == [
@@ -127,8 +127,8 @@ def test_an_unlocking_that_reaches_back_is_told(campaign, paid):
         ({"opens_at": GIFT_AT}, "The Harbor Family’s match was not open when you gave."),
         ({"min_gift_minor": 20_000}, "The Harbor Family’s match is for gifts of $200 or more."),
         ({"fund_ids": (0,)}, "The Harbor Family’s match is not for Education."),
-        ({"cap_per_gift_minor": 5_000}, "The Harbor Family matched $50, the most it gives to one gift ($50)."),
-        ({"cap_per_donor_minor": 5_000}, "The Harbor Family matched $50, the most it gives to one donor ($50)."),
+        ({"cap_per_gift_minor": 5_000}, "The Harbor Family matched $50, the most for one gift ($50)."),
+        ({"cap_per_donor_minor": 5_000}, "The Harbor Family matched $50, the most for one donor ($50)."),
         ({"unlock_donors": 9}, "The Harbor Family’s match was still locked when you gave."),
         ({"ratio_gift": 20_000}, "The Harbor Family matched $0: the part left to match was too small for a cent."),
     ],

@@ -142,7 +142,7 @@ class TestHold:
         match = gift_match(key=asked.key)
         assert match is not None
         assert match.reasons == [
-            "$7.35 from The Harbor Family: the sponsor's money had run out.",
+            "$7.35 from The Harbor Family: the sponsor’s money had run out.",
             "$0 from The Harbor Family: this match begins with gifts of $10,000.",
         ]
 

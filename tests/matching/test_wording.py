@@ -65,19 +65,19 @@ NOON, ONE = datetime(2026, 12, 1, 17, tzinfo=UTC), datetime(2026, 12, 1, 18, tzi
         ),
         (
             {"layer": "award", "unlock_donors": 500, "award_minor": 5_000_000},
-            "When 500 people give, the Harbor Family gives $50,000.",
+            "When 500 people give, the Harbor Family will give $50,000.",
         ),
         (
             {"layer": "award", "unlock_raised_minor": 10_000_000, "award_minor": 5_000_000, "closes_at": NOON},
-            "When $100,000 is raised, the Harbor Family gives $50,000, before December 1, noon, Boston time.",
+            "When $100,000 is raised, the Harbor Family will give $50,000, before December 1, noon, Boston time.",
         ),
         (
             {"layer": "award", "unlock_donors": 50, "award_minor": 100_000, "award_every": True},
-            "For every 50 donors, the Harbor Family gives $1,000, up to $250,000.",
+            "For every 50 donors, the Harbor Family will give $1,000, up to $250,000.",
         ),
         (
             {"layer": "award", "unlock_raised_minor": 1_000_000, "award_minor": 100_000, "award_every": True},
-            "For every $10,000 raised, the Harbor Family gives $1,000, up to $250,000.",
+            "For every $10,000 raised, the Harbor Family will give $1,000, up to $250,000.",
         ),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_challenge_for_a_fund_names_it_in_its_target():
     )
     award = factories.pool(campaign=campaign, fund_ids=ids, layer="award", unlock_donors=3, award_minor=100)
     assert wording.terms_sentence(pool=award, terms=award.terms, campaign=campaign, funds=funds) == (
-        "When 3 people give to Education, The Harbor Family gives $1."
+        "When 3 people give to Education, The Harbor Family will give $1."
     )
 
 
