@@ -5,6 +5,7 @@ Somebody else may hold a pool's lock for longer than a donor should wait. Then t
 before, or the timer. It is judged by the moment at which it was sent; the oldest gift goes first.
 """
 
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -20,20 +21,18 @@ _AT_ONCE = 50
 def decide_waiting(*, now: datetime, up_to: Donation | None = None) -> int:
     """Decide the match of the gifts that wait for it, the oldest first; how many were decided.
 
-    up_to: only this gift and those of its campaign that were sent before it. Stops where the pools are still busy: the
-    next call goes on. Each gift is one short transaction that locks the gift, then its pools.
+    up_to: only this gift and those of its campaign that were sent before it. At most 50 of each campaign; stops where
+    its pools are still busy: the next call goes on. Each gift is one short transaction that locks the gift, then its
+    pools.
     """
     waiting = Donation.objects.awaiting_match()
     if up_to is not None:
         waiting = waiting.filter(campaign=up_to.campaign_id, submitted_at__lte=up_to.submitted_at)
-    decided, busy = 0, set()
-    for donation_id, campaign_id in waiting.values_list("pk", "campaign_id")[:_AT_ONCE]:
-        if campaign_id in busy:
-            continue
-        try:
-            decided += _decide(donation_id, now=now)
-        except PoolsBusy:
-            busy.add(campaign_id)
+    decided = 0
+    for campaign_id in waiting.order_by("campaign_id").values_list("campaign_id", flat=True).distinct():
+        with suppress(PoolsBusy):
+            for donation_id in waiting.filter(campaign=campaign_id).values_list("pk", flat=True)[:_AT_ONCE]:
+                decided += _decide(donation_id, now=now)
     return decided
 
 

@@ -158,6 +158,17 @@ class TestDeciding:
         started_gift(campaign, amount_minor=9_000)
         assert "The match has $60.00 left" in words(page(client, kept).content.decode())
 
+    def test_a_campaign_whose_pools_are_busy_keeps_no_other_waiting(self, campaign, pool, kept, monkeypatch):
+        monkeypatch.setattr(kept_gifts, "_AT_ONCE", 1)
+        other = factories.open_campaign(funds=[])
+        other.funds.set(campaign.funds.all())
+        theirs = started_gift(other)
+        Donation.objects.filter(pk=theirs.pk).update(awaits_match_since=timezone.now())
+        with locked_by_someone_else(pool):
+            assert kept_gifts.decide_waiting(now=timezone.now()) == 1
+        waiting = Donation.objects.awaiting_match().values_list("pk", flat=True)
+        assert list(waiting) == [kept.pk]
+
     def test_two_that_decide_at_once_decide_it_once(self, kept):
         ends = []
 
