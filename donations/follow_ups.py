@@ -19,9 +19,9 @@ from donations import (
     work,
 )
 from donations.models import Donation, FollowUp, Reversal
+from donations.receipt_content import came_back_because
 
 MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD})
-NOT_REFUNDED = "A refund did not go through."
 MATCH_CHANGED = "The match of the gift has changed."
 
 
@@ -118,7 +118,8 @@ def _what_changed(donation: Donation) -> str:
     if donation.is_offline:
         return _corrections_since_receipt(donation)
     if not donation.refunded_minor:
-        return NOT_REFUNDED
+        because = came_back_because(donation)
+        return f"{because[:1].upper()}{because[1:]}." if because else MATCH_CHANGED
     refunded = format_amount(donation.refunded_minor, currency=donation.currency)
     return f"Refunded {refunded} of {format_amount(donation.total_minor, currency=donation.currency)} paid."
 

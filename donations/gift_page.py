@@ -16,7 +16,7 @@ from donations import giving, pace, receipt_delivery
 from donations.match_line import MatchLine, match_line
 from donations.models import Donation, Receipt, Reversal
 from donations.queries import split_left
-from donations.receipt_content import refund_failed
+from donations.receipt_content import came_back_because
 from donations.receipt_delivery import Delivery, delivery_of
 from donations.schedule_mail import moment_text
 from matching.allocation import Bound
@@ -378,9 +378,9 @@ class GiftPage:
         return self.match.original_minor - self.match_minor if self.match and self.gift.refunded_minor else 0
 
     @property
-    def is_short_by_refund(self) -> bool:
-        """Why the match is lower than the one held: a refund failed; if not, the payment came late."""
-        return refund_failed(self.gift)
+    def came_back_because(self) -> str:
+        """Why the match is lower than the one held: money came back; if empty, the payment came late."""
+        return came_back_because(self.gift)
 
     @property
     def shares(self) -> list[SponsorShare]:

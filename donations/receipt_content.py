@@ -14,6 +14,7 @@ from typing import Any
 from babel import Locale
 from babel.dates import format_date
 from django.conf import settings
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -98,9 +99,20 @@ def local_day(moment: datetime, *, campaign: Campaign) -> date:
     return moment.astimezone(campaign.tz).date()
 
 
-def refund_failed(donation: Donation) -> bool:
-    """Whether a refund was made and came back: its part of the match may have gone to others meanwhile. A query."""
-    return donation.reversals.filter(kind=Reversal.Kind.REFUND, status__in=["failed", "canceled"]).exists()
+def came_back_because(donation: Donation) -> str:
+    """Why money that had gone back to the donor counts again, as the donor may read it; empty when none does.
+
+    Its part of the match may have gone to others meanwhile. A dispute that is won without having been lost changed
+    nothing: only what had gone back has voided a receipt. Two queries at most.
+    """
+    kinds = Q(kind=Reversal.Kind.REFUND, status__in=["failed", "canceled"])
+    if donation.receipts.exclude(voided_at=None).exists():
+        kinds |= Q(kind=Reversal.Kind.DISPUTE, status="won")
+    newest = donation.reversals.filter(kinds).order_by("changed_at", "pk").last()
+    if newest is None:
+        return ""
+    is_dispute = newest.kind == Reversal.Kind.DISPUTE
+    return "your bank gave back what it had disputed" if is_dispute else "a refund did not go through"
 
 
 def day_text(day: date) -> str:
@@ -221,9 +233,9 @@ def _matched_sentence(donation: Donation, *, match: GiftMatch) -> str:
 
 
 def _shortfall_sentence(donation: Donation, *, match: GiftMatch) -> str:
-    """Said plainly, with its cause: a late payment, or a refund that failed after its match had gone to others."""
+    """Said plainly, with its cause: a late payment, or money that came back after its match had gone to others."""
     less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
-    cause = "a refund did not go through" if refund_failed(donation) else "your payment came after the hold had ended"
+    cause = came_back_because(donation) or "your payment came after the hold had ended"
     why = f"{cause}, and by then other gifts had been promised that money"
     if match.match_minor:
         return f"This is {less} less than the match that was held for you: {why}."

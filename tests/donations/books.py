@@ -3,6 +3,7 @@
 What Stripe would have moved is written down as its balance has it, so that a day can be compared.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -27,6 +28,7 @@ class Books:
     def __init__(self, campaign: Campaign, monkeypatch: Any) -> None:
         factories.organization_is_there()
         self.campaign, self.patch, self.at = campaign, monkeypatch, GIFT_AT
+        self.meanwhile: Callable[[], Any] = lambda: None  # before the last state of each refund or dispute
         self._serial = count(1)
 
     def give(
@@ -87,6 +89,8 @@ class Books:
                 created_at=now, reported_at=now + MINUTE * minute, now=now + MINUTE * minute,
             )  # fmt: skip
             self.make_receipts(now=now + MINUTE * minute)
+            if minute == len(course) - 2:
+                self.meanwhile()
         returned = {"failed": "refund_failure", "won": "dispute_reversal"}.get(course[-1])
         if returned:
             self.move(returned, stripe_id, amount_minor, now=now + MINUTE * len(course), charge=charge)

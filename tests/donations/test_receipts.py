@@ -4,13 +4,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.test import Client
 
 from campaign.models import Organization
-from donations import follow_ups, receipts
+from donations import receipts
 from donations.models import Donation, FollowUp, Receipt, ReceiptCounter, Reversal
-from donations.receipt_content import Goods, plain_line
+from donations.receipt_content import Goods, came_back_because, plain_line
 from matching import heads, refunds
 from tests import factories
+from tests.donations.books import Books
 from tests.factories import GIFT_AT
 
 pytestmark = pytest.mark.django_db
@@ -366,16 +368,39 @@ class TestReplace:
         assert new.replaces == old
         assert new.content["statement"].endswith("above that value: $80.00.")
 
-    def test_it_says_by_how_much_the_work_owed_for_a_refund_changed_it(self):
-        donation = factories.donation(fee_minor=330)
-        old = issue(donation)
-        for refunded_minor, why in ((2_500, "Refunded $25.00 of $103.30 paid."), (0, "A refund did not go through.")):
-            refund(donation, refunded_minor)
-            work = follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=NEXT_DAY)
-            assert follow_ups.run(follow_up_id=work.pk, now=NEXT_DAY)
-            old.refresh_from_db()
-            assert old.void_reason == why
-            old = donation.receipts.get(voided_at=None)
+    @pytest.mark.parametrize(
+        ("kind", "course", "because"),
+        [
+            ("refund", ("succeeded", "failed"), "a refund did not go through"),
+            ("dispute", ("needs_response", "lost", "won"), "your bank gave back what it had disputed"),
+        ],
+    )
+    def test_it_says_why_the_work_owed_for_a_refund_changed_it(self, monkeypatch, kind, course, because):
+        """Meanwhile the match that came free has gone to another gift: for the same cause, not for a late payment."""
+        books = Books(factories.campaign(), monkeypatch)
+        factories.pool(campaign=books.campaign, limit_minor=10_000)
+        gift = books.give((books.campaign.funds.get(), 10_000), fee_minor=330)
+        books.make_receipts(now=books.at)
+        books.meanwhile = lambda: books.give((books.campaign.funds.get(), 2_500))
+        books.back(gift, kind, 2_500, *course, now=NEXT_DAY)
+        first, second, third = gift.receipts.order_by("version")
+        assert (first.void_reason, second.void_reason, third.voided_at) == (
+            "Refunded $25.00 of $103.30 paid.",
+            f"{because.capitalize()}.",
+            None,
+        )
+        short = f"This is $25.00 less than the match that was held for you: {because}, and by then"
+        assert short in third.content["match"]["sentence"]
+        gift.refresh_from_db()
+        page = Client().get(gift.get_absolute_url()).content.decode()
+        assert f"{because.capitalize()}, and by then the match had less left." in page
+
+    def test_a_dispute_that_was_won_outright_excuses_no_late_payment(self, monkeypatch):
+        books = Books(factories.campaign(), monkeypatch)
+        gift = books.give((books.campaign.funds.get(), 10_000))
+        books.make_receipts(now=books.at)
+        books.back(gift, "dispute", 10_000, "needs_response", "won", now=NEXT_DAY)
+        assert (came_back_because(gift), gift.receipts.count()) == ("", 1)
 
 
 class TestWhatTheDatabaseRefuses:
