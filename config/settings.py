@@ -120,6 +120,7 @@ SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 WORK_GRACE_SECONDS = env.float("WORK_GRACE_SECONDS", default=10.0)
 # How long one attempt has a row for itself: longer than any task may run.
 WORK_LEASE_SECONDS = env.int("WORK_LEASE_SECONDS", default=CELERY_TASK_TIME_LIMIT + 30)
+RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=60.0)
 # The whole ledger is read this often, for this long at most: what is left over comes first the next time.
 CHECK_LEDGER_SECONDS = env.float("CHECK_LEDGER_SECONDS", default=120.0)
 CHECK_LEDGER_LONGEST_SECONDS = env.float("CHECK_LEDGER_LONGEST_SECONDS", default=30.0)
@@ -176,12 +177,12 @@ CELERY_BEAT_SCHEDULE = {
     },
     "ask-about-late-payments": {
         "task": "donations.tasks.ask_about_late_payments",
-        "schedule": env.float("RECONCILE_SECONDS", default=60.0),
+        "schedule": RECONCILE_SECONDS,
         "options": {"expires": 30},
     },
     "keep-reconciling": {
         "task": "donations.tasks.keep_reconciling",
-        "schedule": 60.0,
+        "schedule": RECONCILE_SECONDS,
         "options": {"expires": 60.0},
     },
     "adopt-unknown-payments": {

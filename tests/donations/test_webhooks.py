@@ -52,6 +52,11 @@ def test_it_stores_the_event_raw_and_wakes_a_worker(client, woken, secret):
     assert (row.state, row.attempts, row.payment_intent, woken) == ("received", 0, "pi_1", [row.pk])
 
 
+def test_it_costs_two_statements_so_that_stripe_is_answered_at_once(client, django_assert_num_queries):
+    with django_assert_num_queries(2):  # the clock, the row
+        post(client)
+
+
 def test_the_secret_that_makes_payments_is_not_kept(client):
     post(client, {**EVENT, "data": {"object": {"id": "pi_1", "client_secret": "pi_1_secret_x"}}})
     assert StripeEvent.objects.get().payload["data"]["object"] == {"id": "pi_1"}
