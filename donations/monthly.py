@@ -115,7 +115,7 @@ def begin_card_change(*, monthly_id: int, now: datetime) -> str:
         if open_one.status not in ("succeeded", "canceled"):
             return open_one.client_secret
     saved = subscriptions.save_card(
-        idempotency_key=f"card-{monthly.token}-{int(now.timestamp()) // 60}",
+        idempotency_key=f"card-{monthly.token}-{newest_change(monthly)}-{int(now.timestamp()) // 60}",
         customer=monthly.customer,
         description=f"Another card for {monthly.reference}",
     )

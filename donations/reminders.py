@@ -78,6 +78,7 @@ def message(donation: Donation) -> EmailMultiAlternatives:
     amount = format_amount(donation.total_minor, currency=donation.currency)
     funds = listed([row.fund.name for row in donation.designations.select_related("fund")])
     monthly = " each month" if donation.way == Donation.Way.MONTHLY else ""
+    last_minute = donation.campaign.closes_at - timedelta(minutes=1)  # of the day that donors know, not the one after
     organization = Organization.objects.get()
     heading = "Your gift is not finished yet"
     context = {
@@ -87,7 +88,7 @@ def message(donation: Donation) -> EmailMultiAlternatives:
             "Nothing was charged. If you have finished it since, please ignore this.",
             _match_sentence(donation),
             "The button brings you back to where you were, with what you had typed. "
-            f"{donation.campaign.name} goes on until {moment_text(donation.campaign.closes_at, donation=donation)}.",
+            f"{donation.campaign.name} ends on {moment_text(last_minute, donation=donation)}.",
         ],
         "button": "Finish your gift",
         "url": settings.SITE_URL + reverse("gift-finish", args=[donation.token]),

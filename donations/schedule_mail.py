@@ -1,4 +1,4 @@
-"""What the donor of a scheduled gift hears by e-mail: that it is scheduled, and that its card was refused."""
+"""What the donor of a scheduled gift hears by e-mail: that it is scheduled, refused, or cancelled."""
 
 from datetime import datetime
 
@@ -14,21 +14,20 @@ from donations.receipt_content import plain_line
 from matching.queries import gift_match
 from matching.wording import clock_text
 
-SAVED, REFUSED = 0, 1  # which news: FollowUp.subject_id
+SAVED, REFUSED, CANCELLED = 0, 1, 2  # which news: FollowUp.subject_id
 
 
 def tell_donor(*, donation_id: int, what: int, now: datetime) -> None:
     """Send the news, if it still is news. Raises mail.MailNotSent. A repeat carries the same Message-ID."""
     donation = Donation.objects.select_related("campaign").get(pk=donation_id)
-    awaited = Donation.State.STARTED if what == REFUSED else Donation.State.SCHEDULED
-    if donation.state == awaited:
+    if donation.state == _AWAITED[what]:
         mail.deliver(message(donation, what=what, now=now))
 
 
 def message(donation: Donation, *, what: int, now: datetime) -> EmailMultiAlternatives:
     """The message, ready to send."""
     organization = Organization.objects.get()
-    heading, sentences, button, path = (_refused if what == REFUSED else _saved)(donation, now=now)
+    heading, sentences, button, path = _WORDS[what](donation, now=now)
     context = {
         "heading": heading,
         "name": donation.donor_name,
@@ -47,11 +46,13 @@ def message(donation: Donation, *, what: int, now: datetime) -> EmailMultiAltern
 
 
 def moment_text(moment: datetime | None, *, donation: Donation) -> str:
-    """`December 1, 12:00 AM, Boston time`."""
+    """`December 1, 9:00 AM, Boston time`; a day's first moment `December 1, just after midnight, Boston time`."""
     if moment is None:
         return ""
     local = moment.astimezone(donation.campaign.tz)
-    return f"{local:%B} {local.day}, {clock_text(local)}, {donation.campaign.time_zone_label}"
+    clock = clock_text(local)
+    clock = "just after midnight" if clock == "midnight" else clock  # midnight alone may be either end of the day
+    return f"{local:%B} {local.day}, {clock}, {donation.campaign.time_zone_label}"
 
 
 def _held_minor(donation: Donation, *, now: datetime) -> int:
@@ -92,3 +93,25 @@ def _refused(donation: Donation, *, now: datetime) -> tuple[str, list[str], str,
         "Pay now",
         reverse("gift-pay", args=[donation.token]),
     )
+
+
+def _cancelled(donation: Donation, *, now: datetime) -> tuple[str, list[str], str, str]:
+    amount = format_amount(donation.total_minor, currency=donation.currency)
+    return (
+        "Your scheduled gift is cancelled",
+        [
+            f"Your gift of {amount} is cancelled, as you asked on its page. Nothing was charged, and nothing will be.",
+            "If a match was held for you, it went to other gifts.",
+            "If it was not you who cancelled it, please call us.",
+        ],
+        "See your gift’s page",
+        donation.get_absolute_url(),
+    )
+
+
+_WORDS = {SAVED: _saved, REFUSED: _refused, CANCELLED: _cancelled}
+_AWAITED = {
+    SAVED: Donation.State.SCHEDULED,
+    REFUSED: Donation.State.STARTED,
+    CANCELLED: Donation.State.ABANDONED,
+}

@@ -18,7 +18,7 @@ from donations import follow_ups, gateway, payments, saved_cards, strays, subscr
 from donations.gateway import Payment
 from donations.giving import GiftAlreadyPaid, hold_fair_match, leave, locked_gift
 from donations.models import Donation, FollowUp, GiftNote
-from donations.schedule_mail import REFUSED, SAVED
+from donations.schedule_mail import CANCELLED, REFUSED, SAVED
 from donations.subscriptions import RefusedCard, SavedCard
 from matching import holds
 from matching.ledger import DONOR, STRIPE, SYSTEM, busy_when_locked
@@ -137,6 +137,7 @@ def cancel(*, donation_id: int, now: datetime) -> Donation:
     if donation.state != Donation.State.SCHEDULED or donation.charging_at is not None:
         raise NotScheduled(donation.reference)
     leave(donation, now=now, actor=DONOR)
+    follow_ups.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=CANCELLED)
     return donation
 
 

@@ -105,7 +105,7 @@ def test_a_shortfall_after_a_refund_that_failed_blames_no_late_payment(client, c
         kind="refund", stripe_id="re_1", amount_minor=10_000, status="failed", created_at=now, changed_at=now
     )
     text = words(page(client, gift))
-    assert "lower than the one we held. A refund of it did not go through" in text
+    assert "lower than the one we held. A refund did not go through" in text
     assert "arrived after the hold" not in text
 
 
@@ -253,7 +253,7 @@ def test_every_state_is_said(client, campaign, state, said):
 
 def test_a_bank_debit_says_how_long(client, campaign):
     gift = factories.donation(campaign=campaign, state="processing", method="us_bank_account")
-    assert "Bank payments take up to four business days." in words(page(client, gift))
+    assert "Your bank was asked for $100.00; that takes up to four business days." in words(page(client, gift))
 
 
 def test_a_started_gift_leads_back_to_the_payment_while_its_match_is_held(client, campaign, pool):

@@ -322,6 +322,16 @@ class TestWhatTheDonorDoes:
         deliver_all()
         assert given.donations.get(renews=True).method_text == "Mastercard ending in 4444"
 
+    def test_of_two_cards_saved_in_one_minute_the_second_pays(self, campaign, pool, sandbox):
+        given, now = begun_monthly(campaign), timezone.now()
+        for method in ("pm_card_mastercard", "pm_card_amex"):
+            secret = monthly.begin_card_change(monthly_id=given.pk, now=now)
+            client().v1.setup_intents.confirm(
+                secret.partition("_secret_")[0], {"payment_method": method, "return_url": "http://127.0.0.1/"}
+            )
+            monthly.finish_card_change(monthly_id=given.pk, now=now)
+        assert (news(given), MonthlyGift.objects.get().method_last4) == (["card", "card"], "0005")
+
     def test_another_card_pays_the_month_that_failed_at_once(self, campaign, pool, sandbox):
         given = begun_monthly(campaign)
         sandbox.renew(given.subscription, "expired_card")

@@ -1,11 +1,11 @@
 """Gifts scheduled for the day, against the Stripe sandbox: saved, held in order, charged once, refused, cancelled."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from donations import follow_ups, gateway, payments, reconciliation, scheduling
+from donations import follow_ups, gateway, payments, reconciliation, schedule_mail, scheduling
 from donations.models import Donation, FollowUp
 from matching.models import Reservation
 from matching.queries import gift_match
@@ -239,7 +239,9 @@ class TestPages:
         said = words(client.get(f"/gifts/{gift.token}/").content.decode())
         assert "Your gift is scheduled Thank you, Marta. Nothing is charged yet." in said
         assert client.post(f"/gifts/{gift.token}/cancel/").status_code == 303
-        assert "This gift was not completed" in words(client.get(f"/gifts/{gift.token}/").content.decode())
+        said = words(client.get(f"/gifts/{gift.token}/").content.decode())
+        assert "Your scheduled gift is cancelled Nothing was charged, and nothing will be: Visa ending in 4242" in said
+        assert "The match that was held for you went to other gifts." in said
 
     def test_a_refused_one_says_so_and_until_when(self, client, campaign, pool):
         donation = scheduled(campaign, "pm_card_chargeCustomerFail")
@@ -250,6 +252,23 @@ class TestPages:
         assert "Your bank refused Visa ending in 0341." in words(
             client.get(f"/gifts/{donation.token}/pay/").content.decode()
         )
+
+    def test_a_cancellation_is_confirmed_by_mail(self, campaign, pool, mailoutbox):
+        donation = scheduled(campaign)
+        scheduling.cancel(donation_id=donation.pk, now=timezone.now())
+        scheduling.cancel(donation_id=donation.pk, now=timezone.now())
+        for row in donation.follow_ups.all():
+            follow_ups.run(follow_up_id=row.pk, now=timezone.now())
+        [message] = mailoutbox  # that it was scheduled is no news any more
+        assert message.subject == "Your scheduled gift is cancelled: Harborview Hospital"
+        assert "Nothing was charged, and nothing will be." in message.body
+        assert "If it was not you who cancelled it, please call us." in message.body
+
+    @pytest.mark.parametrize(("hour", "said"), [(5, "December 1, just after midnight"), (14, "December 1, 9:00 AM")])
+    def test_a_day_begins_just_after_midnight(self, campaign, hour, said):
+        gift = factories.donation(campaign=campaign)
+        moment = datetime(2026, 12, 1, hour, tzinfo=UTC)
+        assert schedule_mail.moment_text(moment, donation=gift) == f"{said}, Boston time"
 
     def test_the_mails_say_what_happens(self, campaign, pool, mailoutbox):
         donation = scheduled(campaign, "pm_card_chargeCustomerFail")

@@ -28,6 +28,7 @@ function openPaymentStep(stripeFile) {
   const NOT_CONFIRMED = "Your bank could not confirm that it was you. Nothing was charged. Try again, or use another card.";
   const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
   const NOTHING = "Nothing was charged.";
+  const STILL_HELD = "Your match is still held.";
   const NOT_SURE = "Whether an earlier try went through, your gift’s page tells you.";
   const LOST_WHILE_WAITING = "We could not reach our site for a while. Nothing was charged. Check your connection and press Give again.";
   const ANSWERS_AGAIN = "The card company answers again. Press Give.";
@@ -64,6 +65,7 @@ function openPaymentStep(stripeFile) {
     const place = $("pay-error");
     mayBeCharged ||= isUnsure;
     place.textContent = mayBeCharged ? text.replace(NOTHING, isUnsure ? "" : NOT_SURE) : text;
+    if (clock && millisecondsLeft() > 0) place.append(" ", STILL_HELD);
     if (mayBeCharged) {
       const link = document.createElement("a");
       link.href = config.giftUrl;
