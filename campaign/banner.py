@@ -13,18 +13,18 @@ from campaign.models import Campaign, Fund
 WALL_PAGE, WALL_PAGES = 12, 8
 
 
-def figures_of(campaign: Campaign | None, *, now: datetime) -> dict[str, Any]:
-    """figures: None when they are not to be had now."""
+def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None = None) -> dict[str, Any]:
+    """figures: None when they are not to be had now. shown_as: for a preview, as figures.figures() takes it."""
     if campaign is None:
         return {"campaign": None}
-    found = figures.figures(campaign=campaign, now=now)
+    found = figures.figures(campaign=campaign, now=now, shown_as=shown_as)
     at = clock_text(found.made_at, campaign=campaign, seconds=True) if found else ""
     return {"campaign": campaign, "figures": found, "figures_at": at}
 
 
-def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict[str, Any]:
+def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as: str | None = None) -> dict[str, Any]:
     """What the band needs: the countdown with its moment in words, and the figures."""
-    return figures_of(campaign, now=now) | {
+    return figures_of(campaign, now=now, shown_as=shown_as) | {
         "count": countdown(campaign=campaign, now=now),
         "now": now,
         "now_ms": int(now.timestamp() * 1000),
@@ -36,7 +36,7 @@ def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False) -> dict[
     }
 
 
-def live_parts(context: dict[str, Any]) -> dict[str, Any]:
+def live_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[str, Any]:
     """Leaderboard, milestones and hours for a banner's context: each only when staff have it on and it has content.
 
     hours: None when there is nothing to show; `hours_rest` says that they are on and cannot be had now.
@@ -44,7 +44,7 @@ def live_parts(context: dict[str, Any]) -> dict[str, Any]:
     campaign, found, now = context["campaign"], context["figures"], context["now"]
     has_gifts = bool(found and found.totals.gift_count)
     wants_hours = campaign.shows_hours and has_gifts and now >= campaign.opens_at
-    hours = figures.hours(campaign=campaign, now=now) if wants_hours else None
+    hours = figures.hours(campaign=campaign, now=now, shown_as=shown_as) if wants_hours else None
     return {
         "places": figures.leaderboard(found=found, funds=campaign.funds.all())
         if found and campaign.shows_leaderboard
@@ -55,7 +55,9 @@ def live_parts(context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def wall(campaign: Campaign, *, fund: Fund | None, page: int, now: datetime) -> dict[str, Any]:
+def wall(
+    campaign: Campaign, *, fund: Fund | None, page: int, now: datetime, shown_as: str | None = None
+) -> dict[str, Any]:
     """The newest gifts up to this page of WALL_PAGE each, 1 and up; next_page: 0 when there are no more to show.
 
     Each page holds those before it, too: gifts that come meanwhile push none out between two pages.
@@ -63,7 +65,7 @@ def wall(campaign: Campaign, *, fund: Fund | None, page: int, now: datetime) -> 
     if not campaign.shows_wall:
         return {"gifts": [], "is_wall_on": False}
     limit = WALL_PAGE * page
-    found = figures.recent_gifts(campaign=campaign, fund=fund, limit=limit + 1, now=now)
+    found = figures.recent_gifts(campaign=campaign, fund=fund, limit=limit + 1, now=now, shown_as=shown_as)
     return {
         "gifts": found[:limit] if found is not None else None,
         "next_page": page + 1 if found is not None and len(found) > limit and page < WALL_PAGES else 0,

@@ -132,19 +132,26 @@ class Figures:
         return self.matched_minor + self.held_minor + self.free_minor
 
 
-def figures(*, campaign: Campaign, now: datetime) -> Figures | None:
+def figures(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> Figures | None:
     """All figures of a campaign, about a second old; older when counting them takes long, None when it takes too long.
 
-    With the cache down they are counted for each page.
+    With the cache down they are counted for each page. shown_as: for staff who preview a page, the state in which the
+    pools are to be seen (matching.shown_states; empty: as they are); such figures are counted now and never kept.
     """
+    if shown_as is not None:
+        return _count(campaign=campaign, now=now, shown_as=shown_as)
     key = f"figures:{_SHAPE}:{campaign.pk}"
     found = spared(key, now=now, make=lambda: _count(campaign=campaign, now=now), is_wanted=True)
     return found[1] if found else None
 
 
-def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: datetime) -> list[PublicGift] | None:
+def recent_gifts(
+    *, campaign: Campaign, fund: Fund | None, limit: int, now: datetime, shown_as: str | None = None
+) -> list[PublicGift] | None:
     """The newest gifts as their donors let the public see them; of one fund when given. None: not to be had now."""
     fund_id = fund.pk if fund else None
+    if shown_as is not None:
+        return gift_queries.recent_public_gifts(campaign_id=campaign.pk, fund_id=fund_id, limit=limit)
     found = spared(
         f"recent:{_SHAPE}:{campaign.pk}:{fund_id}:{limit}",
         now=now,
@@ -153,11 +160,13 @@ def recent_gifts(*, campaign: Campaign, fund: Fund | None, limit: int, now: date
     return found[1] if found else None
 
 
-def hours(*, campaign: Campaign, now: datetime) -> Hours | None:
+def hours(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> Hours | None:
     """The campaign's hours so far, its last _MOST_HOURS at most, in its time zone. None before the opening, and when
     they are not to be had now."""
     if now < campaign.opens_at:
         return None
+    if shown_as is not None:
+        return _hours(campaign=campaign, now=now)
     found = spared(f"hours:{_SHAPE}:{campaign.pk}", now=now, make=lambda: _hours(campaign=campaign, now=now))
     return found[1] if found else None
 
@@ -169,9 +178,13 @@ def leaderboard(*, found: Figures, funds: Iterable[Fund]) -> list[Place]:
     return [Place(fund, totals, totals.raised_minor / raised[0][1].raised_minor) for fund, totals in raised]
 
 
-def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: datetime) -> MatchLine:
-    """What the match would add to a gift of this amount to this fund, sent now."""
+def match_line(
+    *, campaign: Campaign, fund: Fund, amount_minor: int, now: datetime, shown_as: str | None = None
+) -> MatchLine:
+    """What the match would add to a gift of this amount to this fund, sent now. shown_as: as for figures()."""
     parts = ((fund.pk, amount_minor),) if amount_minor else ()
+    if shown_as is not None:
+        return match_line_for(campaign=campaign, parts=parts, now=now, pools=shown_as)
     return fresh(
         f"line:{campaign.pk}:{fund.pk}:{amount_minor}",
         now=now,
@@ -179,13 +192,16 @@ def match_line(*, campaign: Campaign, fund: Fund, amount_minor: int, now: dateti
     )[1]
 
 
-def _count(*, campaign: Campaign, now: datetime) -> Figures:
+def _count(*, campaign: Campaign, now: datetime, shown_as: str = "") -> Figures:
     totals = gift_queries.totals(campaign_id=campaign.pk)
     return Figures(
         made_at=now,
         totals=totals,
         by_fund=gift_queries.fund_totals(campaign_id=campaign.pk),
-        pools=tuple(_public(row, campaign=campaign, now=now) for row in pool_figures(campaign=campaign, now=now)),
+        pools=tuple(
+            _public(row, campaign=campaign, now=now)
+            for row in pool_figures(campaign=campaign, now=now, shown_as=shown_as)
+        ),
         milestones=tuple(
             PublicMilestone(row.amount_minor, row.text, is_reached=row.amount_minor <= totals.raised_minor)
             for row in campaign.milestones.all()

@@ -3,8 +3,7 @@
 Organization  the charity; one row per installation.
 Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, currency, the words on its banner.
 Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
-Story         a page about one person or programme.
-Section       one typed part of a fund's page, in order; SectionItem is one figure, hope or picture in it.
+Story, Section, SectionItem   what their pages hold (campaign/page_models.py).
 Milestone     a sum that the campaign's donors reach together, and what it brings.
 
 The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
@@ -20,8 +19,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator, validate_image_file_extension
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
+
+from campaign.page_models import Publishable, Section, SectionItem, Story, picture_has_alt, published
+
+__all__ = ["Campaign", "Fund", "Milestone", "Organization", "Section", "SectionItem", "Story"]
 
 
 def validate_time_zone(name: str) -> None:
@@ -47,15 +51,6 @@ def validate_hosts(text: str) -> None:
 
 def default_presets_minor() -> list[int]:
     return [5_000, 10_000, 25_000, 50_000, 100_000]
-
-
-def _picture_has_alt(model: str) -> models.CheckConstraint:
-    """No picture without words for people who cannot see it."""
-    return models.CheckConstraint(
-        condition=Q(picture="") | ~Q(picture_alt=""),
-        name=f"{model}_picture_has_alt",
-        violation_error_message="Describe the picture for people who cannot see it.",
-    )
 
 
 class Organization(models.Model):
@@ -91,7 +86,7 @@ class Organization(models.Model):
         return [line.strip() for line in self.address.splitlines() if line.strip()]
 
 
-class Fund(models.Model):
+class Fund(Publishable):
     """What the money is for. Never holds sponsors' money."""
 
     slug = models.SlugField(unique=True)
@@ -105,7 +100,7 @@ class Fund(models.Model):
 
     class Meta:
         ordering = ["position", "name"]
-        constraints = [_picture_has_alt("fund")]
+        constraints = [picture_has_alt("fund_picture_has_alt")]
 
     def __str__(self) -> str:
         return self.name
@@ -203,7 +198,7 @@ class Campaign(models.Model):
     @cached_property
     def open_funds(self) -> list[Fund]:
         """The funds that take gifts, in order; read once for each loaded campaign, since a page asks several times."""
-        return list(self.funds.filter(is_open=True))
+        return list(self.funds.filter(published(now=Now()), is_open=True))
 
     @property
     def tz(self) -> zoneinfo.ZoneInfo:
@@ -244,74 +239,3 @@ class Milestone(models.Model):
 
     def __str__(self) -> str:
         return self.text
-
-
-class Story(models.Model):
-    slug = models.SlugField(unique=True)
-    title = models.CharField(max_length=160)
-    summary = models.TextField(help_text="One or two sentences, for cards.")
-    body = models.TextField(help_text="Leave an empty line between paragraphs. Start a line with ## for a heading.")
-    picture = models.ImageField(upload_to="stories/", blank=True, validators=[validate_image_file_extension])
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
-    picture_caption = models.CharField(max_length=250, blank=True)
-    fund = models.ForeignKey(Fund, null=True, blank=True, on_delete=models.SET_NULL, related_name="stories")
-    is_published = models.BooleanField(default=True)
-    position = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        ordering = ["position", "title"]
-        verbose_name_plural = "stories"
-        constraints = [_picture_has_alt("story")]
-
-    def __str__(self) -> str:
-        return self.title
-
-    def get_absolute_url(self) -> str:
-        return reverse("story", args=[self.slug])
-
-
-class Section(models.Model):
-    """One part of a fund's page. Which fields count depends on `kind`; the admin form says so."""
-
-    class Kind(models.TextChoices):
-        TEXT = "text", "Text: heading and paragraphs"
-        FIGURES = "figures", "Figures: a row of numbers with what they mean"
-        PICTURE = "picture", "Picture: one wide photograph with caption"
-        IMAGINE = "imagine", "Imagine: heading, list of hopes, closing paragraph"
-        STORY = "story", "Featured story: card with “read more”"
-        GALLERY = "gallery", "Gallery: pictures with captions"
-        APPEAL = "appeal", "Appeal: closing words and the button"
-
-    fund = models.ForeignKey(Fund, on_delete=models.CASCADE, related_name="sections")
-    kind = models.CharField(max_length=10, choices=Kind)
-    position = models.PositiveSmallIntegerField(default=0)
-    heading = models.CharField(max_length=160, blank=True)
-    body = models.TextField(blank=True, help_text="Leave an empty line between paragraphs.")
-    closing = models.TextField(blank=True, help_text="Words after a list.")
-    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
-    picture_caption = models.CharField(max_length=250, blank=True)
-    story = models.ForeignKey(Story, null=True, blank=True, on_delete=models.SET_NULL)
-
-    class Meta:
-        ordering = ["position", "id"]
-        constraints = [_picture_has_alt("section")]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display().split(':')[0]} {self.heading}".strip()
-
-
-class SectionItem(models.Model):
-    section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="items")
-    position = models.PositiveSmallIntegerField(default=0)
-    title = models.CharField(max_length=80, blank=True, help_text="For figures: the number, such as 10,000+.")
-    text = models.CharField(max_length=300, blank=True)
-    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
-
-    class Meta:
-        ordering = ["position", "id"]
-        constraints = [_picture_has_alt("section_item")]
-
-    def __str__(self) -> str:
-        return self.title or self.text[:40]

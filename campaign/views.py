@@ -4,6 +4,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -18,13 +19,12 @@ from django.views.decorators.http import require_safe
 from django.views.static import serve
 from redis.exceptions import RedisError
 
-from campaign import figures
-from campaign.banner import WALL_PAGES, banner, figures_of, live_parts, takes_gifts, wall, with_clock
+from campaign import figures, pages
+from campaign.banner import WALL_PAGES, banner, live_parts, wall, with_clock
 from campaign.kept_pages import kept_for_a_second
-from campaign.models import Campaign, Fund, Story
+from campaign.models import Campaign
 from campaign.money import InvalidAmount, parse_amount
-from matching.heads import latest_head
-from matching.queries import ledger_entries, standing
+from campaign.videos import FRAME_HOSTS
 
 STOP_POLLING = 286
 _PARTS = {
@@ -36,81 +36,52 @@ _PARTS = {
 # A band that is asked for after a phase has a copy of its own: one made before the phase ended would be no answer.
 _PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": ("before", "open", "closed")}
 shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
+opens_for_videos = csp_update({"frame-src": FRAME_HOSTS})
 
 
 @require_safe
 @shared_for_a_second
 @kept_for_a_second()
 def home(request: HttpRequest) -> HttpResponse:
-    campaign, now = Campaign.objects.current(), timezone.now()
-    if campaign is None:
-        return render(request, "campaign/no_campaign.html", {"funds": Fund.objects.filter(is_open=True)})
-    context = banner(campaign, now=now) | {
-        "funds": campaign.funds.all(),
-        "featured": Story.objects.filter(is_published=True).first(),
-        **wall(campaign, fund=None, page=1, now=now),
-    }
-    context |= live_parts(context)
-    return with_clock(render(request, "campaign/home.html", context), context)
+    return pages.home(request, sight=_now())
 
 
 @require_safe
 @shared_for_a_second
 @kept_for_a_second()
 def funds(request: HttpRequest) -> HttpResponse:
-    campaign, now = Campaign.objects.current(), timezone.now()
-    found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
-    return render(request, "campaign/funds.html", figures_of(campaign, now=now) | {"funds": found})
+    return pages.funds(request, sight=_now())
 
 
 @require_safe
+@opens_for_videos
 @shared_for_a_second
 @kept_for_a_second()
 def fund(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Fund, slug=slug)
-    sections = found.sections.select_related("story").prefetch_related("items")
-    context: dict[str, Any] = {"fund": found, "sections": sections, "takes_gifts": False}
-    campaign, now = Campaign.objects.current(), timezone.now()
-    if campaign is not None:
-        is_in = campaign.funds.filter(pk=found.pk).exists()
-        context |= banner(campaign, now=now, is_slim=True)
-        context |= {
-            "takes_gifts": is_in and found.is_open and takes_gifts(campaign, now=now),
-            **wall(campaign, fund=found, page=1, now=now),
-            "fund_totals": _fund_totals(context["figures"], fund=found, campaign=campaign),
-            **_give_box(campaign, fund=found, now=now),
-        }
-    return with_clock(render(request, "campaign/fund.html", context), context)
+    return pages.fund(request, slug, sight=_now())
 
 
 @require_safe
 @shared_for_a_second
 @kept_for_a_second()
 def stories(request: HttpRequest) -> HttpResponse:
-    return render(request, "campaign/stories.html", {"stories": Story.objects.filter(is_published=True)})
+    return pages.stories(request, sight=_now())
 
 
 @require_safe
+@opens_for_videos
 @shared_for_a_second
 @kept_for_a_second()
 def story(request: HttpRequest, slug: str) -> HttpResponse:
-    told = get_object_or_404(Story.objects.select_related("fund"), slug=slug, is_published=True)
-    others = Story.objects.filter(is_published=True).exclude(pk=told.pk)[:3]
-    return render(request, "campaign/story.html", {"story": told, "others": others})
+    return pages.story(request, slug, sight=_now())
 
 
 @require_safe
 @shared_for_a_second
 @kept_for_a_second(unless=("reference",))
 def match(request: HttpRequest) -> HttpResponse:
-    """Who matches and what is left; ?reference= looks one match up in the ledger, without anybody's name."""
-    context = figures_of(Campaign.objects.current(), now=timezone.now())
-    context |= {"head": latest_head(), "site_url": settings.SITE_URL}
-    reference = _asked(request, "reference").strip()[:40]
-    if reference:
-        entries = ledger_entries(reference=reference)
-        context |= {"reference": reference, "entries": entries, "stands": standing(entries)}
-    return render(request, "campaign/match.html", context)
+    """?reference= looks one match up in the ledger."""
+    return pages.match(request, sight=_now(), reference=_asked(request, "reference").strip()[:40])
 
 
 @require_safe
@@ -217,18 +188,9 @@ def with_etag(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _fund_totals(found: figures.Figures | None, *, fund: Fund, campaign: Campaign) -> figures.Totals | None:
-    return found.by_fund.get(fund.pk) if found and campaign.shows_figures else None
-
-
-def _give_box(campaign: Campaign, *, fund: Fund, now: datetime) -> dict[str, Any]:
-    """The box beside a fund: the suggested gifts, the second one chosen, and what the match adds to it."""
-    presets = campaign.presets_minor
-    chosen_minor = presets[min(1, len(presets) - 1)] if presets else 0
-    return {
-        "chosen_minor": chosen_minor,
-        "line": figures.match_line(campaign=campaign, fund=fund, amount_minor=chosen_minor, now=now),
-    }
+def _now() -> pages.Sight:
+    """The pages as they are at this moment."""
+    return pages.Sight(now=timezone.now())
 
 
 def _asked(request: HttpRequest, name: str) -> str:

@@ -22,19 +22,20 @@ class MatchLine:
 ASK = MatchLine("ask", "", "Choose an amount to see what the match adds to it.")
 
 
-def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: datetime) -> MatchLine:
+def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: datetime, pools: str = "") -> MatchLine:
     """What a gift of these parts (fund id, amount in minor units) would be matched with: a forecast, said as one.
 
     What locked pools that reach back would add later is said too. No parts: the line asks for an amount. Reads only;
     two queries, three more when there is no match, and one for each challenge that was not counted lately.
+    pools: a state to show the pools in (matching.shown_states), for staff who preview a page.
     """
     if not parts:
         return ASK
-    quote = queries.quote(campaign=campaign, parts=parts, now=now)
+    quote = queries.quote(campaign=campaign, parts=parts, now=now, shown_as=pools)
     amount_minor = sum(amount for _, amount in parts)
     later = "".join(f" {_locked_text(row, currency=campaign.currency)}" for row in quote.locked)
     if not quote.match_minor:
-        return _unmatched(campaign=campaign, amount_minor=amount_minor, later=later, now=now)
+        return _unmatched(campaign=campaign, amount_minor=amount_minor, later=later, now=now, pools=pools)
     gift, match, both = (
         format_amount_short(minor, currency=campaign.currency)
         for minor in (amount_minor, quote.match_minor, amount_minor + quote.match_minor)
@@ -66,18 +67,18 @@ def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
     return f"{more} more from {locked.sponsor_name} {target}; the oldest gifts come first."
 
 
-def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime) -> MatchLine:
+def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime, pools: str) -> MatchLine:
     gift = format_amount_short(amount_minor, currency=campaign.currency)
-    headline, detail = _why_not(campaign=campaign, gift=gift, is_later=bool(later), now=now)
+    headline, detail = _why_not(campaign=campaign, gift=gift, is_later=bool(later), now=now, shown_as=pools)
     return MatchLine("none", headline, f"{detail}{later} Your {gift} goes to work all the same.")
 
 
-def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime) -> tuple[str, str]:
+def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, shown_as: str) -> tuple[str, str]:
     """Headline and reason, the most useful first: a match that takes other gifts, one to come, one that ended.
 
     is_later: a locked pool that would match the gift afterwards is spoken of beside it.
     """
-    pools = queries.pool_figures(campaign=campaign, now=now)
+    pools = queries.pool_figures(campaign=campaign, now=now, shown_as=shown_as)
     found = {pool.state: pool for pool in reversed(pools) if not pool.is_award}
     if is_later:
         found["later"] = found["locked"]

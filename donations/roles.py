@@ -77,6 +77,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 # What a person is told when the right is missing: "Your log-in has no right to ...".
 RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
+    "campaign.view_fund": "preview pages",
     "donations.view_donation": "see gifts",
     "donations.change_followup": "try follow-up work again",
     "donations.change_payercheck": "switch the check of payers",

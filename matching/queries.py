@@ -11,7 +11,7 @@ from django.db.models import Prefetch, QuerySet, Sum
 
 from campaign.copies import fresh
 from campaign.models import Campaign, Fund
-from matching import challenge_wording, challenges, wording
+from matching import challenge_wording, challenges, shown_states, wording
 from matching.allocation import AWARD, BASE, BONUS, Part, PoolState, consider, kept_after_refund
 from matching.challenges import Progress
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, terms_by_id
@@ -121,24 +121,39 @@ class GiftMatch:
         return explain(self)
 
 
-def pool_figures(*, campaign: Campaign, now: datetime) -> list[PoolFigures]:
+def pool_figures(*, campaign: Campaign, now: datetime, shown_as: str = "") -> list[PoolFigures]:
     """Every opened pool of a campaign: base, bonus, challenges, each by priority and id.
 
+    shown_as: a state to show them in (shown_states.py), for staff who preview a page; empty for what they are.
     Three queries however many there are, and one for each challenge that nobody has counted within the last second.
     """
     pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
-    lapsed = _lapsed_by_pool(pools, now=now)
+    lapsed = {} if shown_as else _lapsed_by_pool(pools, now=now)
+    for pool in pools:
+        shown_states.show(pool, shown_as)
     funds = Fund.objects.in_bulk()
     figures = [_figures(pool, campaign=campaign, funds=funds, lapsed=lapsed.get(pool.pk, 0), now=now) for pool in pools]
     return sorted(figures, key=lambda row: (_LAYERS.index(row.terms.layer), row.terms.priority, row.pool.pk))
 
 
-def quote(*, campaign: Campaign, parts: Sequence[tuple[int, int]], now: datetime, donor_key: str = "") -> Quote:
-    """What a gift of these parts (fund id, amount in minor units) would be matched with if it were sent now."""
+def quote(
+    *,
+    campaign: Campaign,
+    parts: Sequence[tuple[int, int]],
+    now: datetime,
+    donor_key: str = "",
+    shown_as: str = "",
+) -> Quote:
+    """What a gift of these parts (fund id, amount in minor units) would be matched with if it were sent now.
+
+    shown_as: as for pool_figures().
+    """
     wanted = [Part(fund_id, amount_minor) for fund_id, amount_minor in parts if amount_minor > 0]
     found = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
-    lapsed = _lapsed_by_pool(found, now=now)
+    lapsed = {} if shown_as else _lapsed_by_pool(found, now=now)
     pools = {pool.pk: pool for pool in found}
+    for pool in pools.values():
+        shown_states.show(pool, shown_as)
     used = donor_used(donor_key=donor_key, pool_ids=list(pools))
     states = [
         pool.terms.state(

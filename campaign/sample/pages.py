@@ -65,7 +65,7 @@ def _section(fund: Fund, words: dict[str, Any], position: int, *, pictures: dict
         heading=words.get("heading", ""),
         body=words.get("body", "").strip(),
         closing=words.get("closing", ""),
-        story=Story.objects.get(slug=words["story"]) if "story" in words else None,
+        featured=Story.objects.get(slug=words["story"]) if "story" in words else None,
         **_picture(words, pictures),
     )
     for number, item in enumerate(words.get("items", []), start=1):

@@ -1,12 +1,14 @@
 """The admin: a newcomer publishes a page, and is told beside the field what is missing."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from campaign.models import Campaign, Fund, Organization, Section, Story
 from tests import factories
-from tests.campaign.pages import picture, text
+from tests.campaign.pages import get, picture, text
 
 pytestmark = pytest.mark.django_db
 INLINE = {"sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
@@ -18,6 +20,7 @@ FUND = {
     "summary": "They stay.",
     "gl_code": "4500",
     "is_open": "on",
+    "is_published": "on",
     "position": 1,
 }
 
@@ -65,7 +68,7 @@ def test_a_fund_is_made_with_its_parts_and_each_part_is_written_on_its_own_page(
 def test_a_picture_without_its_description_is_refused_beside_the_field(admin):
     answer = admin.post("/admin/campaign/fund/add/", FUND | INLINE | {"picture": picture()})
     assert errors(answer) == {"picture_alt": ["Describe the picture for people who cannot see it."]}
-    story = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture": picture()}
+    story = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture": picture()} | INLINE
     answer = admin.post("/admin/campaign/story/add/", story)
     assert errors(answer) == {"picture_alt": ["Describe the picture for people who cannot see it."]}
     assert not Fund.objects.exists()
@@ -76,12 +79,50 @@ def test_a_picture_without_its_description_is_refused_beside_the_field(admin):
     ("kind", "field", "words"),
     [
         ("picture", "picture", "Choose the picture."),
-        ("story", "story", "Choose the story that this part features."),
+        ("beside", "body", "Write the words beside the picture."),
+        ("quotation", "closing", "Write who said it."),
+        ("video", "video_link", "Paste the video’s address at YouTube or Vimeo."),
+        ("story", "featured", "Choose the story that this part features."),
     ],
 )
 def test_a_part_says_what_its_kind_needs(admin, kind, field, words):
     written = {"fund": factories.fund().pk, "kind": kind, "position": 1}
-    assert errors(admin.post("/admin/campaign/section/add/", written | NO_ITEMS)) == {field: [words]}
+    assert errors(admin.post("/admin/campaign/section/add/", written | NO_ITEMS))[field] == [words]
+
+
+def test_a_part_is_of_one_page_and_its_video_of_a_host_that_may_be_framed(admin):
+    story = Story.objects.create(slug="s", title="t", summary="s")
+    both = {"fund": factories.fund().pk, "story": story.pk, "kind": "text", "position": 1}
+    one = "Choose the fund or the story that this is a part of, and only one of them."
+    assert errors(admin.post("/admin/campaign/section/add/", both | NO_ITEMS)) == {"__all__": [one]}
+    neither = {"kind": "text", "position": 1}
+    assert errors(admin.post("/admin/campaign/section/add/", neither | NO_ITEMS)) == {"__all__": [one]}
+    video = {
+        "story": story.pk,
+        "kind": "video",
+        "position": 1,
+        "heading": "Rounds",
+        "video_link": "https://evil.example/x",
+    }
+    video |= {"picture": picture(), "picture_alt": "A ward"}
+    found = errors(admin.post("/admin/campaign/section/add/", video | NO_ITEMS))
+    assert list(found) == ["video_link"]
+    assert found["video_link"][0].endswith("Videos of other sites are not played here.")
+    video |= {"video_link": "https://youtu.be/aqz-KE-bpKQ?t=3", "picture": picture()}
+    assert admin.post("/admin/campaign/section/add/", video | NO_ITEMS).status_code == 302
+    assert story.sections.get().video.page == "https://www.youtube.com/watch?v=aqz-KE-bpKQ"
+
+
+def test_a_story_is_made_of_parts_too_and_appears_at_its_moment(admin):
+    factories.campaign()
+    begun = {"title": "T", "slug": "t", "summary": "s", "body": "", "position": 0, "is_published": "on"}
+    begun |= {"publish_at_0": "2026-12-01", "publish_at_1": "09:30"}  # in Boston
+    begun |= {"sections-TOTAL_FORMS": 1, "sections-INITIAL_FORMS": 0}
+    begun |= {"sections-0-kind": "text", "sections-0-position": 1, "sections-0-heading": "How it began"}
+    assert admin.post("/admin/campaign/story/add/", begun).status_code == 302
+    opens = datetime(2026, 12, 1, 14, 30, tzinfo=UTC)
+    get("/stories/t/", at=opens - timedelta(seconds=1), status=404)
+    assert "How it began" in text("/stories/t/", at=opens)
 
 
 def test_a_campaign_is_written_in_its_own_time_zone_and_in_plain_amounts(admin):
@@ -159,7 +200,8 @@ def test_it_leads_to_the_page_on_the_site(admin):
     assert f'href="{section.fund.get_absolute_url()}" class="viewsitelink"' in page
     Campaign.objects.update(is_current=False)
     assert "viewsitelink" not in admin.get(f"/admin/campaign/campaign/{campaign.pk}/change/").content.decode()
-    assert "viewsitelink" not in admin.get(f"/admin/campaign/story/{draft.pk}/change/").content.decode()
+    shown = admin.get(f"/admin/campaign/story/{draft.pk}/change/").content.decode()
+    assert 'href="/staff/preview/?page=%2Fstories%2Fd%2F" class="viewsitelink"' in shown
 
 
 def test_a_stranger_is_sent_to_the_log_in(client):

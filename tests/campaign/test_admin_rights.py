@@ -86,7 +86,7 @@ def test_a_newcomer_publishes_every_part_of_a_page():
         add("section", fund=fund.pk, kind=kind, position=position, **sent, **lines, **places, **count)
 
     add("story", title="The call", slug="the-call", summary="A list of questions.", body="Once.", position=0,
-        is_published="on", picture=picture(), picture_alt="A caller with a headset")  # fmt: skip
+        is_published="on", picture=picture(), picture_alt="A caller with a headset", **NO_PARTS)  # fmt: skip
     add(
         "fund",
         name="Learning",
@@ -94,6 +94,7 @@ def test_a_newcomer_publishes_every_part_of_a_page():
         summary="We teach.",
         gl_code="4100",
         is_open="on",
+        is_published="on",
         position=1,
         **NO_PARTS,
     )
@@ -102,7 +103,7 @@ def test_a_newcomer_publishes_every_part_of_a_page():
     add_part("figures", {"title": "9,400+", "text": "clinicians"}, {"title": "2,600", "text": "students"})
     add_part("picture", picture=picture(), picture_alt="A lecture", picture_caption="On Wednesdays")
     add_part("imagine", {"text": "time to learn"}, heading="Imagine", body="It needs time.", closing="Help us.")
-    add_part("story", story=Story.objects.get().pk)
+    add_part("story", featured=Story.objects.get().pk)
     gallery = {"text": "Rounds", "picture": picture(), "picture_alt": "Doctors at a bed"}
     add_part("gallery", gallery, heading="We invest in")
     add_part("appeal", heading="Teach someone", body="Today.")
@@ -157,7 +158,7 @@ def test_an_ein_is_written_as_the_tax_office_writes_it(ein):
 
 
 def test_a_picture_straight_from_a_camera_is_refused_with_what_to_do(monkeypatch):
-    monkeypatch.setattr("campaign.admin.LARGEST_PICTURE_BYTES", 10)
+    monkeypatch.setattr("campaign.page_admin.LARGEST_PICTURE_BYTES", 10)
     sent = {"title": "T", "slug": "t", "summary": "s", "body": "b", "position": 0, "picture_alt": "A ward"}
     response = dana().post("/admin/campaign/story/add/", sent | {"picture": picture()})
     (refusal,) = response.context["adminform"].form.errors["picture"]

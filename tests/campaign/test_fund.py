@@ -54,10 +54,16 @@ def test_every_kind_of_part_is_shown_in_its_order(fund):
     add(fund=fund, kind="picture", position=3, picture=picture(), picture_alt="A ward", picture_caption="Ward 6.")
     hopes = add(fund=fund, kind="imagine", position=4, heading="Imagine a future where…", closing="With you.")
     SectionItem.objects.create(section=hopes, text="teams train on schedule")
-    add(fund=fund, kind="story", position=5, story=story)
+    add(fund=fund, kind="story", position=5, featured=story)
     gallery = add(fund=fund, kind="gallery", position=6, heading="We’re investing in…")
     SectionItem.objects.create(section=gallery, text="Rounds", picture=picture("b.webp"), picture_alt="Doctors")
-    add(fund=fund, kind="appeal", position=7, heading="Teach someone today", body="Give now.")
+    add(fund=fund, kind="beside", position=7, picture=picture("d.webp"), picture_alt="A desk", body="Beside it.")
+    add(fund=fund, kind="quotation", position=8, body="I asked.", closing="Leonard Marsh, patient")
+    film = {"heading": "A day of rounds", "video_link": "https://vimeo.com/76979871", "closing": "Good morning."}
+    add(fund=fund, kind="video", position=9, picture=picture("e.webp"), picture_alt="A corridor", **film)
+    asked = add(fund=fund, kind="questions", position=10, heading="What donors ask")
+    SectionItem.objects.create(section=asked, title="Is it deductible?", text="As the law allows.")
+    add(fund=fund, kind="appeal", position=11, heading="Teach someone today", body="Give now.")
     html = text("/funds/education/", at=BEFORE)
     expected = [
         "<h2>History</h2><p>First &lt;b&gt;paragraph&lt;/b&gt;. </p>\n<p>Second one. </p>",
@@ -71,6 +77,15 @@ def test_every_kind_of_part_is_shown_in_its_order(fund):
         "Read more",
         'alt="Doctors"',
         "<figcaption>Rounds</figcaption>",
+        'alt="A desk"',
+        "<p>Beside it. </p>",
+        "<blockquote><p>I asked. </p></blockquote><figcaption><p>Leonard Marsh, patient </p></figcaption>",
+        "<h2>A day of rounds</h2>",
+        'data-video="https://player.vimeo.com/video/76979871?autoplay=1&amp;dnt=1"',
+        'alt="A corridor"',
+        '<a href="https://vimeo.com/76979871" rel="noopener">Watch it at Vimeo</a>',
+        "<p>Good morning. </p>",
+        '<details><summary>Is it deductible?</summary><div class="prose"><p>As the law allows. </p></div></details>',
         "Teach someone today",
         '<a class="btn" href="/give/?fund=education">Give to Education</a>',
     ]
@@ -83,7 +98,8 @@ def test_a_part_that_is_not_written_yet_shows_nothing(fund):
     Section.objects.create(fund=fund, kind="picture", heading="Unfinished picture")
     Section.objects.create(fund=fund, kind="story", heading="Unfinished story")
     draft = Story.objects.create(slug="d", title="Draft", summary="s", body="b", is_published=False)
-    Section.objects.create(fund=fund, kind="story", heading="Story to come", story=draft)
+    Section.objects.create(fund=fund, kind="story", heading="Story to come", featured=draft)
+    Section.objects.create(fund=fund, kind="text", heading="Unfinished words", is_draft=True)
     html = text("/funds/education/")
     assert "Unfinished" not in html
     assert "Story to come" not in html
@@ -146,3 +162,31 @@ def test_it_shows_only_the_part_of_a_gift_that_is_for_it(fund):
     assert "Jon Weller" in html
     assert "$30 given to this fund by 1 donor." in html
     assert "$70" not in html
+
+
+def test_a_page_lets_no_other_host_be_framed_and_loads_nothing_of_a_video_by_itself(fund):
+    Section.objects.create(
+        fund=fund, kind="video", heading="A day", video_link="https://www.youtube.com/watch?v=aqz-KE-bpKQ",
+        picture=picture(), picture_alt="A ward",
+    )  # fmt: skip
+    answer = get("/funds/education/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "frame-src https://www.youtube-nocookie.com https://player.vimeo.com;" in f"{policy};"
+    assert "script-src 'self';" in policy
+    html = answer.content.decode()
+    assert "<iframe" not in html
+    assert "campaign/video.js" in html
+    assert "frame-src" not in get("/").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("change", [{"is_published": False}, {"publish_at": DURING}])
+def test_a_fund_that_is_not_published_is_nowhere(fund, change):
+    Fund.objects.update(**change)
+    get("/funds/education/", status=404)
+    assert "Education" not in text("/funds/")
+    assert "/funds/education/" not in text("/")
+
+
+def test_a_fund_that_is_not_published_takes_no_gift(fund):
+    Fund.objects.update(is_published=False)
+    assert fund.campaigns.get().open_funds == []

@@ -176,7 +176,7 @@ def test_the_education_page_has_every_part_of_the_page_it_is_modelled_on(loaded)
     assert picture.picture_caption
     assert imagine.closing
     assert imagine.items.count() == 3
-    assert story.story.slug == "the-call-before-the-visit"
+    assert story.featured.slug == "the-call-before-the-visit"
     assert [bool(item.picture and item.text) for item in gallery.items.all()] == [True, True, True]
 
 

@@ -1,0 +1,225 @@
+"""Where staff write the pages of funds and stories, part by part. Registered in admin.py."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from campaign.models import Campaign, Fund, Section, SectionItem, Story
+
+ONE_LINE = forms.TextInput(attrs={"size": 80})
+FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
+PARAGRAPHS = forms.Textarea(attrs={"rows": 10, "cols": 80})
+IN_A_CELL = forms.Textarea(attrs={"rows": 3, "cols": 22})
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif")
+LARGEST_PICTURE_BYTES = 8_000_000
+_WHAT_KINDS_USE = [
+    ("Introduction or text", "heading, body"),
+    ("Figures", "heading, body, items with number and words, closing"),
+    ("Picture", "picture with its description and caption; heading, body and closing around it"),
+    ("Picture with text", "picture with its description and caption; heading and body beside it"),
+    ("Imagine", "heading, body, items with words, closing"),
+    ("Quotation", "body: what was said; closing: who said it; a portrait if there is one"),
+    ("Featured story", "the story; heading and body above it"),
+    ("Gallery", "heading, items with picture, description and caption"),
+    (
+        "Video",
+        "heading: what it is called; the video’s address; the picture shown until it plays; closing: what is said",
+    ),
+    ("Questions", "heading, items with question and answer"),
+    ("Appeal", "heading, body; the button is added"),
+]
+_ABOUT_ALT = "What the picture shows, in a sentence, for people who cannot see it. Required with a picture."
+_ABOUT_TIMES = "Dates and times are those of the campaign."
+
+
+class InCampaignTime(admin.ModelAdmin):
+    """Moments are read and written in the campaign's own time zone, not in UTC."""
+
+    def campaign_of(self, obj: Any) -> Campaign | None:
+        return Campaign.objects.current()
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        campaign = self.campaign_of(self.get_object(request, object_id) if object_id else None)
+        with timezone.override(campaign.tz if campaign else Campaign().tz):
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+            return response.render() if isinstance(response, TemplateResponse) else response
+
+
+def preview_address(page: Fund | Story) -> str:
+    """Where staff see a page with its drafts."""
+    return f"{reverse('staff-preview')}?{urlencode({'page': page.get_absolute_url()})}"
+
+
+class PictureForm(forms.ModelForm):
+    """A form with a picture: its alternative text is asked for beside the field that lacks it."""
+
+    def clean_picture(self) -> Any:
+        """Donors on a phone would wait for a picture straight from a camera.
+
+        And only pictures that browsers show: by its name a file may be served as a PDF or PostScript.
+        """
+        picture = self.cleaned_data.get("picture")
+        if "picture" in self.changed_data and picture and not picture.name.lower().endswith(PICTURE_ENDINGS):
+            raise ValidationError("Choose a picture whose name ends in .jpg, .png, .webp, .avif or .gif.")
+        if "picture" in self.changed_data and picture and picture.size > LARGEST_PICTURE_BYTES:
+            raise ValidationError(
+                f"This picture has {picture.size / 1e6:.0f} MB. Make it smaller, at most "
+                f"{LARGEST_PICTURE_BYTES / 1e6:.0f} MB; 1600 pixels wide is plenty."
+            )
+        return picture
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("picture") and not cleaned.get("picture_alt"):
+            self.add_error("picture_alt", "Describe the picture for people who cannot see it.")
+        return cleaned
+
+
+class SectionForm(PictureForm):
+    """A part on its own page. In the list of a page's parts it may be begun without its picture or story."""
+
+    class Meta:
+        widgets = {"heading": ONE_LINE, "body": PARAGRAPHS, "closing": FEW_LINES, "picture_alt": ONE_LINE}
+        help_texts = {"picture_alt": _ABOUT_ALT}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for name, words in Section.needs(cleaned.get("kind", "")).items():
+            if not cleaned.get(name) and name not in self.errors:
+                self.add_error(name, words)
+        return cleaned
+
+
+class PageForm(PictureForm):
+    class Meta:
+        widgets = {"summary": FEW_LINES, "picture_alt": ONE_LINE, "picture_caption": ONE_LINE, "title": ONE_LINE}
+        help_texts = {"picture_alt": _ABOUT_ALT}
+
+
+class ItemForm(PictureForm):
+    class Meta:
+        widgets = {"title": forms.TextInput(attrs={"size": 18}), "text": IN_A_CELL, "picture_alt": IN_A_CELL}
+
+
+class SectionItemInline(admin.TabularInline):
+    model = SectionItem
+    form = ItemForm
+    extra = 0
+    fields = ["position", "title", "text", "picture", "picture_alt"]
+    verbose_name = "figure, hope, question or picture"
+    verbose_name_plural = (
+        "Figures (number, words), hopes (words), questions (question, answer) or gallery pictures (picture, caption)"
+    )
+
+
+class SectionInline(admin.TabularInline):
+    """The parts of a page in their order; each is written on its own page."""
+
+    model = Section
+    extra = 0
+    fields = ["position", "kind", "heading", "is_draft"]
+    show_change_link = True
+    verbose_name = "part of the page"
+    verbose_name_plural = "Parts of the page, in order. Save, then press “Change” on a part to write it."
+
+
+class StorySectionInline(SectionInline):
+    fk_name = "story"
+
+
+class FundAdmin(InCampaignTime):
+    form = PageForm
+    inlines = [SectionInline]
+    list_display = ["name", "position", "is_open", "gl_code", "is_published", "publish_at"]
+    list_editable = ["position", "is_open"]
+    prepopulated_fields = {"slug": ["name"]}
+    search_fields = ["name"]
+    save_on_top = True
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "summary", "gl_code", "is_open", "position"]}),
+        ("Picture", {"fields": ["picture", "picture_alt"]}),
+        ("Publishing", {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
+    ]
+
+    def view_on_site(self, obj: Fund) -> str:
+        return _seen_at(obj)
+
+
+class SectionAdmin(admin.ModelAdmin):
+    """One part of a page; reached from the fund or the story."""
+
+    form = SectionForm
+    inlines = [SectionItemInline]
+    list_display = ["fund", "story", "position", "kind", "heading", "is_draft"]
+    list_display_links = ["kind"]
+    list_filter = ["fund", "story"]
+    ordering = ["fund", "story", "position"]
+    save_on_top = True
+    readonly_fields = ["about_kinds"]
+    fieldsets = [
+        (None, {"fields": ["fund", "story", "kind", "position", "is_draft", "about_kinds"]}),
+        ("Words", {"fields": ["heading", "body", "closing"]}),
+        (
+            "Picture, video or story",
+            {"fields": ["picture", "picture_alt", "picture_caption", "video_link", "featured"]},
+        ),
+    ]
+
+    @admin.display(description="What each kind uses")
+    def about_kinds(self, _section: Section) -> SafeString:
+        return format_html_join(mark_safe("<br>"), "<strong>{}</strong>: {}", _WHAT_KINDS_USE)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "video_link":
+            kwargs["assume_scheme"] = "https"
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def view_on_site(self, obj: Section) -> str:
+        page = obj.fund or obj.story
+        return _seen_at(page, is_draft=obj.is_draft) if page else ""
+
+
+class StoryAdmin(InCampaignTime):
+    form = PageForm
+    inlines = [StorySectionInline]
+    list_display = ["title", "fund", "position", "is_published", "publish_at"]
+    list_editable = ["position", "is_published"]
+    prepopulated_fields = {"slug": ["title"]}
+    search_fields = ["title", "body"]
+    save_on_top = True
+    fieldsets = [
+        (None, {"fields": ["title", "slug", "summary", "body", "fund"]}),
+        ("Picture", {"fields": ["picture", "picture_alt", "picture_caption"]}),
+        ("Place among the stories", {"fields": ["position"]}),
+        ("Publishing", {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
+    ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "body":
+            field.widget = forms.Textarea(attrs={"rows": 24, "cols": 90})
+        return field
+
+    def view_on_site(self, obj: Story) -> str:
+        return _seen_at(obj)
+
+
+def _seen_at(page: Fund | Story, *, is_draft: bool = False) -> str:
+    """The page itself where everybody sees it, else its preview."""
+    is_public = page.is_public(now=timezone.now()) and not is_draft
+    return page.get_absolute_url() if is_public else preview_address(page)

@@ -1,0 +1,160 @@
+"""How each public page is made, for visitors now and for staff who preview it at another moment: the same code.
+
+Sight       what a page shows: at which moment, the pools in which state, with drafts or without.
+home() ...  a page as it is answered. Anybody may read what comes of a Sight without preview.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from campaign import figures
+from campaign.banner import banner, figures_of, live_parts, takes_gifts, wall, with_clock
+from campaign.models import Campaign, Fund, Section, Story
+from campaign.page_models import Publishable, published
+from matching.heads import latest_head
+from matching.queries import ledger_entries, standing
+
+Page = TypeVar("Page", bound=Publishable)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """now: aware, the moment shown. pools: one of matching.shown_states, or empty for what they are.
+
+    bar: what the bar above a preview says; None for visitors. A preview has drafts, and nothing on it renews itself.
+    """
+
+    now: datetime
+    pools: str = ""
+    bar: dict[str, Any] | None = None
+
+    @property
+    def is_preview(self) -> bool:
+        return self.bar is not None
+
+    @property
+    def shown_as(self) -> str | None:
+        """As figures take it: None for visitors, who get kept copies."""
+        return self.pools if self.is_preview else None
+
+
+def home(request: HttpRequest, *, sight: Sight) -> HttpResponse:
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return _made(request, "campaign/no_campaign.html", {"funds": _funds(None, sight=sight)}, sight=sight)
+    context = banner(campaign, now=sight.now, shown_as=sight.shown_as) | {
+        "funds": _funds(campaign, sight=sight),
+        "featured": _seen(Story.objects.all(), sight=sight).first(),
+        **wall(campaign, fund=None, page=1, now=sight.now, shown_as=sight.shown_as),
+    }
+    context |= live_parts(context, shown_as=sight.shown_as)
+    return _made(request, "campaign/home.html", context, sight=sight)
+
+
+def funds(request: HttpRequest, *, sight: Sight) -> HttpResponse:
+    campaign = Campaign.objects.current()
+    context = figures_of(campaign, now=sight.now, shown_as=sight.shown_as) | {"funds": _funds(campaign, sight=sight)}
+    return _made(request, "campaign/funds.html", context, sight=sight)
+
+
+def fund(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
+    found = get_object_or_404(_seen(Fund.objects.all(), sight=sight), slug=slug)
+    campaign = Campaign.objects.current()
+    context: dict[str, Any] = {"fund": found, "takes_gifts": False} | _sections(found, sight=sight)
+    if campaign is not None:
+        is_in = campaign.funds.filter(pk=found.pk).exists()
+        context |= banner(campaign, now=sight.now, is_slim=True, shown_as=sight.shown_as)
+        context |= {
+            "takes_gifts": is_in and found.is_open and takes_gifts(campaign, now=sight.now),
+            **wall(campaign, fund=found, page=1, now=sight.now, shown_as=sight.shown_as),
+            "fund_totals": _fund_totals(context["figures"], fund=found, campaign=campaign),
+            **_give_box(campaign, fund=found, sight=sight),
+        }
+    return _made(request, "campaign/fund.html", context, sight=sight)
+
+
+def stories(request: HttpRequest, *, sight: Sight) -> HttpResponse:
+    context = {"stories": _seen(Story.objects.all(), sight=sight)}
+    return _made(request, "campaign/stories.html", context, sight=sight)
+
+
+def story(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
+    told = get_object_or_404(_seen(Story.objects.select_related("fund"), sight=sight), slug=slug)
+    context = {
+        "story": told,
+        "fund": told.fund,
+        "takes_gifts": told.fund is not None and told.fund.is_open,
+        "others": _seen(Story.objects.all(), sight=sight).exclude(pk=told.pk)[:3],
+        **_sections(told, sight=sight),
+    }
+    return _made(request, "campaign/story.html", context, sight=sight)
+
+
+def match(request: HttpRequest, *, sight: Sight, reference: str = "") -> HttpResponse:
+    """Who matches and what is left; a reference looks one match up in the ledger, without anybody's name."""
+    context = figures_of(Campaign.objects.current(), now=sight.now, shown_as=sight.shown_as)
+    context |= {"head": latest_head(), "site_url": settings.SITE_URL}
+    if reference:
+        entries = ledger_entries(reference=reference)
+        context |= {"reference": reference, "entries": entries, "stands": standing(entries)}
+    return _made(request, "campaign/match.html", context, sight=sight)
+
+
+# By the names of their addresses: what staff may preview.
+PAGES: dict[str, Callable[..., HttpResponse]] = {
+    "home": home,
+    "funds": funds,
+    "fund": fund,
+    "stories": stories,
+    "story": story,
+    "match": match,
+}
+
+
+def _made(request: HttpRequest, template: str, context: dict[str, Any], *, sight: Sight) -> HttpResponse:
+    return with_clock(render(request, template, context | {"preview": sight.bar}), context)
+
+
+def _seen(pages: "QuerySet[Page]", *, sight: Sight) -> "QuerySet[Page]":
+    """Those of these pages that are to be seen: staff who preview see drafts, too."""
+    return pages if sight.is_preview else pages.filter(published(now=sight.now))
+
+
+def _funds(campaign: Campaign | None, *, sight: Sight) -> "QuerySet[Fund]":
+    found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
+    return _seen(found, sight=sight)
+
+
+def _sections(page: Fund | Story, *, sight: Sight) -> dict[str, Any]:
+    """The parts of a page that are to be seen, in order, and what the page must load for them."""
+    rows = page.sections.select_related("featured").prefetch_related("items")
+    shown = [row for row in rows if row.is_shown(now=sight.now, with_drafts=sight.is_preview)]
+    kinds = {row.kind for row in shown}
+    return {
+        "sections": shown,
+        "has_video": Section.Kind.VIDEO in kinds,
+        "has_appeal": Section.Kind.APPEAL in kinds,
+    }
+
+
+def _fund_totals(found: figures.Figures | None, *, fund: Fund, campaign: Campaign) -> figures.Totals | None:
+    return found.by_fund.get(fund.pk) if found and campaign.shows_figures else None
+
+
+def _give_box(campaign: Campaign, *, fund: Fund, sight: Sight) -> dict[str, Any]:
+    """The box beside a fund: the suggested gifts, the second one chosen, and what the match adds to it."""
+    presets = campaign.presets_minor
+    chosen_minor = presets[min(1, len(presets) - 1)] if presets else 0
+    return {
+        "chosen_minor": chosen_minor,
+        "line": figures.match_line(
+            campaign=campaign, fund=fund, amount_minor=chosen_minor, now=sight.now, shown_as=sight.shown_as
+        ),
+    }
