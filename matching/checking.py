@@ -15,16 +15,11 @@ from django.db import connection, transaction
 from campaign.money import format_amount
 from matching import heads
 from matching.models import GENESIS_HASH, GIFTLESS, MOVES, MatchPool
-from matching.triggers import OWN_HASH
+from matching.triggers import OWN_HASH, moved
 
 _SHOWN = 5  # entries or gifts named for each rule; the others are counted
 _AT_ONCE = 500
 _OPENS = "('hold', 'offer')"
-
-
-def _moved(account: str) -> str:
-    """SQL: what an entry adds to an account, in minor units; negative when it takes."""
-    return f"CASE '{account}' WHEN to_account THEN amount_minor WHEN from_account THEN -amount_minor ELSE 0 END"
 
 
 def _added(plus: str, minus: str) -> str:
@@ -52,10 +47,10 @@ _CHAIN = f"""
             lag(entry_hash, 1, '{GENESIS_HASH}') OVER chain AS hash_before,
             lead(seq) OVER chain IS NULL AS is_last,
             row_number() OVER chain AS entries,
-            sum({_moved("pledged")}) OVER chain AS pledged,
-            sum({_moved("free")}) OVER chain AS free,
-            sum({_moved("held")}) OVER chain AS held,
-            sum({_moved("matched")}) OVER chain AS matched,
+            sum({moved("pledged")}) OVER chain AS pledged,
+            sum({moved("free")}) OVER chain AS free,
+            sum({moved("held")}) OVER chain AS held,
+            sum({moved("matched")}) OVER chain AS matched,
             sum({_added("award", "withdraw")}) OVER chain AS awarded
         FROM matching_ledgerentry e WHERE pool_id = %(pool)s
         WINDOW chain AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)
@@ -86,7 +81,7 @@ _GIFTS = f"""
     ), entry AS (
         SELECT allocation_id, min(reference) AS first_reference, max(reference) AS last_reference,
             sum(CASE WHEN reason IN {_OPENS} THEN amount_minor ELSE 0 END) AS opened,
-            sum({_moved("held")}) AS held, sum({_moved("matched")}) AS matched,
+            sum({moved("held")}) AS held, sum({moved("matched")}) AS matched,
             sum({_added("reverse", "restore")}) AS reversed
         FROM matching_ledgerentry WHERE pool_id = %(pool)s AND allocation_id IS NOT NULL GROUP BY allocation_id
     ), both_sides AS (

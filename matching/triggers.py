@@ -13,6 +13,12 @@ OWN_HASH = """encode(sha256(convert_to(concat_ws('|', {row}.pool_id, {row}.seq, 
         to_char({row}.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), {row}.prev_hash), 'UTF8')), \
 'hex')"""
 
+
+def moved(account: str) -> str:
+    """SQL: what an entry adds to an account, in minor units; negative when it takes."""
+    return f"CASE '{account}' WHEN to_account THEN amount_minor WHEN from_account THEN -amount_minor ELSE 0 END"
+
+
 _POST = """
     SELECT * INTO STRICT pool FROM matching_matchpool WHERE id = NEW.pool_id FOR NO KEY UPDATE;
     IF NEW.currency <> pool.currency THEN

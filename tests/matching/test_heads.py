@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-from matching import heads, signing
+from matching import heads, pools, signing
 from matching.checking import check_pool
 from matching.checks import heads_are_signed, signing_key_can_be_read
-from matching.models import LedgerEntry, LedgerKey, SignedHead
+from matching.models import LedgerEntry, LedgerKey, MatchPool, SignedHead
 from matching.tasks import publish_ledger_head
 from tests import factories
 from tests.factories import GIFT_AT
@@ -53,6 +53,27 @@ def test_it_says_where_every_chain_stands_and_its_signature_is_good(pool):
     public.verify(bytes.fromhex(head.signature), head.text.encode())
     with pytest.raises(InvalidSignature):
         public.verify(bytes.fromhex(head.signature), head.text.replace("10000", "10001").encode())
+
+
+def test_it_says_what_the_entries_say_and_not_what_a_pools_row_does(pool):
+    """A row that is a cent off is found and mended; what was once signed of it could never be."""
+    other = factories.pool(campaign=pool.campaign, limit_minor=7_000)
+    give(pool)
+    first = heads.publish_head(now=GIFT_AT)
+    with triggers_asleep():
+        MatchPool.objects.filter(pk=pool.pk).update(free_minor=40_001, limit_minor=50_001)
+    second = heads.publish_head(now=GIFT_AT + MINUTE)
+    assert second.text.split("\n")[1:] == first.text.split("\n")[1:]
+    with triggers_asleep():
+        MatchPool.objects.filter(pk=pool.pk).update(free_minor=40_000, limit_minor=50_000)
+    give(pool)
+    pools.change_limit(pool_id=pool.pk, limit_minor=60_000, actor="staff:1", now=GIFT_AT)
+    pool.refresh_from_db()
+    other.refresh_from_db()
+    assert heads.publish_head(now=GIFT_AT + 2 * MINUTE).text.split("\n")[1:] == [
+        f"{pool.pk}|USD|6|{pool.head_hash}|60000|40000|0|20000",
+        f"{other.pk}|USD|1|{other.head_hash}|7000|7000|0|0",
+    ]
 
 
 def test_each_head_carries_the_hash_of_the_one_before(pool):
