@@ -11,6 +11,7 @@ from campaign.kept_pages import CLOCK
 from campaign.models import Campaign, Fund
 
 WALL_PAGE, WALL_PAGES = 12, 8
+SCREEN_NAMES = 4
 
 
 def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None = None) -> dict[str, Any]:
@@ -73,6 +74,13 @@ def wall(
         "is_wall_on": True,
         "now": now,
     }
+
+
+def screen_parts(context: dict[str, Any]) -> dict[str, Any]:
+    """What the screen shows beside the banner's context: the wall's newest gifts, from the copy that pages use."""
+    campaign, now = context["campaign"], context["now"]
+    gifts = wall(campaign, fund=None, page=1, now=now)["gifts"] if campaign.shows_screen else []
+    return {"gifts": (gifts or [])[:SCREEN_NAMES]}
 
 
 def takes_gifts(campaign: Campaign, *, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from campaign import views
+from campaign import screens, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("stories/<slug:slug>/", views.story, name="story"),
     path("match/", views.match, name="match"),
     path("progress/", views.progress, name="progress"),
+    path("live/", screens.live, name="live"),
+    path("embed/<str:kind>/", screens.embed, name="embed"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
 ]

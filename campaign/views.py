@@ -20,7 +20,7 @@ from django.views.static import serve
 from redis.exceptions import RedisError
 
 from campaign import figures, pages
-from campaign.banner import WALL_PAGES, banner, live_parts, wall, with_clock
+from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, with_clock
 from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign
 from campaign.money import InvalidAmount, parse_amount
@@ -30,6 +30,7 @@ STOP_POLLING = 286
 _PARTS = {
     "figures": "campaign/_progress.html",
     "live": "campaign/_live.html",
+    "screen": "campaign/_screen.html",
     "band": "campaign/_band.html",
     "line": "campaign/_line.html",
 }
@@ -102,6 +103,8 @@ def progress(request: HttpRequest) -> HttpResponse:
         context |= _line_of(request, campaign=campaign, now=now)
     elif part == "live":
         context |= live_parts(context)
+    elif part == "screen":
+        context |= screen_parts(context)
     elif part not in _PARTS:
         raise Http404("There is no such part.")
     response = with_clock(render(request, _PARTS[part], context), context)

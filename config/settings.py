@@ -274,6 +274,8 @@ CONTENT_SECURITY_POLICY = {
         "manifest-src": ["'self'"],
     }
 }
+# Hosts whose pages may show /embed/ in a frame, beside those that staff allow for the campaign.
+EMBED_HOSTS = env.list("EMBED_HOSTS", default=[])
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

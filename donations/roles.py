@@ -79,6 +79,7 @@ RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
     "campaign.view_fund": "preview pages",
     "donations.view_donation": "see gifts",
+    "campaign.change_campaign": "change campaigns",
     "donations.change_followup": "try follow-up work again",
     "donations.change_payercheck": "switch the check of payers",
     "donations.view_striperun": "see the comparison with Stripe",

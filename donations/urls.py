@@ -4,6 +4,7 @@ from django.urls import path
 from donations.sign_in import StaffLogInForm
 from donations.views import (
     attention,
+    embeds,
     finance,
     gifts,
     give,
@@ -74,6 +75,7 @@ urlpatterns = [
     path("staff/payments/<int:pk>/decide/", attention.decide_stray, name="staff-stray-decide"),
     path("staff/monthly/", staff_monthly.monthly_gifts, name="staff-monthly"),
     path("staff/monthly/<int:pk>/stop/", staff_monthly.stop_monthly, name="staff-monthly-stop"),
+    path("staff/embeds/", embeds.embeds, name="staff-embeds"),
     path("staff/pools/", pools.pools, name="staff-pools"),
     path("staff/pools/new/", pools.new_pool, name="staff-pool-new"),
     path("staff/pools/<int:pk>/", pools.pool, name="staff-pool"),

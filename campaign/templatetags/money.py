@@ -1,6 +1,6 @@
 from django import template
 
-from campaign.money import format_amount, format_amount_short, plain_amount
+from campaign.money import format_amount, format_amount_short, format_amount_whole, plain_amount
 
 register = template.Library()
 
@@ -15,6 +15,12 @@ def money(amount_minor: int | None, currency: str = "USD") -> str:
 def money_short(amount_minor: int | None, currency: str = "USD") -> str:
     """`{{ pool.free_minor|money_short:currency }}` -> `$100`."""
     return "" if amount_minor is None else format_amount_short(amount_minor, currency=currency)
+
+
+@register.filter
+def money_whole(amount_minor: int | None, currency: str = "USD") -> str:
+    """`{{ figures.totals.raised_minor|money_whole:currency }}` -> `$100` of $100.50."""
+    return "" if amount_minor is None else format_amount_whole(amount_minor, currency=currency)
 
 
 @register.filter

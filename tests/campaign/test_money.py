@@ -11,6 +11,7 @@ from campaign.money import (
     format_amount,
     format_amount_compact,
     format_amount_short,
+    format_amount_whole,
     parse_amount,
     plain_amount,
 )
@@ -112,3 +113,11 @@ def test_headlines_leave_out_empty_cents_and_nothing_else():
 def test_only_a_chart_rounds():
     assert format_amount_compact(9_000_000, currency="USD") == "$90K"
     assert format_amount_compact(125_000, currency="USD") == "$1.2K"
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [(123_456, "USD", "$1,234"), (99, "USD", "$0"), (100, "USD", "$1"), (55, "JPY", "¥55")],
+)
+def test_a_sum_for_a_hall_is_whole_and_never_more_than_there_is(minor, currency, shown):
+    assert format_amount_whole(minor, currency=currency) == shown

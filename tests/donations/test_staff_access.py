@@ -21,6 +21,7 @@ PAGES = [
     ("/staff/monthly/", "development", "", "see gifts"),
     ("/staff/pools/", "development", "", "see match pools"),
     ("/staff/stripe/", "finance", "", "see the comparison with Stripe"),
+    ("/staff/embeds/", "development", "finance", "change campaigns"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),
     ("/staff/receipts/", "finance", "development", "see the list of receipts"),
     ("/staff/exports/", "finance", "development", "export gifts and receipts"),

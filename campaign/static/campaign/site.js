@@ -60,6 +60,7 @@
     learn(Number(event.detail.xhr.getResponseHeader("X-Now-Ms")), performance.now());
     tick();
   });
+  document.addEventListener("htmx:afterSwap", tick);
   document.addEventListener("visibilitychange", () => {
     const progress = document.querySelector("#progress[data-hx-get]");
     if (!document.hidden && progress) window.htmx?.ajax("GET", progress.dataset.hxGet, { target: progress, swap: "innerHTML" });
