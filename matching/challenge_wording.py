@@ -54,8 +54,11 @@ def leftover_sentence(pool: MatchPool, *, terms: PoolTerms) -> str:
 
 
 def progress_text(progress: Progress, *, terms: PoolTerms, currency: str) -> str:
-    """How far it has come: `Unlocks when 500 people have given: 312 so far`, `312 of 500 people have given`; of a
-    challenge that gives again and again, how far the next sum is."""
+    """How far it has come: `Unlocks when 500 people have given: 312 so far`, `312 of 500 people have given`.
+
+    `503 people have given; the target was 500` when more came; of a challenge that gives again and again, how far the
+    next sum is.
+    """
     shown = progress.of_next_time if terms.award_every else progress
     if shown.target_donors is not None:
         so_far, target = f"{shown.donors:,}", donors_text(shown.target_donors)
@@ -64,6 +67,10 @@ def progress_text(progress: Progress, *, terms: PoolTerms, currency: str) -> str
         so_far = format_amount_short(shown.raised_minor, currency=currency)
         target, verb = format_amount_short(shown.target_minor or 0, currency=currency), "raised"
     if not terms.matches_gifts:
+        if shown.is_exceeded and shown.target_donors is not None:
+            return f"{donors_text(shown.donors)} have given; the target was {shown.target_donors:,}"
+        if shown.is_exceeded:
+            return f"{so_far} raised; the target was {target}"
         return f"{so_far} of {target} {verb}{' toward the next sum' if terms.award_every else ''}"
     return f"Unlocks when {target} {verb if shown.target_donors else 'has been raised'}: {so_far} so far"
 

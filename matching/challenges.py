@@ -60,6 +60,11 @@ class Progress:
         return self.raised_minor // (self.target_minor or 1)
 
     @property
+    def is_exceeded(self) -> bool:
+        """Whether more came than the target asks for."""
+        return self.donors > self.target_donors if self.target_donors else self.raised_minor > (self.target_minor or 0)
+
+    @property
     def of_next_time(self) -> "Progress":
         """What counts towards the next time, for a challenge that gives at each multiple of its target."""
         if self.target_donors is not None:
