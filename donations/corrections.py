@@ -13,7 +13,7 @@ from django.db import transaction
 
 from campaign.models import Campaign, Fund
 from campaign.money import LOCALE, format_amount
-from donations import follow_ups, offline_gifts
+from donations import offline_gifts, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, GiftCorrection, GiftNote, Reversal
 from donations.offline_gifts import OfflineGift
@@ -77,7 +77,7 @@ def correct_gift(
             late_gifts.correct(key=key, gift=as_matched, now=now, actor=actor)
         _note(donation, text=f"Corrected: {in_words(changes)}", actor=actor, now=now)
         _note(donation, text=f"Why it was corrected: {reason}", actor=actor, now=now)
-        follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+        work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation
 
 
@@ -105,7 +105,7 @@ def cancel_gift(*, donation_id: int, cause: str, reason: str, actor: str, now: d
         refunds.settle_refund(key=donation.match_key, refunded_minor=donation.amount_minor, now=now, actor=actor)
         _note(donation, text=f"Cancelled. {Reversal.Cause(cause).label}", actor=actor, now=now)
         _note(donation, text=f"Why it was cancelled: {reason}", actor=actor, now=now)
-        follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+        work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation
 
 

@@ -25,26 +25,6 @@ MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD})
 MATCH_CHANGED = "The match of the gift has changed."
 
 
-def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
-    """Write down work for a gift; must run in the transaction that makes it due.
-
-    Owed once. A row that is there is due again, since its subject has changed, even while a worker is on it: doing
-    it again is harmless when it has not. One that waits for a person goes on waiting.
-    """
-    row, is_new = FollowUp.objects.get_or_create(
-        donation=donation, kind=kind, subject_id=subject_id, defaults={"due_at": now}
-    )
-    if not is_new and row.state != FollowUp.State.FAILED:
-        work.try_again(row, now=now)
-    return row
-
-
-def owe_forgetting(donation: Donation, *, now: datetime) -> None:
-    """A gift is over whose card was saved: it is to be removed at Stripe. In the transaction that ends the gift."""
-    if donation.payment_method:
-        owe(donation=donation, kind=FollowUp.Kind.CARD, now=now)
-
-
 def run(*, follow_up_id: int, now: datetime) -> bool:
     """Do one piece of work if it is due and nobody else has it. Returns whether it is now done.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from campaign.models import Campaign
-from donations import follow_ups, gateway, limits, monthly_start, reminders, subscriptions
+from donations import gateway, limits, monthly_start, reminders, subscriptions, work
 from donations.models import Designation, Donation, Donor, GiftNote
 from matching import holds
 from matching.allocation import Part
@@ -257,7 +257,7 @@ def leave(donation: Donation, *, now: datetime, actor: str) -> None:
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
     let_go(donation, now=now, actor=actor)
     monthly_start.end(donation)
-    follow_ups.owe_forgetting(donation, now=now)
+    work.owe_forgetting(donation, now=now)
 
 
 def _live_gift(form_key: str) -> Donation | None:

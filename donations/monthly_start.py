@@ -1,6 +1,6 @@
 """A monthly gift's first payment: opened as a subscription at Stripe, begun when it is paid, let go when it is not.
 
-The first payment is a gift like any other, with its hold, its payment step and its receipt (giving.py, payments.py);
+The first payment is a gift like any other, with its hold, its payment step and its receipt (giving.py, payments/);
 this module is what they ask when the gift is monthly.
 """
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from campaign.models import Campaign
-from donations import follow_ups
+from donations import work
 from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
 from matching import holds, late_gifts
 from matching.allocation import Part
@@ -227,5 +227,5 @@ def _write(*, campaign: Campaign, gift: OfflineGift, form_key: str, actor: str, 
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text)
     matched = as_matched(donation, gift)
     late_gifts.match_offline(campaign_id=campaign.pk, gift=matched, now=now, actor=actor)
-    follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+    work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation

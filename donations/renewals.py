@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaign.money import format_amount
-from donations import follow_ups, gateway, payments, strays, subscriptions
+from donations import gateway, payments, strays, subscriptions, work
 from donations.gateway import Payment
 from donations.models import Designation, Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, note
@@ -111,13 +111,13 @@ def stop(monthly: MonthlyGift, *, actor: str, because: str, now: datetime) -> No
         key=because or "stopped",
     )
     tell(monthly, change, now=now)
-    follow_ups.owe(donation=first_gift(monthly), kind=FollowUp.Kind.CARD, now=now)
+    work.owe(donation=first_gift(monthly), kind=FollowUp.Kind.CARD, now=now)
 
 
 def tell(monthly: MonthlyGift, change: MonthlyChange | None, *, now: datetime) -> None:
     """Owe the donor an e-mail about one line of the history; nothing when there is no new line."""
     if change is not None:
-        follow_ups.owe(donation=first_gift(monthly), kind=FollowUp.Kind.MONTHLY, subject_id=change.pk, now=now)
+        work.owe(donation=first_gift(monthly), kind=FollowUp.Kind.MONTHLY, subject_id=change.pk, now=now)
 
 
 def ask_about_due(*, now: datetime, limit: int = 100) -> list[int]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from donations import follow_ups, gateway, payments, saved_cards, strays, subscriptions
+from donations import gateway, payments, saved_cards, strays, subscriptions, work
 from donations.gateway import Payment
 from donations.giving import GiftAlreadyPaid, hold_fair_match, leave, locked_gift
 from donations.models import Donation, FollowUp, GiftNote
@@ -110,7 +110,7 @@ def settle(*, donation_id: int, saved: SavedCard, now: datetime) -> bool:
     if saved.status == "succeeded" and is_ours and donation.state in saved_cards.OVER:
         donation.payment_method = saved.payment_method  # the gift was left while the card was being saved
         donation.save(update_fields=["payment_method"])
-        follow_ups.owe_forgetting(donation, now=now)
+        work.owe_forgetting(donation, now=now)
     if saved.status != "succeeded" or not is_ours or not waits or donation.charge_at is None:
         return False
     if not holds.extend(key=donation.match_key, until=donation.charge_at + GRACE):
@@ -121,7 +121,7 @@ def settle(*, donation_id: int, saved: SavedCard, now: datetime) -> bool:
     donation.method_label, donation.method_last4 = saved.label, saved.last4
     donation.save(update_fields=["state", "scheduled_at", "payment_method", "card", "method_label", "method_last4"])
     _note(donation, text="The card was saved; it is charged when the match opens.", actor=STRIPE, now=now)
-    follow_ups.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=SAVED)
+    work.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=SAVED)
     return True
 
 
@@ -137,7 +137,7 @@ def cancel(*, donation_id: int, now: datetime) -> Donation:
     if donation.state != Donation.State.SCHEDULED or donation.charging_at is not None:
         raise NotScheduled(donation.reference)
     leave(donation, now=now, actor=DONOR)
-    follow_ups.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=CANCELLED)
+    work.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=CANCELLED)
     return donation
 
 
@@ -208,7 +208,7 @@ def _refuse(donation_id: int, payment: Payment, *, now: datetime) -> None:
     holds.extend(key=donation.match_key, until=donation.pay_by)
     why = "the bank wants its owner to confirm it" if payment.decline_code == "authentication_required" else "refused"
     _note(donation, text=f"The saved card was not charged: {why}. The donor is asked to pay.", actor=STRIPE, now=now)
-    follow_ups.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=REFUSED)
+    work.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=REFUSED)
 
 
 def _note(donation: Donation, *, text: str, actor: str = SYSTEM, now: datetime) -> None:

@@ -89,16 +89,16 @@ class RefusedCard:
 
 def create_customer(*, idempotency_key: str, name: str, email: str, reference: str) -> str:
     """A customer of this one gift: whoever types a known e-mail address must not reach another's saved card."""
-    with gateway._plain_errors():
-        made = gateway._client().v1.customers.create(
+    with gateway.plain_errors():
+        made = gateway.client().v1.customers.create(
             {"name": name, "email": email, "metadata": {"reference": reference}}, {"idempotency_key": idempotency_key}
         )
     return made.id
 
 
 def create_product(*, idempotency_key: str, name: str) -> str:
-    with gateway._plain_errors():
-        return gateway._client().v1.products.create({"name": name}, {"idempotency_key": idempotency_key}).id
+    with gateway.plain_errors():
+        return gateway.client().v1.products.create({"name": name}, {"idempotency_key": idempotency_key}).id
 
 
 def create(
@@ -121,8 +121,8 @@ def create(
         "metadata": metadata,
         "expand": _WITH_PAYMENT,
     }
-    with gateway._plain_errors():
-        made = gateway._client().v1.subscriptions.create(asked, {"idempotency_key": idempotency_key}).to_dict()
+    with gateway.plain_errors():
+        made = gateway.client().v1.subscriptions.create(asked, {"idempotency_key": idempotency_key}).to_dict()
     return subscription_from(made), _first_payment(made)
 
 
@@ -134,14 +134,14 @@ def find(*, customer: str) -> tuple[Subscription, Payment] | None:
         "limit": 1,
         "expand": [f"data.{one}" for one in _WITH_PAYMENT],
     }
-    with gateway._plain_errors():
-        rows = gateway._client().v1.subscriptions.list(asked).to_dict()["data"]
+    with gateway.plain_errors():
+        rows = gateway.client().v1.subscriptions.list(asked).to_dict()["data"]
     return (subscription_from(rows[0]), _first_payment(rows[0])) if rows else None
 
 
 def retrieve(subscription: str) -> Subscription:
-    with gateway._plain_errors():
-        return subscription_from(gateway._client().v1.subscriptions.retrieve(subscription).to_dict())
+    with gateway.plain_errors():
+        return subscription_from(gateway.client().v1.subscriptions.retrieve(subscription).to_dict())
 
 
 def change_amount(
@@ -167,16 +167,16 @@ def change_card(*, idempotency_key: str, subscription: str, payment_method: str)
 def cancel(subscription: str) -> None:
     """End it now; one that was never paid lets its first payment go too. One that ended before is left as it is."""
     try:
-        with gateway._plain_errors():
-            gateway._client().v1.subscriptions.cancel(subscription)
+        with gateway.plain_errors():
+            gateway.client().v1.subscriptions.cancel(subscription)
     except gateway.GatewayRefused:
         if retrieve(subscription).status not in ("canceled", "incomplete_expired"):
             raise
 
 
 def retrieve_invoice(invoice: str) -> Invoice:
-    with gateway._plain_errors():
-        return _invoice_from(gateway._client().v1.invoices.retrieve(invoice, {"expand": ["payments"]}).to_dict())
+    with gateway.plain_errors():
+        return _invoice_from(gateway.client().v1.invoices.retrieve(invoice, {"expand": ["payments"]}).to_dict())
 
 
 def latest_invoices(subscription: str, *, since: datetime) -> list[Invoice]:
@@ -187,8 +187,8 @@ def latest_invoices(subscription: str, *, since: datetime) -> list[Invoice]:
         "limit": _MOST_INVOICES,
         "expand": ["data.payments"],
     }
-    with gateway._plain_errors():
-        rows = gateway._client().v1.invoices.list(asked).to_dict()["data"]
+    with gateway.plain_errors():
+        rows = gateway.client().v1.invoices.list(asked).to_dict()["data"]
     return [_invoice_from(row) for row in reversed(rows)]
 
 
@@ -201,23 +201,23 @@ def save_card(*, idempotency_key: str, customer: str, description: str, gift_key
         "metadata": {"gift": gift_key} if gift_key else {},
         "automatic_payment_methods": {"enabled": True},
     }
-    with gateway._plain_errors():
+    with gateway.plain_errors():
         return saved_card_from(
-            gateway._client().v1.setup_intents.create(asked, {"idempotency_key": idempotency_key}).to_dict()
+            gateway.client().v1.setup_intents.create(asked, {"idempotency_key": idempotency_key}).to_dict()
         )
 
 
 def retrieve_saved_card(setup_intent: str) -> SavedCard:
-    with gateway._plain_errors():
-        found = gateway._client().v1.setup_intents.retrieve(setup_intent, {"expand": ["payment_method"]})
+    with gateway.plain_errors():
+        found = gateway.client().v1.setup_intents.retrieve(setup_intent, {"expand": ["payment_method"]})
     return saved_card_from(found.to_dict())
 
 
 def cancel_saving(setup_intent: str) -> None:
     """End the saving of a card, so that nobody tries cards on it. One that ended before, or has succeeded, stays so."""
     try:
-        with gateway._plain_errors():
-            gateway._client().v1.setup_intents.cancel(setup_intent)
+        with gateway.plain_errors():
+            gateway.client().v1.setup_intents.cancel(setup_intent)
     except gateway.GatewayRefused:
         if retrieve_saved_card(setup_intent).status not in ("canceled", "succeeded"):
             raise
@@ -228,11 +228,11 @@ def forget_cards(customer: str) -> int:
 
     Stripe lets nobody charge a removed one again; payments that were made stay, and can be refunded.
     """
-    with gateway._plain_errors():
+    with gateway.plain_errors():
         listed: Any = {"customer": customer, "limit": _MOST_CARDS}
-        methods = gateway._client().v1.payment_methods.list(listed).to_dict()["data"]
+        methods = gateway.client().v1.payment_methods.list(listed).to_dict()["data"]
         for method in methods:
-            gateway._client().v1.payment_methods.detach(method["id"])
+            gateway.client().v1.payment_methods.detach(method["id"])
     return len(methods)
 
 
@@ -240,8 +240,8 @@ def pay_with(*, idempotency_key: str, payment_intent: str, payment_method: str) 
     """Try an unpaid month with this card, its owner away. None when the bank refused; Stripe tries again later."""
     asked: Any = {"payment_method": payment_method, "off_session": True}
     try:
-        with gateway._plain_errors():
-            paid = gateway._client().v1.payment_intents.confirm(
+        with gateway.plain_errors():
+            paid = gateway.client().v1.payment_intents.confirm(
                 payment_intent, asked, {"idempotency_key": idempotency_key}
             )
     except gateway.GatewayRefused:
@@ -306,8 +306,8 @@ def _price(*, product: str, amount_minor: int, currency: str) -> dict[str, Any]:
 
 
 def _update(subscription: str, asked: Any, *, idempotency_key: str) -> Subscription:
-    with gateway._plain_errors():
-        changed = gateway._client().v1.subscriptions.update(subscription, asked, {"idempotency_key": idempotency_key})
+    with gateway.plain_errors():
+        changed = gateway.client().v1.subscriptions.update(subscription, asked, {"idempotency_key": idempotency_key})
     return subscription_from(changed.to_dict())
 
 

@@ -1,4 +1,4 @@
-"""Rows that are work to do: events to apply, follow-ups to run. A message is only the wake-up; the row is the truth.
+"""Rows that are work to do: events to apply, follow-ups that are owed. A message only wakes; the row is the truth.
 
 claim() counts the attempt and moves `due_at` ahead before anything is tried, so a worker that dies leaves a row that
 comes due again, and of two workers with the same message one gets the row. The lease outlives the longest time that a
@@ -13,7 +13,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db.models import F
 
-from donations.models import FollowUp, StripeEvent
+from donations.models import Donation, FollowUp, StripeEvent
 
 LAST_ATTEMPT = 12
 RETRY = timedelta(seconds=15)
@@ -88,3 +88,23 @@ def _note(row: Work, **changes: object) -> bool:
 
 def _waiting(model: type[FollowUp] | type[StripeEvent]) -> str:
     return str(FollowUp.State.DUE if model is FollowUp else StripeEvent.State.RECEIVED)
+
+
+def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:
+    """Write down work for a gift; must run in the transaction that makes it due.
+
+    Owed once. A row that is there is due again, since its subject has changed, even while a worker is on it: doing
+    it again is harmless when it has not. One that waits for a person goes on waiting.
+    """
+    row, is_new = FollowUp.objects.get_or_create(
+        donation=donation, kind=kind, subject_id=subject_id, defaults={"due_at": now}
+    )
+    if not is_new and row.state != FollowUp.State.FAILED:
+        try_again(row, now=now)
+    return row
+
+
+def owe_forgetting(donation: Donation, *, now: datetime) -> None:
+    """A gift is over whose card was saved: it is to be removed at Stripe. In the transaction that ends the gift."""
+    if donation.payment_method:
+        owe(donation=donation, kind=FollowUp.Kind.CARD, now=now)

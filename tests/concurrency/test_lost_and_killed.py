@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from config.celery import app as celery
-from donations import follow_ups, tasks
+from donations import tasks, work
 from donations.models import Donation, FollowUp, Receipt, StripeEvent
 from matching.checking import check_campaigns
 from tests import factories
@@ -46,7 +46,7 @@ def paid_gifts_with_receipts_due(count):
     with transaction.atomic():
         gifts = [factories.donation(campaign=campaign) for _ in range(count)]
         now = timezone.now()
-        return [follow_ups.owe(donation=gift, kind=FollowUp.Kind.RECEIPT, now=now).pk for gift in gifts]
+        return [work.owe(donation=gift, kind=FollowUp.Kind.RECEIPT, now=now).pk for gift in gifts]
 
 
 def send(site, task, ids):

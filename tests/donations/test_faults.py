@@ -36,9 +36,9 @@ def pool(campaign):
 def _sandbox(stripe_sandbox, settings, monkeypatch):
     settings.STRIPE_TIMEOUT_SECONDS = 0.6
     monkeypatch.setattr("stripe.HTTPClient.INITIAL_DELAY", 0.02)
-    gateway._client.cache_clear()
+    gateway.client.cache_clear()
     yield
-    gateway._client.cache_clear()
+    gateway.client.cache_clear()
 
 
 def control(site, name, body):
@@ -94,7 +94,7 @@ def test_a_fault_and_a_second_press_make_one_payment(stripe_sandbox, campaign, p
 
 def test_a_slow_answer_is_waited_for(stripe_sandbox, campaign, pool, settings):
     settings.STRIPE_TIMEOUT_SECONDS = 3
-    gateway._client.cache_clear()
+    gateway.client.cache_clear()
     control(stripe_sandbox, "knobs", {"latency_ms": 1500})
     assert press(started_gift(campaign)) == "opened"
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from donations import corrections, follow_ups, offline_gifts, queries
+from donations import corrections, follow_ups, offline_gifts, queries, work
 from donations.corrections import CorrectedMeanwhile, GiftCancelled, NothingToCorrect, NotOffline
 from donations.models import Donation, GiftCorrection, Receipt, Reversal
 from donations.offline_gifts import OfflineGift
@@ -184,7 +184,7 @@ def test_it_corrects_all_or_nothing(campaign, pool, monkeypatch):
     def broken(**_):
         raise RuntimeError("the last step fails")
 
-    monkeypatch.setattr(follow_ups, "owe", broken)
+    monkeypatch.setattr(work, "owe", broken)
     with pytest.raises(RuntimeError):
         corrected(gift, parts=[[campaign.funds.first().pk, 6_000]])
     assert (Donation.objects.values().get(), MatchPool.objects.values().get(), LedgerEntry.objects.count()) == before

@@ -9,7 +9,7 @@ import time_machine
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from donations import events, exports, follow_ups, offline_gifts, queries, reconciliation
+from donations import events, exports, follow_ups, offline_gifts, queries, reconciliation, work
 from donations.models import Donation, Donor, FollowUp, GiftNote, Receipt
 from donations.offline_gifts import NoSuchMoment, OfflineGift, moment_received
 from donations.search import Days, find_gifts
@@ -241,7 +241,7 @@ def test_it_writes_all_or_nothing(campaign, monkeypatch):
     def broken(**_):
         raise RuntimeError("the last step fails")
 
-    monkeypatch.setattr(follow_ups, "owe", broken)
+    monkeypatch.setattr(work, "owe", broken)
     with pytest.raises(RuntimeError):
         entered(campaign)
     pool.refresh_from_db()

@@ -10,7 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from donations import payer_check, payments, proofs
+from donations import outage, payer_check, payments, proofs
+from donations.gateway import Payment
 from donations.models import Donation, FailedTry, PayerCheck, UsedProof
 from tests import factories, staff
 from tests.donations.give_form import filled, give, open_campaign, post
@@ -31,11 +32,11 @@ def _little_work(settings):
 @pytest.fixture
 def opened(monkeypatch):
     """Payments are opened without Stripe."""
-    monkeypatch.setattr(payments, "_payment_at_stripe", lambda donation, **_: payment_of(donation))
+    monkeypatch.setattr(payments.opening, "_payment_at_stripe", lambda donation, **_: payment_of(donation))
 
 
 def payment_of(donation):
-    return payments.Payment(
+    return Payment(
         "pi_9", "requires_payment_method", donation.total_minor, donation.currency, str(donation.match_key), "pi_9_s"
     )
 
@@ -219,7 +220,7 @@ class TestStaff:
 
     def test_they_see_that_stripe_is_down(self, campaign):
         for _ in range(5):
-            payments.gateway.outage.note_failure("silence")
+            outage.note_failure("silence")
         assert "Stripe does not answer" in staff.text_of(staff.dana().get("/staff/"))
 
     def test_it_is_theirs_alone(self, campaign):

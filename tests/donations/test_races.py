@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from donations import follow_ups, gateway, payments
+from donations import follow_ups, gateway, payments, work
 from donations.giving import abandon_gift, renew_hold
 from donations.models import Donation, FollowUp, Receipt, Reversal
 from matching import holds
@@ -106,7 +106,7 @@ def test_a_payment_opened_while_the_gift_is_being_left_is_cancelled_too(campaign
 
 def test_a_refund_that_comes_while_the_receipt_is_being_issued_replaces_it(campaign, pool, monkeypatch):
     donation = factories.donation(campaign=campaign)
-    row = follow_ups.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
+    row = work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
     issue = follow_ups.receipts.issue_receipt
 
     def issue_and_be_refunded(**kwargs):

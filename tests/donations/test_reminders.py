@@ -11,6 +11,7 @@ from django.utils import timezone
 from donations import follow_ups, gateway, giving, mail, payments, reminders
 from donations.gateway import Payment
 from donations.models import Donation, Donor, FollowUp
+from matching import holds
 from tests import factories
 from tests.donations.give_form import filled, give, hidden, open_campaign, post, words
 from tests.paying import started_gift
@@ -119,7 +120,7 @@ class TestSending:
         gift = asked(campaign)
         pressed = later(gift, timedelta(minutes=14))
         Donation.objects.filter(pk=gift.pk).update(pressed_at=pressed)
-        payments.holds.extend(key=gift.match_key, until=pressed + payments.WHILE_PAYING)
+        holds.extend(key=gift.match_key, until=pressed + payments.WHILE_PAYING)
         row = work_off(gift, now=later(gift))
         assert (row.state, row.attempts, row.due_at) == ("due", 0, pressed + timedelta(minutes=70))
         assert mailoutbox == []

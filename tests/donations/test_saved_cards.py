@@ -6,7 +6,7 @@ import pytest
 import stripe
 from django.utils import timezone
 
-from donations import follow_ups, giving, limits, monthly, payments, scheduling
+from donations import follow_ups, giving, limits, monthly, payments, scheduling, work
 from donations.models import Donation, FailedTry, FollowUp
 from tests import factories
 from tests.donations.give_form import open_campaign
@@ -185,7 +185,7 @@ class TestForgetting:
         assert (do_what_is_owed(), FollowUp.objects.get(kind="card").state) == ([False], "due")
         FollowUp.objects.filter(kind="card").update(due_at=timezone.now())
         assert (do_what_is_owed(), cards_at_stripe(donation.customer)) == ([True], [])
-        follow_ups.owe(donation=donation, kind=FollowUp.Kind.CARD, now=timezone.now())
+        work.owe(donation=donation, kind=FollowUp.Kind.CARD, now=timezone.now())
         assert do_what_is_owed() == [True]
 
 

@@ -130,7 +130,7 @@ def test_too_many_payments_to_look_through_is_no_answer(campaign, fault, monkeyp
     fault(answer="500", when="before", remember=True)
     with pytest.raises(payments.PaymentUnavailable):
         press_give(donation)
-    monkeypatch.setattr(gateway, "_MOST_SEARCHED", 0)
+    monkeypatch.setattr(gateway.calls, "_MOST_SEARCHED", 0)
     with pytest.raises(payments.PaymentUnavailable):
         press_give(donation)
     assert len(client().v1.payment_intents.list().data) == 1

@@ -337,12 +337,12 @@ class TestCommand:
     def test_it_says_that_stripe_does_not_answer(self, campaign, sandbox, settings):
         settings.STRIPE_API_BASE = "http://127.0.0.1:9"
 
-        gateway._client.cache_clear()
+        gateway.client.cache_clear()
         try:
             with pytest.raises(CommandError, match="It stopped at the payments"):
                 call_command("reconcile_with_stripe")
         finally:
-            gateway._client.cache_clear()
+            gateway.client.cache_clear()
 
 
 class TestPage:

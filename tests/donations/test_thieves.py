@@ -68,7 +68,7 @@ class Stripe:
 @pytest.fixture
 def stripe(monkeypatch):
     played = Stripe(now=timezone.now())
-    monkeypatch.setattr(payments, "_payment_at_stripe", lambda donation, **_: played.payment(donation))
+    monkeypatch.setattr(payments.opening, "_payment_at_stripe", lambda donation, **_: played.payment(donation))
 
     def cancel(payment_intent):
         played.cancelled.add(payment_intent)

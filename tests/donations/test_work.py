@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def row():
     factories.organization()
     now = timezone.now()
-    return follow_ups.owe(donation=factories.donation(), kind=FollowUp.Kind.RECEIPT, now=now)
+    return work.owe(donation=factories.donation(), kind=FollowUp.Kind.RECEIPT, now=now)
 
 
 def test_of_two_workers_with_the_same_message_one_gets_the_row(row):
@@ -110,7 +110,7 @@ def test_the_receipt_is_issued_and_mailed_once_however_often_it_runs(row, mailou
 
 def test_what_was_done_is_owed_again_when_its_subject_changed(row):
     follow_ups.run(follow_up_id=row.pk, now=timezone.now())
-    again = follow_ups.owe(donation=row.donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
+    again = work.owe(donation=row.donation, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
     assert (again.pk, again.state, again.attempts) == (row.pk, "due", 0)
 
 
