@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q
 
 from donations.models import Donation, FailedTry, PayerCheck
 
 SHORT, LONG = timedelta(minutes=1), timedelta(minutes=10)
-_LONG_FAILURES, _LONG_PERCENT = 40, 60
+PATIENT = timedelta(hours=6)  # a thief with many addresses waits for the quiet, and comes again
+_LONG_FAILURES, _PATIENT_FAILURES, _LONG_PERCENT = 40, 60, 60
 Mode = PayerCheck.Mode
 
 
@@ -55,7 +55,8 @@ def read(*, now: datetime) -> Check:
 def weigh(*, campaign_id: int, now: datetime) -> bool:
     """After a failure: switch the check on, or keep it on, when there are more than donors make; whether there are.
 
-    Counts failures and paid gifts of a minute and of ten. Two queries, one write in trouble; waits for no lock long.
+    Counts failures and paid gifts of a minute, of ten, and of six hours, so that after many declines the first one that
+    follows the quiet brings it back. One write in trouble; waits for no lock long.
     """
     why = _trouble(campaign_id=campaign_id, now=now)
     if why:
@@ -82,17 +83,18 @@ def switch(*, mode: str, actor: str, now: datetime) -> None:
 
 
 def _trouble(*, campaign_id: int, now: datetime) -> str:
-    """What is wrong, in a sentence for staff, or empty."""
-    failed = FailedTry.objects.filter(at__gt=now - LONG).aggregate(
-        short=Count("pk", filter=Q(at__gt=now - SHORT)), long=Count("pk")
-    )
-    if failed["short"] < settings.CHECK_FAILURES_A_MINUTE and failed["long"] < _LONG_FAILURES:
-        return ""
-    paid = Donation.objects.received().filter(campaign_id=campaign_id, paid_at__gt=now - LONG)
-    done = paid.aggregate(short=Count("pk", filter=Q(paid_at__gt=now - SHORT)), long=Count("pk"))
-    short, long = (100 * failed[part] // (failed[part] + done[part] or 1) for part in ("short", "long"))
-    if failed["short"] >= settings.CHECK_FAILURES_A_MINUTE and short >= settings.CHECK_DECLINE_PERCENT:
-        return f"{failed['short']} cards were declined within a minute, {short} % of those tried."
-    if failed["long"] >= _LONG_FAILURES and long >= _LONG_PERCENT:
-        return f"{failed['long']} cards were declined within ten minutes, {long} % of those tried."
+    """What is wrong, in a sentence for staff, or empty. A query for each stretch, the shortest first, and one more
+    where there were many failures: in a flood of them the first two answer."""
+    for stretch, words, most, percent in (
+        (SHORT, "a minute", settings.CHECK_FAILURES_A_MINUTE, settings.CHECK_DECLINE_PERCENT),
+        (LONG, "ten minutes", _LONG_FAILURES, _LONG_PERCENT),
+        (PATIENT, "six hours", _PATIENT_FAILURES, _LONG_PERCENT),
+    ):
+        failed = FailedTry.objects.filter(at__gt=now - stretch).count()
+        if failed < most:
+            continue
+        paid = Donation.objects.received().filter(campaign_id=campaign_id, paid_at__gt=now - stretch).count()
+        declined = 100 * failed // (failed + paid)
+        if declined >= percent:
+            return f"{failed} cards were declined within {words}, {declined} % of those tried."
     return ""

@@ -3,12 +3,13 @@
 import hashlib
 import logging
 
-from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+
+from donations.sources import source_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +48,10 @@ class AdminLogInForm(StaffLogInForm, AdminAuthenticationForm):
     """The same for /admin/, which also asks that the person may use it."""
 
 
-def client_address(request: HttpRequest) -> str:
-    """The visitor's address as the nearest proxy that we trust saw it; TRUSTED_PROXIES says how many there are."""
-    direct = str(request.META.get("REMOTE_ADDR", ""))
-    chain = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    trusted = settings.TRUSTED_PROXIES
-    return chain[-trusted] if 0 < trusted <= len(chain) else direct
-
-
 def _keys(request: HttpRequest | None, username: str) -> dict[str, int]:
-    """Cache keys with their limits; names and addresses go in as digests, since a cache is not a place for them."""
-    address = client_address(request) if request else ""
+    """Cache keys with their limits; names and addresses (IPv6 by its /64) go in as digests: a cache is no place for
+    them."""
+    address = source_of(request) if request else ""
     digest = hashlib.sha256(f"{username.lower()}|{address}".encode()).hexdigest()[:32]
     of_address = hashlib.sha256(address.encode()).hexdigest()[:32]
     return {f"log-in-name-{digest}": TRIES_PER_NAME, f"log-in-address-{of_address}": TRIES_PER_ADDRESS}

@@ -6,6 +6,8 @@ from django.urls import reverse
 
 from donations import sign_in
 from donations.models import FollowUp
+from donations.sources import source_of
+from donations.urls import urlpatterns
 from tests import factories, staff
 
 pytestmark = pytest.mark.django_db
@@ -176,7 +178,39 @@ def test_it_logs_in_while_the_cache_is_away(monkeypatch):
 def test_it_believes_only_the_proxies_that_are_ours(rf, settings, trusted, forwarded, expected):
     settings.TRUSTED_PROXIES = trusted
     request = rf.get("/", REMOTE_ADDR="192.0.2.1", headers={"X-Forwarded-For": forwarded})
-    assert sign_in.client_address(request) == expected
+    direct = rf.get("/", REMOTE_ADDR=expected)
+    found = source_of(request)
+    settings.TRUSTED_PROXIES = 0
+    assert found == source_of(direct)
+
+
+def test_it_counts_a_network_of_64_bits_as_one_guesser(monkeypatch):
+    monkeypatch.setattr(sign_in, "TRIES_PER_ADDRESS", 3)
+    answers = [
+        Client(REMOTE_ADDR=f"2001:db8:1:2::{n}").post("/staff/login/", {"username": f"n{n}", "password": "x"})
+        for n in range(1, 5)
+    ]
+    assert ["Too many wrong tries" in staff.text_of(answer) for answer in answers] == [False, False, False, True]
+
+
+OPEN_TO_ALL = ("staff-login", "staff-logout")
+STAFF_PAGES = [
+    pattern for pattern in urlpatterns if str(pattern.pattern).startswith("staff/") and pattern.name not in OPEN_TO_ALL
+]
+
+
+@pytest.mark.parametrize("pattern", STAFF_PAGES, ids=lambda pattern: pattern.name)
+def test_it_is_closed_to_strangers_and_to_who_has_no_right_on_every_staff_page(gift, pattern):
+    """Whatever is added to the staff's addresses later; a thing that is not there must not answer before the right."""
+    converters = pattern.pattern.converters
+    values = {name: 1 if type(kind).__name__ == "IntConverter" else "csv" for name, kind in converters.items()}
+    address = reverse(pattern.name, kwargs=values)
+    stranger, olga = Client(), staff.olga()
+    for method in ("get", "post"):
+        answer = getattr(stranger, method)(address)
+        is_sent_away = answer.status_code == 302 and answer.headers["Location"].startswith("/staff/login/")
+        assert is_sent_away or answer.status_code == 405, (method, answer.status_code)
+        assert getattr(olga, method)(address).status_code in (403, 405), method
 
 
 def test_it_says_so_when_no_campaign_is_current():

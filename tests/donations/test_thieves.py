@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from donations import gateway, giving, limits, payer_check, payments
 from donations.gateway import Payment
-from donations.models import Donation
+from donations.models import Donation, FailedTry
 from matching.models import Allocation, Reservation
 from tests import factories
 from tests.paying import gift_request
@@ -166,6 +166,26 @@ def test_five_thousand_addresses_once_each(campaign, stripe, say):
             stripe.use(gift, card=f"card-{number}", is_good=False)
     say("5,000 addresses once each, no proof solved", f"{stripe.charges} reached Stripe, 4,970 asked for a proof")
     assert (stripe.charges, answers) == (30, {"opened": 30, "proves": 2 * PLAYED - 30})
+
+
+def test_a_patient_thief_with_any_number_of_addresses(campaign, stripe, say):
+    """One card short of the rule in every ten minutes of a day, and ten minutes of quiet whenever a proof is asked."""
+    gift = form(campaign, stripe, number=1, source="address")
+    through = [0] * 24
+    for minute in range(0, 24 * 60, 10):
+        stripe.now += timedelta(minutes=11)
+        for _ in range(39):
+            if payer_check.read(now=stripe.now).is_on:
+                break
+            through[minute // 60] += 1
+            failed = FailedTry(donation=gift, stripe_id=f"ch_{minute}_{sum(through)}", at=stripe.now, donor_id=1)
+            failed.save()
+            payer_check.weigh(campaign_id=campaign.pk, now=stripe.now)
+    say(
+        "5,616 cards in a day, 39 in ten minutes, no proof solved",
+        f"{sum(through)} reached Stripe: {through[0]} in the first hour, {through[-1]} in the last",
+    )
+    assert (through[0], through[-1]) == (64, 6)
 
 
 def test_ten_thousand_holds_that_nobody_pays(campaign, stripe, say):
