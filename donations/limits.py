@@ -200,8 +200,14 @@ def refuse_too_much_held(*, source: str, session: str, form_key: str, most_minor
         if not value:
             continue
         unpaid = _unpaid(now).filter(**{name: value}).exclude(form_key=form_key)
-        held = _held(now).filter(reservation__key__in=unpaid.values("match_key"))
-        found = held.aggregate(sum=Sum("amount_minor"), gifts=Count("reservation", distinct=True))
+        others = list(unpaid.values_list("match_key", flat=True))
+        if not others:  # as for nearly everybody
+            continue
+        found = (
+            _held(now)
+            .filter(reservation__key__in=others)
+            .aggregate(sum=Sum("amount_minor"), gifts=Count("reservation", distinct=True))
+        )
         is_many = name == "form_session" and found["gifts"] >= MOST_HOLDS_OF_A_SESSION
         if is_many or (found["sum"] or 0) >= most_minor:
             raise TooMuchHeld(f"unpaid gifts of {name} {value} hold {found['sum']}")
@@ -213,20 +219,25 @@ def refuse_too_large_a_share(donation: Donation, *, now: datetime) -> None:
     Counted with them is what they held for long and did not pay, within the hour: else a form sent every quarter of an
     hour would keep the money for good. Of a small pool LEAST_SHARE_MINOR may be held. A single gift may hold more: it
     is the others that count. So may a source that pays: _earned() is added.
-    To be called in the transaction that made the hold, which is undone; its pools are locked there. One query for a
-    source within its share; writes nothing.
+    A bank debit that is on its way is not counted: its account was proven.
+    To be called in the transaction that made the hold, which is undone; its pools are locked there. One small query
+    for who is alone behind an address; writes nothing.
     """
     if not donation.source:
         return
-    near = Donation.objects.filter(source=donation.source).exclude(state=Donation.State.PAID)
-    near = near.filter(_WAITS_FOR_ITS_DAY | Q(submitted_at__gt=now - LONGEST_UNPAID))
+    near = Donation.objects.filter(source=donation.source).exclude(pk=donation.pk)
+    open_ones = Q(state=Donation.State.STARTED, submitted_at__gt=now - LONGEST_UNPAID)
+    near = near.filter(open_ones | _WAITS_FOR_ITS_DAY | Q(closed_at__gt=now - WINDOW))
+    keys = list(near.values_list("match_key", flat=True))
+    if not keys:
+        return
     own = Q(reservation__key=donation.match_key)
     is_held, is_lapsed, is_released = (Q(reservation__state=state) for state in ("held", "expired", "released"))
     was_long = is_released & Q(reservation__resolved_at__gt=F("reservation__submitted_at") + SHORT_HOLD)
-    pools = Allocation.objects.filter(own).values("pool")
+    pools = Allocation.objects.filter(own, is_held).values_list("pool", flat=True)
     shares = (
         Allocation.objects.filter(is_held | ~own & (is_lapsed | was_long), reservation__held_until__gt=now - WINDOW)
-        .filter(pool__in=pools, reservation__key__in=near.values("match_key"))
+        .filter(pool__in=list(pools), reservation__key__in=[*keys, donation.match_key])
         .values("pool_id", "pool__limit_minor")
         .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=~own))
     )
