@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+import reversion
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from reversion.admin import VersionAdmin
 
 from campaign.models import Campaign, Fund, Section, SectionItem, Story
 
@@ -41,6 +43,14 @@ _ABOUT_ALT = "What the picture shows, in a sentence, for people who cannot see i
 _ABOUT_TIMES = "Dates and times are those of the campaign."
 
 
+# A version is a page with all its parts, whichever of them was saved: so it is restored whole.
+reversion.register(Fund, follow=["sections"])
+reversion.register(Story, follow=["sections"])
+reversion.register(Section, follow=["items", "fund", "story"])
+reversion.register(SectionItem)
+_FORMS_OF_VERSIONS = {"revert": "reversion/revision_form.html", "recover": "reversion/recover_form.html"}
+
+
 class InCampaignTime(admin.ModelAdmin):
     """Moments are read and written in the campaign's own time zone, not in UTC."""
 
@@ -57,7 +67,13 @@ class InCampaignTime(admin.ModelAdmin):
         campaign = self.campaign_of(self.get_object(request, object_id) if object_id else None)
         with timezone.override(campaign.tz if campaign else Campaign().tz):
             response = super().changeform_view(request, object_id, form_url, extra_context)
-            return response.render() if isinstance(response, TemplateResponse) else response
+            if not isinstance(response, TemplateResponse):
+                return response
+            # A version's form, too, must be rendered here: its moments would be written in UTC and read in ours.
+            kinds = [kind for kind in _FORMS_OF_VERSIONS if (extra_context or {}).get(kind)]
+            if kinds:
+                response.template_name = _FORMS_OF_VERSIONS[kinds[0]]
+            return response.render()
 
 
 def preview_address(page: Fund | Story) -> str:
@@ -142,7 +158,7 @@ class StorySectionInline(SectionInline):
     fk_name = "story"
 
 
-class FundAdmin(InCampaignTime):
+class FundAdmin(InCampaignTime, VersionAdmin):
     form = PageForm
     inlines = [SectionInline]
     list_display = ["name", "position", "is_open", "gl_code", "is_published", "publish_at"]
@@ -160,7 +176,7 @@ class FundAdmin(InCampaignTime):
         return _seen_at(obj)
 
 
-class SectionAdmin(admin.ModelAdmin):
+class SectionAdmin(VersionAdmin):
     """One part of a page; reached from the fund or the story."""
 
     form = SectionForm
@@ -194,7 +210,7 @@ class SectionAdmin(admin.ModelAdmin):
         return _seen_at(page, is_draft=obj.is_draft) if page else ""
 
 
-class StoryAdmin(InCampaignTime):
+class StoryAdmin(InCampaignTime, VersionAdmin):
     form = PageForm
     inlines = [StorySectionInline]
     list_display = ["title", "fund", "position", "is_published", "publish_at"]

@@ -1,5 +1,6 @@
 import os
 
+import reversion
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -36,7 +37,9 @@ class Command(BaseCommand):
         now = timezone.now()
         pages.write_organization()
         stored = pictures.store_all()
-        funds = pages.write_funds(pictures=stored)
+        with reversion.create_revision():
+            reversion.set_comment("The sample")
+            funds = pages.write_funds(pictures=stored)
         campaign = pages.write_campaign(funds)
         opened = match.open_pools(campaign=campaign, pictures=stored, now=gifts.pools_open_at(now=now))
         count = gifts.write_gifts(campaign=campaign, now=now)
