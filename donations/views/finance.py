@@ -136,6 +136,7 @@ def _workbook(tables: list[Table], *, campaign: Campaign, days: Days, filename: 
         ("Time zone", f"{campaign.time_zone} ({campaign.time_zone_label}): it decides the days and all times"),
         ("As of", made_at.isoformat(timespec="seconds")),
         ("Gifts", "A gift belongs to the day on which it was paid; refunds lower the figures of that day."),
+        ("Monthly gifts", "Later payments count in the campaign in which the monthly gift began, on their own day."),
         ("Refunds", "In the file of refunds each stands on its own day: made, or for a dispute opened."),
         ("Raised", "Gift amount less refunds of it, without covered fees: what the staff page counts."),
         ("Match", "Sponsors' money, not part of any gift, and in no sum of gifts."),

@@ -176,6 +176,7 @@ class TestStaff:
     def test_it_lists_monthly_gifts_and_flags_their_payments(self, given):
         dana = staff.dana()
         listed = words(staff.text_of(dana.get("/staff/monthly/")))
+        assert "counts in the campaign in which the monthly gift began" in listed
         assert f"{given.reference} the donor’s page Maria Alvarez" in listed
         assert "1 running, $100.00 a month" in listed
         assert "monthly" in staff.text_of(dana.get("/staff/gifts/?state=monthly"))
