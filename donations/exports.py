@@ -210,6 +210,7 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Monthly payment", width=12),
         Column("How it was given", width=14),
         Column("Stripe's fees", MONEY, is_summed=True, width=12),
+        Column("Stripe payout", width=30),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -303,6 +304,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
         matches = _matches(batch)
         ids = [gift.pk for gift in batch]
         fees = _stripe_fees(batch)
+        paid_out = payouts_of([gift.charge for gift in batch])
         numbers = dict(Receipt.objects.filter(donation__in=ids, voided_at=None).values_list("donation_id", "number"))
         for gift in batch:
             split = [(funds[fund_id].name, part_minor) for fund_id, part_minor in parts[gift.pk]]
@@ -342,6 +344,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 ("later" if gift.renews else "first") if gift.monthly_id else "",
                 "offline" if gift.is_offline else _GIVEN[gift.way],
                 fees.get(gift.pk),
+                paid_out.get(gift.charge, ""),
             )
 
 
@@ -432,6 +435,12 @@ def _stripe_fees(gifts: list[Donation]) -> dict[int, int]:
     for source, fee_minor in StripeMovement.objects.filter(source__in=gift_of).values_list("source", "fee_minor"):
         fees[gift_of[source]] += fee_minor
     return fees
+
+
+def payouts_of(sources: list[str]) -> dict[str, str]:
+    """The payouts in which these charges, refunds and disputes came first, as far as known. One query."""
+    moved = StripeMovement.objects.filter(source__in=[source for source in sources if source]).exclude(payout="")
+    return dict(moved.order_by("-moved_at", "-pk").values_list("source", "payout"))
 
 
 def _matches(gifts: list[Donation]) -> dict[UUID, Match]:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from campaign.models import Campaign, Fund
-from donations.exports import batches, local, parts_by_gift, split_text
+from donations.exports import batches, local, parts_by_gift, payouts_of, split_text
 from donations.models import Donation, Reversal
 from donations.payments import counts_as_refunded
 from donations.queries import split_left
@@ -53,6 +53,7 @@ def refunds_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Method", width=16),
         Column("Stripe refund or dispute", width=30),
         Column("Stripe charge", width=30),
+        Column("Stripe payout", width=30),
         Column(f"Newest report at ({zone})", MOMENT, width=21),
     ]
     return Table("Refunds", "row", columns, _rows(campaign, days), campaign.currency)
@@ -63,6 +64,7 @@ def _rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     found = reversals_of(campaign=campaign, days=days).select_related("donation").order_by("created_at", "pk")
     for batch in batches(found):
         parts = parts_by_gift([row.donation for row in batch])
+        paid_out = payouts_of([row.stripe_id for row in batch])
         for row, before in _with_before(batch):
             gift = row.donation
             of_gift, of_fee = _taken(row, before_minor=before)
@@ -85,6 +87,7 @@ def _rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 gift.method_label or gift.get_method_display(),
                 "" if is_offline else row.stripe_id,
                 gift.charge,
+                paid_out.get(row.stripe_id, ""),
                 local(row.changed_at, campaign),
             )
 

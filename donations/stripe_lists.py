@@ -79,6 +79,14 @@ def movements(*, since: datetime, cursor: str = "") -> Page[Movement]:
     return Page([_movement(thing) for thing in things], after)
 
 
+def paid_out(*, payout: str, cursor: str = "") -> Page[str]:
+    """Ids of the movements that are in an automatic payout."""
+    things, after = gateway.listed(
+        lambda client: client.v1.balance_transactions, since=None, cursor=cursor, payout=payout
+    )
+    return Page([thing["id"] for thing in things], after)
+
+
 def undelivered_events(*, since: datetime, types: Sequence[str], cursor: str = "") -> Page[VerifiedEvent]:
     """Events that our endpoint has not answered, of these types, or of all when Stripe would not take so many.
 

@@ -7,6 +7,7 @@ anywhere, or with Stripe away, it goes on from there. Everything it does is safe
     refunds, disputes, warnings    noted on their gifts as they stand now
     events      that never reached us are stored and applied like webhooks
     movements   of Stripe's balance are kept, for the comparison of a day (stripe_days.py)
+    payouts     are read, which of these movements each brought to the bank (payouts.py)
     gifts       that are paid here and have no charge at Stripe are asked about
     days        of the run are compared; those on which our books differ are named to staff
 
@@ -24,7 +25,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from campaign.models import Campaign
-from donations import events, gateway, payments, renewals, strays, stripe_days, stripe_lists
+from donations import events, gateway, payments, payouts, renewals, strays, stripe_days, stripe_lists
 from donations.gateway import Payment, Refund
 from donations.models import Donation, FraudWarning, Reversal, StrayPayment, StripeEvent, StripeMovement, StripeRun
 from donations.search import midnight
@@ -285,6 +286,10 @@ def _movements(run: StripeRun, done: Advanced, now: datetime) -> str:
     return page.cursor
 
 
+def _payouts(run: StripeRun, done: Advanced, now: datetime) -> str:
+    return payouts.read_page(run.cursor)
+
+
 _MOVEMENT = ("stripe_id", "category", "source", "charge", "amount_minor", "fee_minor", "currency", "moved_at")
 
 
@@ -328,6 +333,7 @@ _STEPS: dict[str, Callable[[StripeRun, Advanced, datetime], Any]] = {
     "warnings": _warnings,
     "events": _events,
     "movements": _movements,
+    "payouts": _payouts,
     "gifts": _gifts,
     "days": _days,
 }

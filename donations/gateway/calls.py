@@ -142,18 +142,26 @@ def find_payment(*, gift_key: str, since: datetime, until: datetime) -> Payment 
 
 
 def listed(
-    service: Callable[[stripe.StripeClient], Any], *, since: datetime, cursor: str = "", **more: Any
+    service: Callable[[stripe.StripeClient], Any], *, since: datetime | None, cursor: str = "", **more: Any
 ) -> tuple[list[dict[str, Any]], str]:
     """One page of a list of Stripe's (stripe_lists.py), newest first: the objects, and where the next page begins.
 
-    since: only what was made from then on. cursor: of the page before. Raises GatewayUnavailable, GatewayRefused.
+    since: only what was made from then on, if given. cursor: of the page before. Raises GatewayUnavailable,
+    GatewayRefused.
     """
-    asked = {"created": {"gte": int(since.timestamp())}, "limit": 100, **more}
+    made = {"created": {"gte": int(since.timestamp())}} if since else {}
+    asked = {**made, "limit": 100, **more}
     with plain_errors():
         page = service(client()).list(asked | ({"starting_after": cursor} if cursor else {}))
     # As sent: the library reads some sums as decimals, which cannot be stored.
     things = [json.loads(json.dumps(thing.to_dict(), default=str)) for thing in page.data]
     return things, things[-1]["id"] if page.has_more else ""
+
+
+def payout_state(payout: str) -> str:
+    """Whether Stripe can list what is in a payout: `completed`, `in_progress`, or `not_applicable`. One call."""
+    with plain_errors():
+        return str(client().v1.payouts.retrieve(payout).reconciliation_status)
 
 
 def verify_event(payload: bytes, signature: str) -> VerifiedEvent:

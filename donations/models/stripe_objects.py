@@ -87,12 +87,14 @@ class StripeMovement(models.Model):
     fee_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     moved_at = models.DateTimeField(help_text="By Stripe's clock.")
+    payout = models.CharField(max_length=64, blank=True, help_text="That it is in, once Stripe has said so.")
 
     class Meta:
         ordering = ["moved_at", "id"]
         indexes = [
             models.Index(fields=["moved_at"], name="stripe_movement_moved"),
             models.Index(fields=["source"], name="stripe_movement_source"),
+            models.Index(fields=["id"], condition=Q(category="payout", payout=""), name="stripe_payout_unread"),
         ]
 
     def __str__(self) -> str:

@@ -222,6 +222,7 @@ def test_it_writes_a_gift_in_full(farid, campaign, a_day):
         "Monthly payment": "",
         "How it was given": "one-time",
         "Stripe's fees": "",
+        "Stripe payout": "",
     }
     states = [(line["State"], line["Disputed"]) for line in csv_of(farid, "gifts")[:-1]]
     assert states == [("Paid", "no"), ("Paid", "no"), ("Partly refunded", "no"), ("Refunded", "no"), ("Paid", "yes")]
@@ -234,6 +235,7 @@ def test_it_writes_real_numbers_and_dates_into_workbooks(farid, campaign, a_day)
     assert first["Paid at (America/New_York)"] == datetime(2026, 12, 1, 0, 0)  # noqa: DTZ001
     about = dict(row[:2] for row in workbook_of(farid, "gifts")["About"].iter_rows(values_only=True))
     assert about["Days"] == "2026-12-01 to 2026-12-01, both included"
+    assert about["Monthly gifts"].startswith("Later payments count in the campaign in which the monthly gift began")
     assert about["Time zone"].startswith("America/New_York (Boston time)")
 
 
@@ -292,6 +294,7 @@ def test_it_writes_each_refund_on_its_own_day_with_what_it_took(farid, campaign,
         "Method": "Visa",
         "Stripe refund or dispute": gift.reversals.first().stripe_id,
         "Stripe charge": Donation.objects.get(pk=gift.pk).charge,
+        "Stripe payout": "",
         "Newest report at (America/New_York)": "2026-12-02T00:00:00-05:00",
     }
     sheet = sheet_rows(workbook_of(farid, "refunds", "?first=2026-12-02&last=2026-12-02")["Refunds"])
@@ -367,7 +370,7 @@ def test_it_quotes_all_text_so_that_no_separator_splits_it(farid, campaign, fund
     factories.donation(campaign=campaign, parts=[(funds[0], 1_000)], donor_name="Ana;=1+1")
     body = b"".join(farid.get("/staff/exports/gifts.csv" + QUERY).streaming_content).decode()
     assert '"Ana;=1+1"' in body
-    assert body.splitlines()[0].count('"') == 2 * 34
+    assert body.splitlines()[0].count('"') == 2 * 35
 
 
 @pytest.mark.parametrize(

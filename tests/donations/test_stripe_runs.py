@@ -1,9 +1,12 @@
 """Going through Stripe by object: what events never told is found, completed, noted or set aside, and the day ties."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F, Sum
 from django.test import Client
 from django.utils import timezone
 
@@ -60,6 +63,13 @@ def today(campaign):
     first = timezone.now().astimezone(campaign.tz).date()
     start = midnight(first - timedelta(days=1), campaign.tz)
     return stripe_days.compare(start=start, end=start + timedelta(days=3), currency="USD")
+
+
+def exported(finance, name):
+    """Reference or id of each row of a file of finance's, with its payout."""
+    answer = finance.get(f"/staff/exports/{name}.csv?first=2026-01-01&last=2035-01-01")
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))
+    return {row["Gift"]: row["Stripe payout"] for row in rows[:-1]}
 
 
 def standing(donation):
@@ -392,3 +402,39 @@ def test_movements_are_kept_once(campaign, sandbox):
     run()
     run()
     assert StripeMovement.objects.count() == 1
+
+
+def test_each_charge_and_refund_names_the_payout_that_it_is_in(campaign, sandbox, monkeypatch):
+    farid = staff.farid()
+    first, second = started_gift(campaign), started_gift(campaign)
+    confirm(first)
+    sandbox("trigger", what="refund", payment_intent=first.payment_intent, amount=2_500)
+    earlier = sandbox("trigger", what="payout")["id"]
+    confirm(second)
+    page_of = gateway.listed
+    monkeypatch.setattr(
+        gateway, "listed", lambda *args, **k: page_of(*args, **k | ({"limit": 1} if "payout" in k else {}))
+    )
+    run()
+    assert exported(farid, "gifts") == {first.reference: earlier, second.reference: ""}
+    later = sandbox("trigger", what="payout")["id"]
+    run()
+    assert exported(farid, "gifts") == {first.reference: earlier, second.reference: later}
+    assert exported(farid, "refunds") == {first.reference: earlier}
+    known = StripeMovement.objects.exclude(payout="")
+    assert [known.filter(payout=payout, category="payout").count() for payout in (earlier, later)] == [1, 1]
+    for payout in (earlier, later):
+        inside = known.filter(payout=payout).aggregate(net=Sum(F("amount_minor") - F("fee_minor")))["net"]
+        assert inside == 0  # what came in is what went to the bank
+
+
+@pytest.mark.parametrize(("state", "is_asked_again"), [("in_progress", True), ("not_applicable", False)])
+def test_a_payout_that_stripe_cannot_list_stops_nothing(campaign, sandbox, monkeypatch, state, is_asked_again):
+    confirm(started_gift(campaign))
+    sandbox("trigger", what="payout")
+    farid, asked = staff.farid(), []
+    monkeypatch.setattr(gateway, "payout_state", lambda payout: asked.append(payout) or state)
+    run()
+    run()
+    assert len(asked) == 1 + is_asked_again
+    assert set(exported(farid, "gifts").values()) == {""}
