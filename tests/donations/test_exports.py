@@ -464,7 +464,7 @@ def many_gifts(campaign, fund, count, first=0):
 
 
 def test_it_exports_thousands_of_gifts_with_flat_memory_and_few_queries(campaign, funds, monkeypatch):
-    monkeypatch.setattr(exports, "BATCH", 100)
+    monkeypatch.setattr(exports.rows, "BATCH", 100)
     many_gifts(campaign, funds[0], 500)
 
     def peak() -> tuple[int, int, int]:

@@ -1,71 +1,28 @@
-"""Gifts and receipts for finance, by days of the campaign's time zone; docs/exports.md explains every column.
-
-A gift belongs to the day on which it was paid, a receipt to the day of its gift: so the valid receipts of some days
-add up to what stays of the gifts of those days. Refunds lower the figures of the gift's own day.
-Match money is sponsors' money: it has a column of its own and is in no sum of gifts.
-"""
+"""The files: their columns, and a row for each gift, part of a gift, receipt and award."""
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import BigIntegerField, Case, Count, F, Model, Q, QuerySet, Sum, When
-from django.db.models.functions import Coalesce
-
 from campaign.models import Campaign, Fund
-from campaign.money import plain_amount
+from donations.exports.rows import (
+    BATCH,
+    award_entries,
+    batches,
+    local,
+    paid_gifts,
+    parts_by_gift,
+    receipts_of,
+    split_text,
+)
 from donations.gift_rows import payment_pill
-from donations.models import Designation, Donation, Receipt, Reversal, StripeMovement
-from donations.queries import gift_left_minor, split_left
+from donations.models import Donation, Receipt, Reversal, StripeMovement
+from donations.queries import split_left
 from donations.search import Days
 from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
-from matching.models import Allocation, LedgerEntry, Reservation
-
-BATCH = 1_000
-Row = TypeVar("Row", bound=Model)
-
-
-@dataclass(frozen=True)
-class GiftTotals:
-    """Of the gifts paid in some days. raised_minor is what the day's page counts: gifts less refunds of them.
-
-    paid = gift + fee; net = paid - refunded. count has every paid gift; refunded_count those of which the
-    whole gift went back, whatever became of the fee: the rest is what the day's page counts.
-    """
-
-    count: int
-    refunded_count: int
-    gift_minor: int
-    fee_minor: int
-    paid_minor: int
-    refunded_minor: int
-    net_minor: int
-    raised_minor: int
-    matched_minor: int
-
-
-@dataclass(frozen=True)
-class Awaited:
-    """Gifts whose bank debit is under way; paid_minor with covered fees."""
-
-    count: int
-    paid_minor: int
-
-
-@dataclass(frozen=True)
-class ReceiptTotals:
-    """Of the receipts of gifts paid in some days. waiting_count: gifts of those days without a valid receipt."""
-
-    valid_count: int
-    voided_count: int
-    valid_minor: int
-    waiting_count: int
+from matching.models import LedgerEntry, Reservation
 
 
 @dataclass(frozen=True)
@@ -82,94 +39,6 @@ _GIVEN: dict[str, str] = {
     Donation.Way.MONTHLY: "monthly",
     Donation.Way.SCHEDULED: "scheduled",
 }
-
-
-@contextmanager
-def snapshot() -> Iterator[None]:
-    """One moment of the database for everything read within: gifts that come in meanwhile are not in the file.
-
-    A read-only REPEATABLE READ transaction. Inside somebody's transaction, that one's rules stay.
-    """
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
-
-
-def paid_gifts(*, campaign: Campaign, days: Days) -> QuerySet[Donation]:
-    start, end = days.moments(campaign.tz)
-    found = Donation.objects.filter(campaign=campaign, state=Donation.State.PAID)
-    found = found.filter(paid_at__gte=start) if start else found
-    return found.filter(paid_at__lt=end) if end else found
-
-
-def receipts_of(*, campaign: Campaign, days: Days) -> QuerySet[Receipt]:
-    found = Receipt.objects.filter(donation__campaign=campaign)
-    found = found.filter(receipt_date__gte=days.first) if days.first else found
-    return found.filter(receipt_date__lte=days.last) if days.last else found
-
-
-def gift_totals(*, campaign: Campaign, days: Days) -> GiftTotals:
-    """Two queries; the same figures as the last line of the gifts file."""
-    gifts = paid_gifts(campaign=campaign, days=days)
-    row = gifts.aggregate(
-        count=Count("pk"),
-        given_back=_sum("refunded_minor"),  # not under its field's name, which the filters below mean
-        refunded_count=Count("pk", filter=Q(refunded_minor__gte=F("amount_minor"))),
-        gift_minor=_sum("amount_minor"),
-        fee_minor=_sum("fee_minor"),
-        raised_minor=_sum(gift_left_minor()),
-    )
-    figures = {name: int(value) for name, value in row.items()}
-    paid_minor, refunded_minor = figures["gift_minor"] + figures["fee_minor"], figures.pop("given_back")
-    matched = Allocation.objects.filter(
-        reservation__state=Reservation.State.COMMITTED, reservation__key__in=gifts.values("match_key")
-    ).aggregate(minor=_sum(F("amount_minor") - F("reversed_minor")))
-    return GiftTotals(
-        **figures,
-        paid_minor=paid_minor,
-        refunded_minor=refunded_minor,
-        net_minor=paid_minor - refunded_minor,
-        matched_minor=int(matched["minor"]),
-    )
-
-
-def awarded_minor(*, campaign: Campaign, days: Days) -> int:
-    """What challenges gave in these days, less what refunds undid in them; it belongs to no gift. One query."""
-    entries = _award_entries(campaign=campaign, days=days)
-    signed = Case(When(reason="award", then=F("amount_minor")), default=-F("amount_minor"))
-    return int(entries.aggregate(minor=_sum(signed))["minor"])
-
-
-def _award_entries(*, campaign: Campaign, days: Days) -> QuerySet[LedgerEntry]:
-    start, end = days.moments(campaign.tz)
-    found = LedgerEntry.objects.filter(pool__campaign=campaign, reason__in=("award", "withdraw"))
-    found = found.filter(recorded_at__gte=start) if start else found
-    return found.filter(recorded_at__lt=end) if end else found
-
-
-def awaited(*, campaign: Campaign, days: Days) -> Awaited:
-    """Gifts sent on these days whose bank debit is still under way: paid, they join the files of these days."""
-    start, end = days.moments(campaign.tz)
-    found = Donation.objects.filter(campaign=campaign, state=Donation.State.PROCESSING)
-    found = found.filter(submitted_at__gte=start) if start else found
-    found = found.filter(submitted_at__lt=end) if end else found
-    row = found.aggregate(count=Count("pk"), paid_minor=_sum(F("amount_minor") + F("fee_minor")))
-    return Awaited(count=row["count"], paid_minor=int(row["paid_minor"]))
-
-
-def receipt_totals(*, campaign: Campaign, days: Days) -> ReceiptTotals:
-    """Two queries; valid_minor is the sum on the last line of the receipts file."""
-    row = receipts_of(campaign=campaign, days=days).aggregate(
-        valid_count=Count("pk", filter=Q(voided_at=None)),
-        voided_count=Count("pk", filter=Q(voided_at__isnull=False)),
-        valid_minor=Coalesce(Sum("amount_minor", filter=Q(voided_at=None)), 0, output_field=BigIntegerField()),
-    )
-    owed = paid_gifts(campaign=campaign, days=days).filter(refunded_minor__lt=F("amount_minor") + F("fee_minor"))
-    waiting = owed.exclude(pk__in=Receipt.objects.filter(voided_at=None).values("donation_id")).count()
-    return ReceiptTotals(**{name: int(value) for name, value in row.items()}, waiting_count=waiting)
 
 
 def gifts_table(*, campaign: Campaign, days: Days) -> Table:
@@ -281,7 +150,7 @@ def awards_table(*, campaign: Campaign, days: Days) -> Table:
 
 
 def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
-    entries = _award_entries(campaign=campaign, days=days).select_related("pool__sponsor").order_by("recorded_at", "pk")
+    entries = award_entries(campaign=campaign, days=days).select_related("pool__sponsor").order_by("recorded_at", "pk")
     for entry in entries.iterator(chunk_size=BATCH):
         is_given = entry.reason == LedgerEntry.Reason.AWARD
         yield (
@@ -408,22 +277,6 @@ def _receipt_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def batches(found: QuerySet[Row]) -> Iterator[list[Row]]:
-    """Rows through a server-side cursor, BATCH at a time: memory does not grow with the file."""
-    rows = found.iterator(chunk_size=BATCH)
-    while batch := list(islice(rows, BATCH)):
-        yield batch
-
-
-def parts_by_gift(gifts: list[Donation]) -> dict[int, list[tuple[int, int]]]:
-    """(fund id, amount in minor units) of each gift, in order. One query."""
-    parts = defaultdict(list)
-    found = Designation.objects.filter(donation__in=[gift.pk for gift in gifts]).order_by("position", "pk")
-    for gift_id, fund_id, part_minor in found.values_list("donation_id", "fund_id", "amount_minor"):
-        parts[gift_id].append((fund_id, part_minor))
-    return parts
-
-
 def _stripe_fees(gifts: list[Donation]) -> dict[int, int]:
     """What Stripe kept for each gift so far, for disputes too, in minor units; nothing while it is not known.
 
@@ -459,15 +312,3 @@ def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
         if fund_id is not None:
             match.by_fund_minor[fund_id] += amount_minor - reversed_minor
     return found
-
-
-def local(moment: datetime, campaign: Campaign) -> datetime:
-    return moment.astimezone(campaign.tz)
-
-
-def split_text(split: list[tuple[str, int]], *, currency: str) -> str:
-    return "; ".join(f"{name}: {plain_amount(minor, currency=currency)}" for name, minor in split)
-
-
-def _sum(what: Any) -> Coalesce:
-    return Coalesce(Sum(what), 0, output_field=BigIntegerField())

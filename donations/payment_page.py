@@ -1,0 +1,186 @@
+"""What the payment step of a gift says, before it is paid."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+from django.conf import settings
+from django.templatetags.static import static
+from django.urls import reverse
+
+from campaign.money import format_amount
+from donations import giving, pace
+from donations.gift_page import SponsorShare, sponsor_shares, until_text
+from donations.match_line import MatchLine, match_line
+from donations.models import Donation
+from donations.schedule_mail import moment_text
+from matching.allocation import Bound
+from matching.queries import GiftMatch
+from matching.wording import listed
+
+
+def each_month(day: int) -> str:
+    """`on the 1st of each month`; of a day that not every month has, `on the 31st of each month, or its last day`."""
+    ending = "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    return f"on the {day}{ending} of each month{', or its last day' if day > 28 else ''}"
+
+
+@dataclass(frozen=True)
+class PaymentPage:
+    """The payment step of a gift that is started, at the moment `now`. match: its newest reservation, or None."""
+
+    gift: Donation
+    match: GiftMatch | None
+    now: datetime
+
+    @property
+    def template(self) -> str:
+        if self.is_undecided:
+            return "donations/pay_undecided.html"
+        if self.has_lapsed:
+            return "donations/pay_lapsed.html"
+        return "donations/pay_choice.html" if self.needs_choice else "donations/pay.html"
+
+    @property
+    def is_undecided(self) -> bool:
+        """The pools were busy when the form was sent: the match comes before the payment."""
+        return self.gift.awaits_match_since is not None
+
+    @property
+    def has_lapsed(self) -> bool:
+        """A match was held and is no more. Where nothing was held there is nothing to lose by waiting."""
+        match = self.match
+        return match is not None and match.original_minor > 0 and not match.is_held_at(self.now)
+
+    @property
+    def needs_choice(self) -> bool:
+        return not self.is_undecided and giving.match_is_lower(self.gift, self.match)
+
+    @property
+    def has_run_out(self) -> bool:
+        """Whether there is less because the sponsors' money ran out, and not because of a pool's terms."""
+        return any(row[4] == Bound.RAN_OUT for row in (self.match.explanation if self.match else []))
+
+    @property
+    def choice_heading(self) -> str:
+        if not self.match_minor:
+            return "The match has run out" if self.has_run_out else "There is no match for this gift"
+        left = format_amount(self.match_minor, currency=self.gift.currency)
+        return f"The match has {left} left" if self.has_run_out else f"The match for this gift is {left}"
+
+    @property
+    def match_minor(self) -> int:
+        return self.match.match_minor if self.match and self.match.is_held_at(self.now) else 0
+
+    @property
+    def is_partial(self) -> bool:
+        return 0 < self.match_minor < self.gift.amount_minor
+
+    @property
+    def shares(self) -> list[SponsorShare]:
+        return sponsor_shares(self.match) if self.match_minor else []
+
+    @property
+    def sponsors_text(self) -> str:
+        return listed([share.sponsor_name for share in self.shares])
+
+    @property
+    def work_minor(self) -> int:
+        """What goes to work: the gift and its match, without the card cost."""
+        return self.gift.amount_minor + self.match_minor
+
+    @property
+    def held_until_text(self) -> str:
+        """`2:47 PM`, in the campaign's time zone; of another day `December 3, 2:47 PM`."""
+        return until_text(self.match.held_until, gift=self.gift, now=self.now) if self.match else ""
+
+    @cached_property
+    def forecast(self) -> MatchLine:
+        """What the same gift would be matched with if it were held now."""
+        parts = tuple((row.fund_id, row.amount_minor) for row in self.gift.designations.all())
+        return match_line(campaign=self.gift.campaign, parts=parts, now=self.now)
+
+    @property
+    def clock(self) -> dict[str, int]:
+        """Moments in milliseconds for the timer in pay.js, which trusts the server's clock and not the visitor's."""
+        held_until = self.match.held_until if self.match and self.match_minor else None
+        return {
+            "now": int(self.now.timestamp() * 1000),
+            "until": int(held_until.timestamp() * 1000) if held_until else 0,
+        }
+
+    @property
+    def saves_card(self) -> bool:
+        """The gift is scheduled: its card is saved here and charged on the day."""
+        return self.gift.charge_at is not None and self.gift.pay_by is None
+
+    @property
+    def charge_text(self) -> str:
+        return moment_text(self.gift.charge_at, donation=self.gift)
+
+    @property
+    def pay_by_text(self) -> str:
+        return moment_text(self.gift.pay_by, donation=self.gift)
+
+    @property
+    def monthly_day_text(self) -> str:
+        """`on the 1st of each month`; empty for a gift that is made once."""
+        return each_month(self.now.astimezone(self.gift.campaign.tz).day) if self.gift.monthly_id else ""
+
+    @property
+    def seconds_in_line(self) -> int:
+        """Until this gift's turn at Stripe, rounded up; 0 when it does not wait."""
+        left = (self.gift.turn_at - self.now).total_seconds() if self.gift.turn_at else 0
+        return max(0, ceil(left))
+
+    @property
+    def is_in_line(self) -> bool:
+        return self.seconds_in_line > 1
+
+    @property
+    def own_line_sentence(self) -> str:
+        return self.line_sentence(self.gift.turn_at) if self.gift.turn_at else ""
+
+    def line_sentence(self, turn_at: datetime) -> str:
+        """What a donor in line reads: how many are before them, how long it takes, that the match stays theirs."""
+        before = pace.ahead(turn_at, now=self.now)
+        seconds = max(1, ceil((turn_at - self.now).total_seconds()))
+        long = f"about {seconds} second{'s' if seconds > 1 else ''}"
+        if seconds > 90:
+            long = f"about {ceil(seconds / 60)} minutes"
+        many = f"about {before:,} gifts come before yours" if before > 1 else "yours is next"
+        held = f" Your match is held until {self.held_until_text}." if self.match_minor else ""
+        return f"You are in line: {many}, {long}. It goes on by itself; please keep this page open.{held}"
+
+    @property
+    def may_be_charged(self) -> bool:
+        """Whether an earlier press may have paid without our knowing it yet."""
+        gift = self.gift
+        known = gift.declined_at is not None and (gift.pressed_at is None or gift.declined_at >= gift.pressed_at)
+        return gift.payment_intent is not None and not known
+
+    @property
+    def stripe_js_url(self) -> str:
+        return settings.STRIPE_JS_URL
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What pay.js needs to know. Nothing here is secret."""
+        gift = self.gift
+        return {
+            "mode": "setup" if self.saves_card else "subscription" if gift.monthly_id else "payment",
+            "key": settings.STRIPE_PUBLISHABLE_KEY,
+            "amount": gift.total_minor,
+            "currency": gift.currency.lower(),
+            "name": gift.donor_name,
+            "email": gift.donor_email,
+            "country": gift.country,
+            "postalCode": gift.postal_code,
+            "intentUrl": reverse("gift-intent", args=[gift.token]),
+            "lineUrl": reverse("gift-line", args=[gift.token]),
+            "proofUrl": static("donations/proof.js"),
+            "mayBeCharged": self.may_be_charged,
+            "giftUrl": gift.get_absolute_url(),
+        }
