@@ -9,6 +9,7 @@ from donations.exports.rows import (
     batches,
     local,
     parts_by_gift,
+    payouts_of,
     snapshot,
     split_text,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "local",
     "parts_by_gift",
     "parts_table",
+    "payouts_of",
     "receipt_totals",
     "receipts_table",
     "snapshot",

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 
 from campaign.models import Campaign
 from campaign.money import plain_amount
-from donations.models import Designation, Donation, Receipt
+from donations.models import Designation, Donation, Receipt, StripeMovement
 from donations.search import Days
 from matching.models import LedgerEntry
 
@@ -68,6 +68,12 @@ def parts_by_gift(gifts: list[Donation]) -> dict[int, list[tuple[int, int]]]:
     for gift_id, fund_id, part_minor in found.values_list("donation_id", "fund_id", "amount_minor"):
         parts[gift_id].append((fund_id, part_minor))
     return parts
+
+
+def payouts_of(sources: list[str]) -> dict[str, str]:
+    """The payouts in which these charges, refunds and disputes came first, as far as known. One query."""
+    moved = StripeMovement.objects.filter(source__in=[source for source in sources if source]).exclude(payout="")
+    return dict(moved.order_by("-moved_at", "-pk").values_list("source", "payout"))
 
 
 def local(moment: datetime, campaign: Campaign) -> datetime:

@@ -14,6 +14,7 @@ from donations.exports.rows import (
     local,
     paid_gifts,
     parts_by_gift,
+    payouts_of,
     receipts_of,
     split_text,
 )
@@ -288,12 +289,6 @@ def _stripe_fees(gifts: list[Donation]) -> dict[int, int]:
     for source, fee_minor in StripeMovement.objects.filter(source__in=gift_of).values_list("source", "fee_minor"):
         fees[gift_of[source]] += fee_minor
     return fees
-
-
-def payouts_of(sources: list[str]) -> dict[str, str]:
-    """The payouts in which these charges, refunds and disputes came first, as far as known. One query."""
-    moved = StripeMovement.objects.filter(source__in=[source for source in sources if source]).exclude(payout="")
-    return dict(moved.order_by("-moved_at", "-pk").values_list("source", "payout"))
 
 
 def _matches(gifts: list[Donation]) -> dict[UUID, Match]:
