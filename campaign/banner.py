@@ -9,6 +9,7 @@ from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.kept_pages import CLOCK
 from campaign.models import Campaign, Fund
+from campaign.page_models import published
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4
@@ -47,7 +48,7 @@ def live_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[
     wants_hours = campaign.shows_hours and has_gifts and now >= campaign.opens_at
     hours = figures.hours(campaign=campaign, now=now, shown_as=shown_as) if wants_hours else None
     return {
-        "places": figures.leaderboard(found=found, funds=campaign.funds.all())
+        "places": figures.leaderboard(found=found, funds=campaign.funds.filter(published(now=now)))
         if found and campaign.shows_leaderboard
         else [],
         "milestones": found.milestones if found and campaign.shows_milestones else (),

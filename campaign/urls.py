@@ -12,6 +12,7 @@ urlpatterns = [
     path("stories/<slug:slug>/", views.story, name="story"),
     path("match/", views.match, name="match"),
     path("progress/", views.progress, name="progress"),
+    path("remind-me.ics", views.remind_me, name="remind-me"),
     path("live/", screens.live, name="live"),
     path("embed/<str:kind>/", screens.embed, name="embed"),
     path("healthz", views.healthz, name="healthz"),

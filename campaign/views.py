@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from campaign import figures, pages
 from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, with_clock
+from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign
 from campaign.money import InvalidAmount, parse_amount
@@ -136,6 +137,19 @@ def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
     if campaign.phase(now=now) == "closed" or not campaign.shows_wall:
         response.status_code = STOP_POLLING
     return with_etag(response)
+
+
+@require_safe
+@shared_for_a_second
+@kept_for_a_second()
+def remind_me(request: HttpRequest) -> HttpResponse:
+    """The opening as a calendar's appointment, until it has come."""
+    campaign, now = Campaign.objects.current(), timezone.now()
+    if campaign is None or campaign.phase(now=now) != "before":
+        raise Http404("There is nothing to be reminded of.")
+    content = calendar_file(campaign=campaign, site_url=settings.SITE_URL, now=now)
+    headers = {"Content-Disposition": f'attachment; filename="{campaign.slug}.ics"'}
+    return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers=headers)
 
 
 @require_safe
