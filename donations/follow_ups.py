@@ -1,6 +1,7 @@
 """Work owed for a gift: its receipt, the e-mail that carries it, what else its donor is told."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
@@ -20,8 +21,10 @@ from donations import (
 )
 from donations.models import Donation, FollowUp, Reversal
 from donations.receipt_content import came_back_because
+from matching import holds
+from matching.ledger import SYSTEM
 
-MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD})
+MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD, FollowUp.Kind.RELEASE})
 MATCH_CHANGED = "The match of the gift has changed."
 
 
@@ -61,6 +64,9 @@ def _do(row: FollowUp, *, now: datetime) -> datetime | None:
         saved_cards.forget(donation_id=row.donation_id)
     elif row.kind == FollowUp.Kind.RETURNED:
         return_mail.tell_donor(receipt_id=row.subject_id, now=now)
+    elif row.kind == FollowUp.Kind.RELEASE:
+        with suppress(holds.HoldResolved, holds.NoReservation):
+            holds.release(key=row.donation.match_key, now=now, actor=SYSTEM)
     elif row.kind == FollowUp.Kind.REMINDER:
         return reminders.remind(donation_id=row.donation_id, now=now)
     else:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from campaign.models import Campaign
 from donations import gateway, limits, monthly_start, reminders, subscriptions, work
-from donations.models import Designation, Donation, Donor, GiftNote
+from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
 from matching import holds
 from matching.allocation import Part
 from matching.ledger import DONOR, SYSTEM, PoolsBusy, busy_when_locked
@@ -86,8 +87,9 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
     """Write down a gift and hold its match; a repeat of the same form returns the same gift.
 
     The same key with other content replaces the gift that was not paid: its hold is released first. When the pools are
-    busy for longer than LOCK_TIMEOUT_MS, the gift is kept without a match: kept_gifts.py decides that next.
-    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (the gift to be replaced is busy;
+    busy for longer than LOCK_TIMEOUT_MS, the gift is kept without a match: kept_gifts.py decides that next, after it
+    has let go what the replaced gift still holds.
+    Raises GiftAlreadyPaid or GiftInFlight (both name the gift), ledger.PoolsBusy (the gift's row, or its form, is busy;
     nothing written: send again) or its kind limits.TooMuchHeld, gateway.GatewayUnavailable when a payment to be
     replaced cannot be cancelled now.
     One transaction for the gift, its designations and its reservation; Stripe is only asked to cancel.
@@ -107,9 +109,10 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
     )
     if earlier is not None and not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
         raise GiftInFlight(earlier)
+    pools_are_busy = earlier is not None and left_holding(earlier.donor_id).exists()
     try:
         with transaction.atomic(), busy_when_locked("the same form"):
-            return _write_gift(campaign=campaign, request=request, now=now)
+            return _write_gift(campaign=campaign, request=request, pools_are_busy=pools_are_busy, now=now)
     except IntegrityError as error:
         twin = _live_gift(request.form_key)  # the other half of a double click was quicker
         if twin is None:
@@ -248,16 +251,29 @@ def let_go(donation: Donation, *, now: datetime, actor: str) -> None:
 
 
 def leave(donation: Donation, *, now: datetime, actor: str) -> None:
-    """End a gift that nobody paid: its form may start another. It must be locked, and started or scheduled."""
+    """End a gift that nobody paid: its form may start another. It must be locked, and started or scheduled.
+
+    When the pools are busy for longer than LOCK_TIMEOUT_MS the gift ends all the same: letting its match go is owed.
+    """
     donation.state = Donation.State.ABANDONED
     donation.closed_at = now
     donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
     donation.awaits_match_since = None
     donation.save(update_fields=["state", "closed_at", "form_key", "awaits_match_since"])
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
-    let_go(donation, now=now, actor=actor)
+    try:
+        with transaction.atomic():
+            let_go(donation, now=now, actor=actor)
+    except PoolsBusy:
+        work.owe(donation=donation, kind=FollowUp.Kind.RELEASE, now=now)
     monthly_start.end(donation)
     work.owe_forgetting(donation, now=now)
+
+
+def left_holding(donor_id: int) -> QuerySet[Donation]:
+    """A donor's gifts that were left while the pools were busy, and may hold match still."""
+    owed = {"follow_ups__kind": FollowUp.Kind.RELEASE, "follow_ups__state": FollowUp.State.DUE}
+    return Donation.objects.filter(donor=donor_id, state=Donation.State.ABANDONED, **owed)
 
 
 def _live_gift(form_key: str) -> Donation | None:
@@ -269,7 +285,7 @@ def _is_same(donation: Donation, request: GiftRequest) -> bool:
     return parts == request.parts and all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
 
 
-def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Donation:
+def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: bool, now: datetime) -> Donation:
     donation = Donation.objects.create(
         campaign=campaign,
         donor=_donor(request),
@@ -294,8 +310,11 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> D
     if donation.wants_reminder:
         reminders.owe(donation, now=now)
     try:
-        hold_match(donation, submitted_at=now, now=now)
+        if not pools_are_busy:
+            hold_match(donation, submitted_at=now, now=now)
     except PoolsBusy:
+        pools_are_busy = True
+    if pools_are_busy:
         donation.awaits_match_since = now
         donation.save(update_fields=["awaits_match_since"])
         text = "The match pools were busy; the gift is kept, and its match is decided next."

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from donations.giving import hold_fair_match, locked_gift
+from donations.giving import hold_fair_match, left_holding, let_go, locked_gift
 from donations.models import Donation, GiftNote
 from matching.ledger import SYSTEM, PoolsBusy
 
@@ -44,6 +44,8 @@ def _decide(donation_id: int, *, now: datetime) -> bool:
     donation = locked_gift(donation_id)
     if donation.awaits_match_since is None or donation.state != Donation.State.STARTED:
         return False
+    for left in left_holding(donation.donor_id):  # or the donor's own gift before this one stands in its way
+        let_go(left, now=now, actor=SYSTEM)
     hold_fair_match(donation, submitted_at=donation.submitted_at, now=now)
     donation.awaits_match_since = None
     donation.save(update_fields=["awaits_match_since"])

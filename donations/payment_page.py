@@ -114,7 +114,7 @@ class PaymentPage:
     @property
     def saves_card(self) -> bool:
         """The gift is scheduled: its card is saved here and charged on the day."""
-        return self.gift.charge_at is not None and self.gift.pay_by is None
+        return self.gift.saves_card
 
     @property
     def charge_text(self) -> str:
@@ -157,9 +157,14 @@ class PaymentPage:
     @property
     def may_be_charged(self) -> bool:
         """Whether an earlier press may have paid without our knowing it yet."""
+        return self.gift.payment_intent is not None and self.gift.end_is_unknown
+
+    @property
+    def warns_of_earlier_try(self) -> bool:
+        """Whether Stripe has not been heard since Give was pressed: then it may have been paid before this page."""
         gift = self.gift
-        known = gift.declined_at is not None and (gift.pressed_at is None or gift.declined_at >= gift.pressed_at)
-        return gift.payment_intent is not None and not known
+        answered = gift.stripe_answered_at and gift.pressed_at and gift.stripe_answered_at > gift.pressed_at
+        return self.may_be_charged and not answered
 
     @property
     def stripe_js_url(self) -> str:

@@ -282,6 +282,19 @@ class Donation(models.Model):
         return self.paid_at
 
     @property
+    def saves_card(self) -> bool:
+        """It is scheduled, and its payment step saves a card instead of charging one."""
+        return self.charge_at is not None and self.pay_by is None
+
+    @property
+    def end_is_unknown(self) -> bool:
+        """Whether a payment or the saving of a card was opened at Stripe of whose end we have not heard."""
+        is_opened = bool(self.setup_intent) if self.saves_card else self.payment_intent is not None
+        declined_at, pressed_at = self.declined_at, self.pressed_at
+        was_declined = declined_at is not None and (pressed_at is None or declined_at >= pressed_at)
+        return is_opened and not was_declined
+
+    @property
     def public_name(self) -> str:
         return "Anonymous" if self.hides_name else self.donor_name
 

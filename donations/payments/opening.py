@@ -9,7 +9,7 @@ from django.db.models import F
 
 from donations import gateway, limits, monthly_start, pace, payer_check, proofs
 from donations.gateway import Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, cancel_at_stripe, locked_gift
+from donations.giving import GiftAlreadyPaid, GiftInFlight, cancel_at_stripe, locked_gift, match_is_lower
 from donations.models import Donation
 from donations.payments.settlement import LONGEST_PAYING, WHILE_PAYING, compare, settle
 from matching import holds
@@ -60,6 +60,10 @@ class HoldLapsed(Exception):
     """The match is no longer held: the donor must see the new figure before paying."""
 
 
+class MatchIsLower(Exception):
+    """Less is held than the form had shown: the donor has to choose before paying."""
+
+
 class MatchUndecided(Exception):
     """The gift was kept while the pools were busy: the donor must see its match before paying (kept_gifts.py)."""
 
@@ -72,9 +76,8 @@ def open_payment(*, donation_id: int, now: datetime, proof: str = "") -> str:
     One call to Stripe, between two short transactions; none while it is down or the gift's turn has not come.
     An error of Stripe's own (5xx) is remembered under the key for a day: the next press looks for a payment that was
     made all the same, and only then asks under a key of the next round.
-    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, MatchUndecided, TooManyTries, limits.TooManyAttempts,
-    limits.SourceCrowded, ProofNeeded, InLine,
-    PaymentUnavailable.
+    Raises GiftAlreadyPaid, GiftInFlight, HoldLapsed, MatchIsLower, MatchUndecided, TooManyTries,
+    limits.TooManyAttempts, limits.SourceCrowded, ProofNeeded, InLine, PaymentUnavailable.
     """
     take_proof(donation_id, proof=proof, now=now)
     donation = prepare(donation_id, now=now)
@@ -135,10 +138,12 @@ def prepare(donation_id: int, *, now: datetime) -> Donation:
             raise TooManyTries(donation.reference)
         if donation.turn_at is not None and donation.turn_at > now + pace.PATIENCE:
             raise InLine(donation.turn_at)
-        _refuse_robots(donation, standing=limits.judge(donation, now=now), now=now)
         match = gift_match(key=donation.match_key)
         if match is not None and match.original_minor and not match.is_held_at(now):
             raise HoldLapsed(donation.reference)
+        if match_is_lower(donation, match):
+            raise MatchIsLower(donation.reference)
+        _refuse_robots(donation, standing=limits.judge(donation, now=now), now=now)
         donation.tries += 1  # nobody else counts meanwhile: the gift is locked
         donation.pressed_at = now
         Donation.objects.filter(pk=donation_id).update(

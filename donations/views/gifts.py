@@ -47,6 +47,7 @@ _CROWD_SECONDS = 2
 # What pay.js is answered when a payment cannot be opened: its code, the donor's sentence, the status.
 _REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
     payments.MatchUndecided: ("match_is_lower", "Your match is not decided yet. Nothing was charged.", 409),
+    payments.MatchIsLower: ("match_is_lower", "The match is lower than the form showed. Please choose first.", 409),
     payments.HoldLapsed: ("hold_lapsed", "The hold on your match has ended. Nothing was charged.", 409),
     giving.GiftAlreadyPaid: ("not_open", "This gift is already paid, or is being paid.", 409),
     payments.TooManyTries: ("too_many_tries", _TOO_MANY, 429),
@@ -160,8 +161,13 @@ def _moment(text: str, *, now: datetime) -> datetime:
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, token: str) -> HttpResponse:
     """GET: the payment step; for a gift that was kept while the pools were busy, its match first, which the page
-    itself asks for until it is there. POST: hold the match again after it lapsed."""
+    itself asks for until it is there. POST: hold the match again after it lapsed.
+
+    Who comes back here after Give was pressed may have paid without knowing it: then Stripe is asked first.
+    """
     found = _gift_or_404(token)
+    if request.method != "POST" and found.end_is_unknown and outage.down_since() is None and _ask_stripe(found):
+        found = _gift_or_404(token)
     if found.state != Donation.State.STARTED:
         return _to("gift", found)
     now = database_now()
@@ -248,7 +254,9 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
     if found.state == Donation.State.STARTED:
         try:
             giving.abandon_gift(donation_id=found.pk, now=database_now(), actor=DONOR)
-        except (gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
+        except PoolsBusy:
+            return _try_again(request, found, "Very many gifts are arriving this second.")
+        except (gateway.GatewayUnavailable, gateway.GatewayRefused):
             return _try_again(request, found, "The card company does not answer, so we cannot let this payment go yet.")
         found.refresh_from_db(fields=["state"])
     if found.state not in _TYPED_AGAIN:
@@ -298,12 +306,9 @@ def intent(request: HttpRequest, token: str) -> HttpResponse:
     if found.state != Donation.State.STARTED:
         return _refusal("not_open", "This gift is not waiting for a payment any more.", status=409)
     now = database_now()
-    page = PaymentPage(found, match=gift_match(key=found.match_key), now=now)
-    if page.needs_choice and not page.has_lapsed:
-        return _refusal("match_is_lower", "The match is lower than the form showed. Please choose first.", status=409)
     proof = request.POST.get("proof", "")
     try:
-        open_step = scheduling.open_card if page.saves_card else payments.open_payment
+        open_step = scheduling.open_card if found.saves_card else payments.open_payment
         client_secret = open_step(donation_id=found.pk, now=now, proof=proof)
     except _ANSWERED as error:
         return _instead(error, _gift_or_404(token))

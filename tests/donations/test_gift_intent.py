@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from donations import gateway, giving, payments
 from donations.models import Donation
@@ -84,3 +86,14 @@ def test_a_hold_of_nothing_never_lapses(client, campaign, settings, monkeypatch)
 def test_the_card_cannot_be_reached_before_the_choice(client, campaign):
     answer = post(client, lower_match(client, campaign), "intent/")
     assert (answer.status_code, answer.json()["code"]) == (409, "match_is_lower")
+
+
+def test_a_press_reads_the_match_twice(client, campaign, pool, monkeypatch):
+    """Under the gift's lock, to judge it, and once more for the page's clock."""
+    gift = give(client)
+    made = gateway.Payment("pi_1", "requires_payment_method", 10_000, "USD", str(gift.match_key), client_secret="s")
+    monkeypatch.setattr(payments.opening, "_payment_at_stripe", lambda *_, **__: made)
+    with CaptureQueriesContext(connection) as seen:
+        assert post(client, gift, "intent/").status_code == 200
+    reads = [query["sql"] for query in seen if query["sql"].startswith("SELECT DISTINCT ON")]
+    assert len([sql for sql in reads if '"matching_reservation"' in sql]) == 2

@@ -9,6 +9,7 @@ from django.test import Client
 from campaign.response_headers import UNUSED
 from donations import gateway, giving
 from donations.content_policy import payment_sources
+from donations.gateway import Payment
 from donations.models import Donation
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool
@@ -349,3 +350,45 @@ def test_a_payment_that_cannot_be_let_go_yet_says_so(client, campaign, monkeypat
     answer = post(client, gift, "change/")
     assert answer.status_code == 503
     assert "The card company does not answer" in words(answer.content.decode())
+
+
+class TestComingBack:
+    """Give was pressed and its answer was lost: the payment step is loaded again, by a reload or the back button."""
+
+    @pytest.fixture
+    def pressed(self, client, campaign, pool):
+        gift = give(client)
+        Donation.objects.update(payment_intent="pi_1", tries=1, pressed_at=datetime.now(UTC))
+        return gift
+
+    def answered(self, monkeypatch, gift, status):
+        payment = Payment("pi_1", status, gift.total_minor, gift.currency, str(gift.match_key))
+        asked = []
+        monkeypatch.setattr(gateway, "retrieve_payment", lambda key: asked.append(key) or payment)
+        return asked
+
+    @pytest.mark.parametrize("status", ["succeeded", "processing"])
+    def test_what_went_through_leads_to_the_gifts_page(self, client, pressed, monkeypatch, status):
+        asked = self.answered(monkeypatch, pressed, status)
+        answer = client.get(f"/gifts/{pressed.token}/pay/")
+        assert (answer.status_code, answer["Location"], asked) == (303, f"/gifts/{pressed.token}/", ["pi_1"])
+
+    def test_what_did_not_go_through_can_be_paid_and_is_asked_about_once(self, client, pressed, monkeypatch):
+        asked = self.answered(monkeypatch, pressed, "requires_payment_method")
+        for _ in range(3):
+            said = words(page(client, pressed))
+            assert "Your match is held" in said
+            assert "We do not know yet" not in said
+        assert asked == ["pi_1"]
+
+    def test_a_declined_card_is_known_and_not_asked_about(self, client, pressed, monkeypatch):
+        asked = self.answered(monkeypatch, pressed, "requires_payment_method")
+        Donation.objects.update(declined_at=datetime.now(UTC))
+        assert "Your match is held" in words(page(client, pressed))
+        assert asked == []
+
+    def test_without_an_answer_the_page_warns_against_paying_again(self, client, pressed, monkeypatch):
+        monkeypatch.setattr(gateway, "retrieve_payment", lambda _: (_ for _ in ()).throw(gateway.GatewayUnavailable))
+        html = page(client, pressed)
+        assert '"mayBeCharged": true' in html
+        assert "We do not know yet whether your earlier try went through." in words(html)

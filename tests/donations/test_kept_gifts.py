@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from donations import giving, kept_gifts, payments, tasks
-from donations.models import Donation
+from donations import follow_ups, giving, kept_gifts, payments, tasks
+from donations.models import Donation, FollowUp
 from matching import pools
 from matching.checking import check_campaigns
 from matching.ledger import SYSTEM, PoolsBusy
@@ -18,7 +18,7 @@ from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
 from tests.database import locked_by_someone_else
-from tests.donations.give_form import filled, open_campaign, post, words
+from tests.donations.give_form import filled, give, open_campaign, post, words
 from tests.paying import gift_request, started_gift
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,6 +182,41 @@ class TestDeciding:
         [one.start() for one in both]
         [one.join(10) for one in both]
         assert (sorted(ends), Reservation.objects.count()) == ([0, 1], 1)
+
+
+@pytest.mark.usefixtures("campaign")
+class TestChanging:
+    def test_a_form_changed_while_the_pools_are_busy_goes_on(self, client, pool):
+        first = give(client)
+        changed = filled(client, other_amount="120")
+        with locked_by_someone_else(pool) as done:
+            answer = client.post("/give/", changed)
+            shown = words(client.get(answer["Location"]).content.decode())
+            assert not done.is_set()
+        second = Donation.objects.get(state="started")
+        first.refresh_from_db()
+        assert (answer.status_code, answer["Location"]) == (303, f"/gifts/{second.token}/pay/")
+        assert "We are holding your match: one moment" in shown
+        assert (first.state, gift_match(key=first.match_key).state) == ("abandoned", "held")
+        assert (second.amount_minor, second.awaits_match_since is not None) == (12_000, True)
+        page(client, second)
+        matches = [gift_match(key=gift.match_key) for gift in (first, second)]
+        assert [(match.state, match.match_minor) for match in matches] == [("released", 0), ("held", 12_000)]
+        assert check_campaigns() == []
+
+    def test_going_back_while_the_pools_are_busy_shows_the_form_filled_in(self, client, pool):
+        gift = give(client, city="Boston")
+        with locked_by_someone_else(pool):
+            answer = post(client, gift, "change/")
+        assert (answer.status_code, answer["Location"]) == (303, "/give/")
+        assert 'value="Boston"' in client.get("/give/").content.decode()
+        owed = FollowUp.objects.get(kind="release")
+        with locked_by_someone_else(pool):
+            assert not follow_ups.run(follow_up_id=owed.pk, now=timezone.now())
+        owed.refresh_from_db()
+        assert follow_ups.run(follow_up_id=owed.pk, now=owed.due_at)
+        assert gift_match(key=gift.match_key).state == "released"
+        assert check_campaigns() == []
 
 
 class TestNothingBeforeTheMatch:
