@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from campaign.models import Fund
+from campaign.models import Fund, Organization
 from donations import receipt_delivery
 from donations.models import Donation, Receipt, Reversal
 from donations.queries import split_left
 from donations.receipt_content import came_back_because
 from donations.receipt_delivery import Delivery, delivery_of
 from donations.schedule_mail import moment_text
+from donations.sharing import Share, share_of
 from matching.explanation import explanations
 from matching.explanation_wording import donor_sentences
 from matching.queries import GiftMatch, gift_match
@@ -260,6 +261,15 @@ class GiftPage:
     @property
     def held_until_text(self) -> str:
         return until_text(self.match.held_until, gift=self.gift, now=self.now) if self.match else ""
+
+    @cached_property
+    def share(self) -> Share | None:
+        """What a donor may pass on; None for a gift to funds that nobody sees, or that went back."""
+        organization = Organization.objects.first()
+        fund = next((fund for fund, _ in self.kept_parts if fund.is_public(now=self.now)), None)
+        if fund is None or organization is None:
+            return None
+        return share_of(campaign=self.gift.campaign, fund=fund, organization=organization)
 
     @property
     def funds_text(self) -> str:

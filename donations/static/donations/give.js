@@ -35,6 +35,19 @@
     if (event.persisted) document.querySelectorAll("form[data-sent]").forEach(release);
   });
 
+  // The device's own share sheet, where it has one; the links beside the button do without.
+  function offerShare() {
+    if (navigator.share) document.querySelectorAll("[data-share]").forEach((button) => { button.hidden = false; });
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-share]");
+    if (!button) return;
+    const { title, text, url } = button.dataset;
+    navigator.share({ title, text, url }).catch(() => {}); // closed by the donor
+  });
+  document.addEventListener("htmx:afterSettle", offerShare);
+  offerShare();
+
   const parts = document.getElementById("gift-parts");
   if (!parts) return;
   const other = parts.querySelector("[name=other_amount]");
