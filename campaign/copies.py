@@ -32,28 +32,30 @@ _FIRST_COPY_SECONDS, _LOOK_AGAIN_SECONDS = 0.25, 0.025
 log = logging.getLogger(__name__)
 
 
-def fresh(key: str, *, now: datetime, make: Callable[[], Copy]) -> tuple[datetime, Copy]:
-    """The copy under this key with the moment it was made; made again when it is older than FRESH_FOR.
+def fresh(
+    key: str, *, now: datetime, make: Callable[[], Copy], fresh_for: timedelta = FRESH_FOR
+) -> tuple[datetime, Copy]:
+    """The copy under this key with the moment it was made; made again when it is older than fresh_for.
 
     now: by the clock of the server that asks. Of several askers at once one makes the copy, the others take the old
     one, for at most REBUILD_SECONDS. The cache is only a help: when it does not answer, the copy is made here.
     """
     try:
         kept: tuple[datetime, Copy] | None = cache.get(key)
-        if kept and _is_fresh(kept, now=now):
+        if kept and abs(now - kept[0]) < fresh_for:
             return kept
-        if kept and abs(now - kept[0]).total_seconds() < KEPT_SECONDS:
+        if kept and abs(now - kept[0]) < fresh_for + timedelta(seconds=KEPT_SECONDS):
             if not cache.add(f"{key}:lock", 1, REBUILD_SECONDS):
                 return kept
             newer: tuple[datetime, Copy] | None = cache.get(key)  # made between our look and our lock
-            if newer and _is_fresh(newer, now=now):
+            if newer and abs(now - newer[0]) < fresh_for:
                 cache.delete(f"{key}:lock")
                 return newer
     except (RedisError, OSError):
         return now, make()
     copy = now, make()
     try:
-        cache.set(key, copy, KEPT_SECONDS)
+        cache.set(key, copy, KEPT_SECONDS + int(fresh_for.total_seconds()))
         cache.delete(f"{key}:lock")
     except (RedisError, OSError):
         pass

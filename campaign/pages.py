@@ -16,8 +16,9 @@ from django.shortcuts import get_object_or_404, render
 
 from campaign import figures
 from campaign.banner import banner, figures_of, live_parts, takes_gifts, wall, with_clock
-from campaign.models import Campaign, Fund, Section, Story
+from campaign.models import Campaign, Fund, Organization, Section, Story
 from campaign.page_models import Publishable, published
+from campaign.structured_data import campaign_data, fund_data
 from matching.heads import latest_head
 from matching.queries import ledger_entries, standing
 
@@ -55,6 +56,7 @@ def home(request: HttpRequest, *, sight: Sight) -> HttpResponse:
         **wall(campaign, fund=None, page=1, now=sight.now, shown_as=sight.shown_as),
     }
     context |= live_parts(context, shown_as=sight.shown_as)
+    context["structured"] = campaign_data(campaign=campaign, organization=Organization.objects.first())
     return _made(request, "campaign/home.html", context, sight=sight)
 
 
@@ -76,6 +78,7 @@ def fund(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
             **wall(campaign, fund=found, page=1, now=sight.now, shown_as=sight.shown_as),
             "fund_totals": _fund_totals(context["figures"], fund=found, campaign=campaign),
             **_give_box(campaign, fund=found, sight=sight),
+            "structured": fund_data(fund=found, organization=Organization.objects.first()),
         }
     return _made(request, "campaign/fund.html", context, sight=sight)
 

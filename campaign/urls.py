@@ -1,6 +1,6 @@
 from django.urls import path
 
-from campaign import screens, views
+from campaign import screens, sharing, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -13,6 +13,11 @@ urlpatterns = [
     path("match/", views.match, name="match"),
     path("progress/", views.progress, name="progress"),
     path("remind-me.ics", views.remind_me, name="remind-me"),
+    path("share/campaign.png", sharing.campaign_picture, name="share-picture"),
+    path("share/funds/<slug:slug>.png", sharing.fund_picture, name="share-fund-picture"),
+    path("sitemap.xml", sharing.sitemap, name="sitemap"),
+    path("robots.txt", sharing.robots, name="robots"),
+    path("feed.xml", sharing.feed, name="feed"),
     path("live/", screens.live, name="live"),
     path("embed/<str:kind>/", screens.embed, name="embed"),
     path("healthz", views.healthz, name="healthz"),

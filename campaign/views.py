@@ -25,6 +25,7 @@ from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign
 from campaign.money import InvalidAmount, parse_amount
+from campaign.page_models import published
 from campaign.videos import FRAME_HOSTS
 
 STOP_POLLING = 286
@@ -126,7 +127,7 @@ def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     if campaign is None:
         raise Http404("There is no campaign.")
-    fund = get_object_or_404(campaign.funds, slug=slug) if slug else None
+    fund = get_object_or_404(campaign.funds.filter(published(now=now)), slug=slug) if slug else None
     page = request.GET.get("page", "1")
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:3]) <= WALL_PAGES):
         raise Http404("There is no such page.")

@@ -1,5 +1,6 @@
 """What staff type, as paragraphs; shares of a whole for the meter; small words for moments."""
 
+import json
 import re
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,6 +14,7 @@ from campaign.models import Campaign, Fund
 from campaign.money import format_amount_compact
 
 register = template.Library()
+_IN_SCRIPT = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
 @register.filter
@@ -60,6 +62,12 @@ def ago(moment: datetime, now: datetime) -> str:
         return "just now"
     since = timesince(moment, now, depth=1).replace("\xa0", " ")
     return f"{since.replace('minutes', 'min').replace('minute', 'min')} ago"
+
+
+@register.filter
+def as_data(found: object) -> str:
+    """JSON as it may stand in a script element: whatever it says, it cannot end the element."""
+    return json.dumps(found).translate(_IN_SCRIPT)
 
 
 @register.filter

@@ -31,6 +31,32 @@ def test_a_crowd_in_the_same_second_costs_one_rendering(django_assert_num_querie
         assert "First words" in text("/?utm_source=mail&made=up")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/wall/?page=2",
+        "/wall/?part",
+        "/funds/education/wall/",
+        "/progress/?part=live",
+        "/progress/?part=screen",
+        "/live/",
+        "/embed/countdown/",
+        "/embed/progress/?part",
+        "/share/campaign.png",
+        "/share/funds/education.png",
+        "/sitemap.xml",
+        "/feed.xml",
+    ],
+)
+def test_whatever_is_live_asks_the_database_once_a_second(campaign, django_assert_num_queries, url):
+    campaign.funds.add(factories.fund("Education", slug="education"))
+    factories.donation(campaign=campaign)
+    get(url)
+    for again in (url, f"{url}{'&' if '?' in url else '?'}utm_source=mail"):
+        with django_assert_num_queries(0):
+            get(again, at=BEFORE + timedelta(milliseconds=900))
+
+
 def test_a_copy_carries_the_clock_of_the_moment_it_is_sent():
     first = get("/")
     later = BEFORE + timedelta(milliseconds=900)

@@ -21,6 +21,10 @@ PAGES = [
     "/stories/",
     "/stories/the-call-before-the-visit/",
     "/match/",
+    "/wall/?page=2",
+    "/live/",
+    "/embed/countdown/",
+    "/embed/progress/",
     "/no/such/page/",
 ]
 
@@ -40,6 +44,8 @@ def seconds_shown(page: Page) -> int:
 def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, look):
     page_errors.expect("404")
     call_command("load_sample_campaign", verbosity=0)
+    opened_at = timezone.now() - timedelta(hours=9)  # open, so that everything live is there
+    Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
     page = open_page(**look)
     for address in PAGES:
         page.goto(live_server.url + address)

@@ -1,0 +1,122 @@
+"""What is read by machines: the pictures of shared links, the sitemap, robots.txt and the feed."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.feedgenerator import Rss201rev2Feed
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+
+from campaign import figures
+from campaign.copies import fresh
+from campaign.kept_pages import kept_for_a_second
+from campaign.models import Campaign, Fund, Organization, Story
+from campaign.money import format_amount_short, format_amount_whole
+from campaign.page_models import published
+from campaign.share_pictures import share_picture
+
+PICTURE_FOR = timedelta(minutes=1)  # drawing takes longer than a page; who shares a link looks once
+_MOST_STORIES = 50
+for_an_hour = cache_control(public=True, max_age=3600)
+
+
+@require_safe
+@cache_control(public=True, max_age=60)
+@kept_for_a_second()
+def campaign_picture(request: HttpRequest) -> HttpResponse:
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        raise Http404("There is no campaign.")
+    return _picture(campaign, fund=None)
+
+
+@require_safe
+@cache_control(public=True, max_age=60)
+@kept_for_a_second()
+def fund_picture(request: HttpRequest, slug: str) -> HttpResponse:
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        raise Http404("There is no campaign.")
+    return _picture(campaign, fund=get_object_or_404(Fund, published(now=timezone.now()), slug=slug))
+
+
+@require_safe
+@for_an_hour
+@kept_for_a_second()
+def sitemap(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    pages = [
+        *(reverse(name) for name in ("home", "funds", "stories", "match", "give")),
+        *(fund.get_absolute_url() for fund in Fund.objects.filter(published(now=now))),
+        *(story.get_absolute_url() for story in Story.objects.filter(published(now=now))),
+    ]
+    return render(request, "campaign/sitemap.xml", {"addresses": pages}, content_type="application/xml")
+
+
+@require_safe
+@for_an_hour
+@kept_for_a_second()
+def robots(request: HttpRequest) -> HttpResponse:
+    return render(request, "campaign/robots.txt", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+@for_an_hour
+@kept_for_a_second()
+def feed(request: HttpRequest) -> HttpResponse:
+    """Reached milestones and the newest stories, as RSS. Stories that never waited for a moment carry no date."""
+    campaign, now = Campaign.objects.current(), timezone.now()
+    organization = Organization.objects.first()
+    name = organization.public_name if organization else "Giving"
+    made = Rss201rev2Feed(
+        title=f"{campaign.name} · {name}" if campaign else name,
+        link=_url(reverse("home")),
+        description=campaign.lead if campaign else f"Stories from {name}",
+        feed_url=_url(reverse("feed")),
+        language=settings.LANGUAGE_CODE,
+    )
+    found = figures.figures(campaign=campaign, now=now) if campaign and campaign.shows_milestones else None
+    for row in reversed(found.milestones if found else ()):
+        if campaign and row.is_reached:
+            amount = format_amount_short(row.amount_minor, currency=campaign.currency)
+            key = f"{_url(reverse('home'))}#reached-{campaign.pk}-{row.amount_minor}"
+            made.add_item(f"{amount} reached", _url(reverse("home")), row.text, unique_id=key)
+    for story in Story.objects.filter(published(now=now)).order_by("-publish_at", "position")[:_MOST_STORIES]:
+        made.add_item(story.title, _url(story.get_absolute_url()), story.summary, pubdate=story.publish_at)
+    return HttpResponse(made.writeString("utf-8"), content_type="application/rss+xml; charset=utf-8")
+
+
+def _picture(campaign: Campaign, *, fund: Fund | None) -> HttpResponse:
+    """Drawn at most once a minute, whatever the crowd."""
+    key = f"share:{campaign.pk}:{fund.pk if fund else ''}"
+    now = timezone.now()
+    _, drawn = fresh(key, now=now, make=lambda: _drawn(campaign, fund=fund), fresh_for=PICTURE_FOR)
+    return HttpResponse(drawn, content_type="image/png")
+
+
+def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
+    organization = Organization.objects.first()
+    found = figures.figures(campaign=campaign, now=timezone.now()) if campaign.shows_figures else None
+    totals = (found.by_fund.get(fund.pk) if fund else found.totals) if found else None
+    has_gifts = bool(totals and totals.raised_minor)
+    beside, share = "", None
+    if totals and has_gifts:
+        beside = f"given by {totals.donor_count:,} donor{'' if totals.donor_count == 1 else 's'}"
+        if campaign.goal_minor and not fund:
+            goal = format_amount_short(campaign.goal_minor, currency=campaign.currency)
+            beside, share = f"{beside}, toward {goal}", totals.raised_minor / campaign.goal_minor
+    return share_picture(
+        who=(organization.public_name if organization else "") + (f" · {campaign.name}" if fund else ""),
+        title=fund.name if fund else campaign.heading,
+        sum_text=format_amount_whole(totals.raised_minor, currency=campaign.currency) if totals and has_gifts else "",
+        beside_text=beside,
+        share=share,
+    )
+
+
+def _url(address: str) -> str:
+    return f"{settings.SITE_URL}{address}"

@@ -1,0 +1,161 @@
+"""How pages are found and shared: descriptions, pictures with the progress, structured data, sitemap, robots, feed."""
+
+import io
+import json
+from datetime import timedelta
+from xml.etree import ElementTree
+
+import pytest
+from django.test import Client
+from PIL import Image, ImageChops
+
+from campaign.models import Campaign, Fund, Milestone, Story
+from tests import factories
+from tests.campaign.pages import BEFORE, DURING, get, text
+
+pytestmark = pytest.mark.django_db
+MACHINES = ["/share/campaign.png", "/share/funds/education.png", "/sitemap.xml", "/robots.txt", "/feed.xml"]
+
+
+@pytest.fixture(autouse=True)
+def campaign(settings):
+    settings.SITE_URL = "https://give.example.org"
+    factories.organization()
+    made = factories.campaign(funds=[factories.fund("Education", slug="education")])
+    Story.objects.create(slug="call", title="The call", summary="It rang.", body="Then.")
+    return made
+
+
+def structured(url: str) -> dict:
+    html = text(url, at=DURING)
+    data = json.loads(html.split('<script type="application/ld+json">')[1].split("</script>")[0])
+    assert data["@context"] == "https://schema.org"
+    return {part["@type"]: part for part in data["@graph"]}
+
+
+def drawn(url: str, **options) -> Image.Image:
+    answer = get(url, **options)
+    assert answer.headers["Content-Type"] == "image/png"
+    return Image.open(io.BytesIO(answer.content)).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("url", "title", "picture"),
+    [
+        ("/", "Giving Tuesday is almost here!", "/share/campaign.png"),
+        ("/funds/education/", "Education", "/share/funds/education.png"),
+        ("/stories/call/", "The call", "/share/campaign.png"),
+        ("/funds/", "What your gift can do", "/share/campaign.png"),
+        ("/stories/", "Stories", "/share/campaign.png"),
+        ("/match/", "How the match works", "/share/campaign.png"),
+    ],
+)
+def test_each_page_says_what_a_shared_link_shows(url, title, picture):
+    html = text(f"{url}?utm_source=mail", at=DURING)
+    assert f'<link rel="canonical" href="https://give.example.org{url}">' in html
+    assert f'<meta property="og:title" content="{title}">' in html
+    assert f'<meta property="og:image" content="https://give.example.org{picture}">' in html
+    assert html.count('property="og:description"') == html.count('name="description"') == 1
+    get(picture, at=DURING)
+
+
+def test_search_engines_read_who_asks_for_what_until_when():
+    found = structured("/")
+    assert set(found) == {"NGO", "Event", "DonateAction"}
+    assert found["NGO"]["legalName"] == "Harborview Hospital Foundation, Inc."
+    assert found["Event"]["startDate"] == "2026-12-01T00:00:00-05:00"
+    assert found["Event"]["organizer"] == {"@id": found["NGO"]["@id"]}
+    assert found["DonateAction"]["target"]["urlTemplate"] == "https://give.example.org/give/"
+    of_fund = structured("/funds/education/")
+    assert of_fund["DonateAction"]["target"]["urlTemplate"] == "https://give.example.org/give/?fund=education"
+
+
+def test_a_fund_that_takes_no_gifts_asks_for_none():
+    Fund.objects.update(is_open=False)
+    assert set(structured("/funds/education/")) == {"NGO"}
+
+
+def test_words_of_staff_cannot_end_the_block_of_data():
+    evil = "</script><script>alert(1)</script>"
+    Campaign.objects.update(lead=evil)
+    assert structured("/")["Event"]["description"] == evil
+    assert "<script>alert" not in text("/", at=DURING)
+
+
+def test_the_picture_is_drawn_with_the_progress_at_most_once_a_minute(campaign):
+    empty = drawn("/share/campaign.png", at=DURING)
+    assert empty.size == (1200, 630)
+    factories.donation(campaign=campaign, amount_minor=12_500_000)
+    again = drawn("/share/campaign.png", at=DURING + timedelta(seconds=59))
+    assert ImageChops.difference(empty, again).getbbox() is None
+    half = drawn("/share/campaign.png", at=DURING + timedelta(seconds=61))
+    mint = [half.getpixel((x, 560)) == half.getpixel((90, 560)) for x in (300, 590, 620, 1100)]
+    assert mint == [True, True, False, False]
+    assert len(get("/share/campaign.png", at=DURING).content) < 60_000
+
+
+@pytest.mark.parametrize("words", ["W" * 160, "word " * 32, "Größe 募金 🎁", "x"])
+def test_a_picture_holds_any_words(words):
+    Campaign.objects.update(heading=words[:160])
+    Fund.objects.update(name=words[:120])
+    assert drawn("/share/campaign.png").size == drawn("/share/funds/education.png").size == (1200, 630)
+
+
+def test_a_picture_tells_no_sum_that_staff_switched_off(campaign):
+    factories.donation(campaign=campaign, amount_minor=12_500_000)
+    Campaign.objects.update(shows_figures=False)
+    off = drawn("/share/campaign.png", at=DURING)
+    assert off.getpixel((100, 560)) != (79, 208, 192)
+
+
+def test_drafts_are_in_no_list_and_have_no_picture():
+    Fund.objects.create(name="Draft", slug="draft", summary="s", gl_code="1", is_published=False)
+    Story.objects.create(slug="later", title="Later", summary="s", publish_at=DURING + timedelta(days=1))
+    get("/share/funds/draft.png", at=DURING, status=404)
+    get("/funds/draft/wall/", at=DURING, status=404)
+    for url in ("/sitemap.xml", "/feed.xml"):
+        html = text(url, at=DURING)
+        assert "draft" not in html
+        assert "/later/" not in html
+
+
+def test_the_sitemap_lists_every_page_once():
+    places = [
+        place.text for place in ElementTree.fromstring(get("/sitemap.xml").content).iter() if (place.text or "").strip()
+    ]
+    addresses = ("/", "/funds/", "/stories/", "/match/", "/give/", "/funds/education/", "/stories/call/")
+    assert places == [f"https://give.example.org{address}" for address in addresses]
+
+
+def test_robots_are_kept_from_what_is_nobodys():
+    rules = text("/robots.txt").splitlines()
+    assert {"Disallow: /staff/", "Disallow: /gifts/", "Disallow: /admin/"} <= set(rules)
+    assert rules[-1] == "Sitemap: https://give.example.org/sitemap.xml"
+
+
+def test_the_feed_has_stories_and_reached_milestones(campaign):
+    Milestone.objects.create(campaign=campaign, amount_minor=10_000, text="A chair")
+    Milestone.objects.create(campaign=campaign, amount_minor=90_000, text="A room")
+    factories.donation(campaign=campaign, amount_minor=12_000)
+    channel = ElementTree.fromstring(get("/feed.xml", at=DURING).content)[0]
+    items = [(item.findtext("title"), item.findtext("description")) for item in channel.iter("item")]
+    assert items == [("$100 reached", "A chair"), ("The call", "It rang.")]
+    assert 'type="application/rss+xml"' in text("/")
+
+
+@pytest.mark.parametrize("url", MACHINES)
+def test_they_are_only_read_and_anybody_may_keep_them(url):
+    answer = get(url, at=BEFORE)
+    assert answer.headers["Cache-Control"].startswith("public, max-age=")
+    assert not answer.cookies
+    assert Client().post(url).status_code == 405
+
+
+@pytest.mark.parametrize("url", MACHINES)
+def test_without_a_campaign_they_answer_all_the_same(url):
+    Campaign.objects.all().delete()
+    get(url, status=404 if url.startswith("/share") else 200)
+
+
+def test_an_unknown_fund_has_no_picture():
+    get("/share/funds/none.png", status=404)
