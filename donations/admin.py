@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -49,7 +49,7 @@ class DonationAdmin(ReadOnly, admin.ModelAdmin):
     search_help_text = "Number, name, e-mail, Stripe id or last four digits"
     gift = money_column("amount_minor", "gift")
     fee = money_column("fee_minor", "covered fee")
-    paid = money_column("total_minor", "total")
+    paid = money_column("total_minor", "total", ordering=F("amount_minor") + F("fee_minor"))
     refunded = money_column("refunded_minor", "refunded")
     exclude = ["token", "form_key", "amount_minor", "fee_minor", "refunded_minor"]
     readonly_fields = ["gift", "fee", "refunded"]

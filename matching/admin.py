@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -29,10 +30,13 @@ class ReadOnly(admin.options.BaseModelAdmin):
         return False
 
 
-def money_column(field: str, label: str, *, currency_of: str = "") -> Shown:
-    """An amount in minor units as a column in words people read. currency_of: the relation that has the currency."""
+def money_column(field: str, label: str, *, currency_of: str = "", ordering: Combinable | str | None = None) -> Shown:
+    """An amount in minor units as a column in words people read. currency_of: the relation that has the currency.
 
-    @admin.display(description=label, ordering=field)
+    ordering: by what the column is sorted, where the field is a property.
+    """
+
+    @admin.display(description=label, ordering=ordering or field)
     def shown(_admin: Any, row: Any) -> str:
         owner = getattr(row, currency_of) if currency_of else row
         return format_amount(getattr(row, field), currency=owner.currency)
