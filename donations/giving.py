@@ -21,16 +21,7 @@ from matching.queries import GiftMatch, gift_match
 
 _TYPED = (
     "fee_minor",
-    "donor_name",
-    "donor_email",
-    "address_line1",
-    "address_line2",
-    "city",
-    "region",
-    "postal_code",
-    "country",
-    "hides_name",
-    "hides_amount",
+    *Donation.OF_DONOR,
     "way",
     "wants_reminder",
 )

@@ -26,16 +26,7 @@ from matching.allocation import Part
 LARGEST_MINOR = 10_000_000_000
 FARTHEST = timedelta(days=183)  # from the campaign: beyond it a day is a slip of the pen
 WRITTEN = (
-    "donor_name",
-    "donor_email",
-    "address_line1",
-    "address_line2",
-    "city",
-    "region",
-    "postal_code",
-    "country",
-    "hides_name",
-    "hides_amount",
+    *Donation.OF_DONOR,
     "method",
     "cheque_number",
     "staff_note",

@@ -28,16 +28,7 @@ _COPIED = (
     "campaign",
     "donor",
     "currency",
-    "donor_name",
-    "donor_email",
-    "address_line1",
-    "address_line2",
-    "city",
-    "region",
-    "postal_code",
-    "country",
-    "hides_name",
-    "hides_amount",
+    *Donation.OF_DONOR,
     "way",
 )
 _REASONS = {

@@ -10,6 +10,7 @@ need be there at the minute. Charges are begun a few a second, below Stripe's li
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Q
@@ -173,26 +174,10 @@ def charge(*, donation_id: int, now: datetime) -> Donation | None:
 
 
 def _payment(donation: Donation, *, now: datetime) -> Payment:
-    key, made = f"gift-{donation.match_key}", None
     if donation.payment_intent:
         return gateway.retrieve_payment(donation.payment_intent)
-    if donation.payment_round and donation.payment_failed_at:
-        key = f"{key}-{donation.payment_round}"
-        made = payments.made_in_last_round(donation)
-    try:
-        return made or gateway.charge_saved(
-            idempotency_key=key,
-            gift_key=str(donation.match_key),
-            reference=donation.reference,
-            amount_minor=donation.total_minor,
-            currency=donation.currency,
-            description=f"Gift {donation.reference}, {donation.campaign.name}",
-            customer=donation.customer,
-            payment_method=donation.payment_method,
-        )
-    except gateway.GatewayFailed:
-        payments.note_round(donation, began_at=now)
-        raise
+    charge = partial(gateway.charge_saved, customer=donation.customer, payment_method=donation.payment_method)
+    return payments.ask_in_round(donation, ask=charge, now=now)
 
 
 @transaction.atomic

@@ -80,6 +80,11 @@ class Donation(models.Model):
         SCHEDULED = "scheduled", "When the match opens"
 
     OFFLINE = (Method.CHEQUE, Method.CASH)  # entered by staff, paid at once, never at Stripe
+    # What a gift says of who gave it, under the same names in every form and request.
+    OF_DONOR = (
+        *("donor_name", "donor_email", "address_line1", "address_line2", "city", "region", "postal_code", "country"),
+        *("hides_name", "hides_amount"),
+    )
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
     donor = models.ForeignKey(Donor, on_delete=models.PROTECT, related_name="donations")

@@ -1,6 +1,6 @@
 """The payment of a gift, opened at Stripe when Give is pressed: in its turn, once, and never for another sum."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -153,7 +153,31 @@ def prepare(donation_id: int, *, now: datetime) -> Donation:
     return donation  # as it was, with its place in line and its proof
 
 
-def made_in_last_round(donation: Donation) -> Payment | None:
+def ask_in_round(donation: Donation, *, ask: Callable[..., Payment], now: datetime) -> Payment:
+    """Ask Stripe for the payment of a gift, under the key of this round; or find what the last round made all the same.
+
+    ask: create_payment or charge_saved of the gateway. now: when the asking began. Raises as the gateway does; after
+    GatewayFailed the next asking is another round.
+    """
+    key, made = f"gift-{donation.match_key}", None
+    if donation.payment_round and donation.payment_failed_at:
+        key = f"{key}-{donation.payment_round}"
+        made = _made_in_last_round(donation)
+    try:
+        return made or ask(
+            idempotency_key=key,
+            gift_key=str(donation.match_key),
+            reference=donation.reference,
+            amount_minor=donation.total_minor,
+            currency=donation.currency,
+            description=f"Gift {donation.reference}, {donation.campaign.name}",
+        )
+    except gateway.GatewayFailed:
+        note_round(donation, began_at=now)
+        raise
+
+
+def _made_in_last_round(donation: Donation) -> Payment | None:
     """The payment that Stripe made although it answered the last asking with an error of its own; None without one."""
     if donation.payment_failed_at is None:
         return None
@@ -193,22 +217,7 @@ def _payment_at_stripe(donation: Donation, *, now: datetime) -> Payment:
         return gateway.retrieve_payment(donation.payment_intent)
     if donation.monthly_id:
         return _monthly_payment(donation, now=now)
-    key, made = f"gift-{donation.match_key}", None
-    if donation.payment_round and donation.payment_failed_at:
-        key = f"{key}-{donation.payment_round}"
-        made = made_in_last_round(donation)
-    try:
-        return made or gateway.create_payment(
-            idempotency_key=key,
-            gift_key=str(donation.match_key),
-            reference=donation.reference,
-            amount_minor=donation.total_minor,
-            currency=donation.currency,
-            description=f"Gift {donation.reference}, {donation.campaign.name}",
-        )
-    except gateway.GatewayFailed:
-        note_round(donation, began_at=now)
-        raise
+    return ask_in_round(donation, ask=gateway.create_payment, now=now)
 
 
 def _monthly_payment(donation: Donation, *, now: datetime) -> Payment:
