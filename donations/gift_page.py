@@ -138,7 +138,7 @@ class GiftPage:
         waited = self.now - self.arrived_at
         if self.outcome == "received":
             if self.delivery:
-                return self.delivery.state == receipt_delivery.DUE and waited < MAIL_EXPECTED_WITHIN
+                return self.delivery.state in (receipt_delivery.DUE, receipt_delivery.LATE) and waited < FOLLOW_FOR
             return not self.is_returned and waited < RECEIPT_EXPECTED_WITHIN
         if self.outcome == "scheduled":
             return self.is_due and waited < FOLLOW_FOR
@@ -148,7 +148,13 @@ class GiftPage:
     def version(self) -> str:
         """Changes when what the page says changes."""
         receipt = f"{self.receipt.number}-{self.delivery.state}" if self.receipt and self.delivery else ""
-        return f"{self.outcome}-{receipt}-{self.gift.refunded_minor}-{self.match_minor}"
+        return f"{self.outcome}-{receipt}-{self.gift.refunded_minor}-{self.match_minor}-{self.follow_ms}"
+
+    @property
+    def follow_ms(self) -> int:
+        """How often the page asks what is new: seldom once only slow mail is waited for."""
+        is_mail = self.receipt is not None and self.now - self.arrived_at > MAIL_EXPECTED_WITHIN
+        return 10_000 if is_mail else 1_500
 
     @property
     def since(self) -> str:

@@ -64,7 +64,23 @@ class PaymentPage:
         return any(row[4] == Bound.RAN_OUT for row in (self.match.explanation if self.match else []))
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the campaign was over when the form was sent, though not when it was shown."""
+        return not self.match_minor and self.gift.submitted_at >= self.gift.campaign.closes_at
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the match is what it is, of the pools that are for this gift's funds."""
+        match = self.match
+        if match is None:
+            return []
+        told = zip(match.explanation, match.reasons, strict=True)
+        return [sentence for row, sentence in told if row[4] != Bound.OTHER_FUND]
+
+    @property
     def choice_heading(self) -> str:
+        if self.has_ended:
+            return f"{self.gift.campaign.name} has ended"
         if not self.match_minor:
             return "The match has run out" if self.has_run_out else "There is no match for this gift"
         left = format_amount(self.match_minor, currency=self.gift.currency)

@@ -43,8 +43,6 @@ _BUSY = (
     "everything you typed is still here. Please press Continue once more."
 )
 
-_TOO_MUCH_HELD = f"{limits.HELD_SENTENCE} Nothing was charged, and everything you typed is still here."
-
 
 # Kept out of shared caches, but not "no-store": the back button must find what was typed.
 @cache_control(private=True, max_age=0, must_revalidate=True)
@@ -164,9 +162,10 @@ def _page(
         "form_key": form_key.sealed,
         "notices": notices or {},
         "problem": problem,
+        "must_wait": status == 429,
         "begun": begun if begun and begun.state in _GOES_ON else None,
         "presets": _presets(form),
-        "pools": pool_figures(campaign=campaign, now=now),
+        "pools": pool_figures(campaign=campaign, now=now) if now < campaign.closes_at else [],
         "phase": campaign.phase(now=now),
     }
     response = render(request, "donations/give.html", context, status=status)

@@ -345,10 +345,19 @@ def test_it_follows_the_receipt_until_it_is_sent(client, campaign):
 def test_it_does_not_follow_slow_mail_for_ever(client, campaign):
     gift = paid(campaign)
     issue_receipt(donation_id=gift.pk, now=NOW)
-    since = (datetime.now(UTC) - timedelta(seconds=31)).timestamp()
-    answer = client.get(f"/gifts/{gift.token}/status/?since={since}&asked={since}&seen=")
-    assert answer.status_code == 286
-    assert "is on its way" in words(answer.content.decode())
+    for seconds, status, pace in [(29, 200, "1500ms"), (31, 200, "10000ms"), (301, 286, "")]:
+        since = (datetime.now(UTC) - timedelta(seconds=seconds)).timestamp()
+        answer = client.get(f"/gifts/{gift.token}/status/?since={since}&asked={since}&seen=")
+        assert answer.status_code == status
+        assert f'hx-trigger="every {pace}' in answer.content.decode() or not pace
+        assert "is on its way" in words(answer.content.decode())
+
+
+def test_a_payment_that_was_ended_after_declines_does_not_say_that_the_donor_left_it(client, campaign, pool):
+    gift = factories.donation(campaign=campaign, state="abandoned", declines=5)
+    text = words(page(client, gift))
+    assert "Your payment did not go through The card was declined, and this payment was ended. Nothing was" in text
+    assert "give by phone" in text
 
 
 def test_stripe_says_that_nothing_was_paid(client, campaign, stripe_says):

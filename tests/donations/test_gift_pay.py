@@ -15,7 +15,7 @@ from matching.ledger import PoolsBusy
 from matching.models import MatchPool
 from matching.queries import gift_match
 from tests import factories
-from tests.donations.give_form import give, hidden, lapsed, lower_match, open_campaign, post, words
+from tests.donations.give_form import filled, give, hidden, lapsed, lower_match, open_campaign, post, words
 
 pytestmark = pytest.mark.django_db
 PAGES = ["pay/", "go-on/", "change/", "intent/"]
@@ -350,6 +350,17 @@ def test_a_payment_that_cannot_be_let_go_yet_says_so(client, campaign, monkeypat
     answer = post(client, gift, "change/")
     assert answer.status_code == 503
     assert "The card company does not answer" in words(answer.content.decode())
+
+
+def test_a_campaign_that_ended_while_the_form_was_open_is_said(client, campaign, pool):
+    form = filled(client)
+    campaign.closes_at = datetime.now(UTC)
+    campaign.save()
+    client.post("/give/", form)
+    text = words(page(client, Donation.objects.get()))
+    assert "Giving Tuesday has ended It ended before your form reached us, so your $100.00 is not matched" in text
+    assert "outside the hours" not in text
+    assert "Going back keeps everything you typed and charges nothing." in text
 
 
 class TestComingBack:
