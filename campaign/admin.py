@@ -11,31 +11,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from campaign import page_admin
+from campaign.amount_fields import MinorUnitsField
 from campaign.models import Campaign, Fund, Milestone, Organization, Section, Story
-from campaign.money import InvalidAmount, format_amount_short, parse_amount, plain_amount
+from campaign.money import format_amount_short
 from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime
 
 MOST_FEE_BASIS_POINTS = 1_000
-
-
-class MinorUnitsField(forms.CharField):
-    """An amount typed as people write it, kept in minor units."""
-
-    def __init__(self, *, currency: str = "USD", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.currency = currency
-
-    def prepare_value(self, value: Any) -> Any:
-        return plain_amount(value, currency=self.currency) if isinstance(value, int) else value
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            return parse_amount(text, currency=self.currency, largest_minor=100_000_000_000)
-        except InvalidAmount as error:
-            raise ValidationError(str(error)) from error
 
 
 class AmountsField(SimpleArrayField):

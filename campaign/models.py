@@ -4,6 +4,7 @@ Organization  the charity; one row per installation.
 Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, currency, the words on its banner.
 Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
 Story, Section, SectionItem   what their pages hold (campaign/page_models.py).
+FundPreset    a suggested gift to a fund, and what it does there.
 Milestone     a sum that the campaign's donors reach together, and what it brings.
 
 The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
@@ -25,7 +26,7 @@ from django.utils.functional import cached_property
 
 from campaign.page_models import Publishable, Section, SectionItem, Story, picture_has_alt, published
 
-__all__ = ["Campaign", "Fund", "Milestone", "Organization", "Section", "SectionItem", "Story"]
+__all__ = ["Campaign", "Fund", "FundPreset", "Milestone", "Organization", "Section", "SectionItem", "Story"]
 
 
 def validate_time_zone(name: str) -> None:
@@ -107,6 +108,30 @@ class Fund(Publishable):
 
     def get_absolute_url(self) -> str:
         return reverse("fund", args=[self.slug])
+
+
+class FundPreset(models.Model):
+    """A suggested gift to one fund, and what it does there."""
+
+    fund = models.ForeignKey(Fund, on_delete=models.CASCADE, related_name="presets")
+    amount_minor = models.PositiveBigIntegerField("amount, in cents")
+    does = models.CharField(
+        "what it does", max_length=120, help_text="As the end of a sentence: buys an hour in the practice rooms."
+    )
+
+    class Meta:
+        ordering = ["amount_minor"]
+        verbose_name = "suggested gift"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["fund", "amount_minor"],
+                name="one_fund_preset_per_amount",
+                violation_error_message="This fund has a suggested gift of that amount already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} {self.does}"
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -203,6 +228,15 @@ class Campaign(models.Model):
     @property
     def tz(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    def suggested_gifts(self, fund: Fund | None) -> list[tuple[int, str]]:
+        """Amounts, each with what it does: the fund's own ones, else the campaign's, of which nothing is said.
+
+        A fund's that the campaign no longer takes are left out.
+        """
+        own = [(row.amount_minor, row.does) for row in fund.presets.all()] if fund else []
+        taken = [pair for pair in own if self.min_gift_minor <= pair[0] <= self.max_gift_minor]
+        return taken or [(amount_minor, "") for amount_minor in self.presets_minor]
 
     def phase(self, *, now: datetime) -> str:
         """`before`, `open` or `closed`, by the half-open window."""

@@ -15,7 +15,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from reversion.admin import VersionAdmin
 
-from campaign.models import Campaign, Fund, Section, SectionItem, Story
+from campaign.amount_fields import MinorUnitsField
+from campaign.models import Campaign, Fund, FundPreset, Section, SectionItem, Story
 
 ONE_LINE = forms.TextInput(attrs={"size": 80})
 FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
@@ -44,7 +45,8 @@ _ABOUT_TIMES = "Dates and times are those of the campaign."
 
 
 # A version is a page with all its parts, whichever of them was saved: so it is restored whole.
-reversion.register(Fund, follow=["sections"])
+reversion.register(Fund, follow=["sections", "presets"])
+reversion.register(FundPreset)
 reversion.register(Story, follow=["sections"])
 reversion.register(Section, follow=["items", "fund", "story"])
 reversion.register(SectionItem)
@@ -158,9 +160,24 @@ class StorySectionInline(SectionInline):
     fk_name = "story"
 
 
+class PresetForm(forms.ModelForm):
+    amount_minor = MinorUnitsField(label="Amount", help_text="Such as 100.")
+
+    class Meta:
+        widgets = {"does": ONE_LINE}
+
+
+class PresetInline(admin.TabularInline):
+    model = FundPreset
+    form = PresetForm
+    extra = 0
+    fields = ["amount_minor", "does"]
+    verbose_name_plural = "Suggested gifts: instead of the campaign’s, each with what it does"
+
+
 class FundAdmin(InCampaignTime, VersionAdmin):
     form = PageForm
-    inlines = [SectionInline]
+    inlines = [PresetInline, SectionInline]
     list_display = ["name", "position", "is_open", "gl_code", "is_published", "publish_at"]
     list_editable = ["position", "is_open"]
     prepopulated_fields = {"slug": ["name"]}

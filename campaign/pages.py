@@ -153,9 +153,10 @@ def _fund_totals(found: figures.Figures | None, *, fund: Fund, campaign: Campaig
 
 def _give_box(campaign: Campaign, *, fund: Fund, sight: Sight) -> dict[str, Any]:
     """The box beside a fund: the suggested gifts, the second one chosen, and what the match adds to it."""
-    presets = campaign.presets_minor
-    chosen_minor = presets[min(1, len(presets) - 1)] if presets else 0
+    presets = campaign.suggested_gifts(fund)
+    chosen_minor = presets[min(1, len(presets) - 1)][0] if presets else 0
     return {
+        "presets": presets,
         "chosen_minor": chosen_minor,
         "line": figures.match_line(
             campaign=campaign, fund=fund, amount_minor=chosen_minor, now=sight.now, shown_as=sight.shown_as

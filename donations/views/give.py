@@ -225,10 +225,8 @@ def _initial(
     pay, the first fund and the second suggested gift.
     """
     notices = {}
-    presets = campaign.presets_minor
     funds = funds_that_take_gifts(campaign)
-    default = presets[min(1, len(presets) - 1)] if presets else None
-    initial = _amount_initial(default, campaign=campaign) | {"fund": funds[0].slug, "country": "US"}
+    initial: dict[str, Any] = {"fund": funds[0].slug, "country": "US"}
     initial |= _gift_initial(begun, campaign=campaign)
     if slug := one_line(request.GET.get("fund", "")):
         problem = fund_problem(slug, campaign=campaign)
@@ -241,15 +239,30 @@ def _initial(
             initial |= _without_split(initial) | _amount_initial(amount_minor, campaign=campaign)
         except InvalidAmount as error:
             notices["other_amount"] = str(error)
-    return initial, notices
+    return _beside_presets(initial, campaign=campaign), notices
 
 
-def _amount_initial(amount_minor: int | None, *, campaign: Campaign) -> dict[str, Any]:
-    if amount_minor is None:
-        return {}
-    text = plain_amount(amount_minor, currency=campaign.currency)
-    is_preset = amount_minor in campaign.presets_minor
-    return {"amount": text if is_preset else "", "other_amount": "" if is_preset else text}
+def _amount_initial(amount_minor: int, *, campaign: Campaign) -> dict[str, Any]:
+    return {"amount": "", "other_amount": plain_amount(amount_minor, currency=campaign.currency)}
+
+
+def _beside_presets(initial: dict[str, Any], *, campaign: Campaign) -> dict[str, Any]:
+    """The amount as the suggested gift of its fund that it is, if it is one; without any the second of them."""
+    if any(value for name, value in initial.items() if name.startswith("split-")):
+        return initial
+    suggested = [text for _, text, _ in _suggested(initial["fund"], campaign=campaign)]
+    text = initial.get("other_amount") or (suggested[min(1, len(suggested) - 1)] if suggested else "")
+    is_suggested = text in suggested
+    return initial | {"amount": text if is_suggested else "", "other_amount": "" if is_suggested else text}
+
+
+def _suggested(slug: str, *, campaign: Campaign) -> list[tuple[int, str, str]]:
+    """The gifts suggested for the fund of that address: amount, the same as a field holds it, what it does."""
+    fund = next((fund for fund in funds_that_take_gifts(campaign) if fund.slug == slug), None)
+    found = campaign.suggested_gifts(fund)
+    return [
+        (amount_minor, plain_amount(amount_minor, currency=campaign.currency), does) for amount_minor, does in found
+    ]
 
 
 def _without_split(initial: dict[str, Any]) -> dict[str, Any]:
@@ -279,12 +292,11 @@ def _first_parts(form: GiftForm) -> tuple[tuple[int, int], ...]:
 
 def _presets(form: GiftForm) -> list[dict[str, Any]]:
     """The suggested gifts, and which of them stands chosen."""
-    campaign = form.campaign
-    texts = [plain_amount(amount_minor, currency=campaign.currency) for amount_minor in campaign.presets_minor]
+    suggested = _suggested(str(form["fund"].value() or ""), campaign=form.campaign)
     chosen = "" if form["other_amount"].value() else form["amount"].value()
     return [
-        {"amount_minor": amount_minor, "text": text, "is_chosen": text == chosen}
-        for amount_minor, text in zip(campaign.presets_minor, texts, strict=True)
+        {"amount_minor": amount_minor, "text": text, "does": does, "is_chosen": text == chosen}
+        for amount_minor, text, does in suggested
     ]
 
 

@@ -11,7 +11,7 @@ from tests import factories
 from tests.campaign.pages import get, picture, text
 
 pytestmark = pytest.mark.django_db
-INLINE = {"sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
+INLINE = {"presets-TOTAL_FORMS": 0, "presets-INITIAL_FORMS": 0, "sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
 NO_MILESTONES = {"milestones-TOTAL_FORMS": 0, "milestones-INITIAL_FORMS": 0}
 NO_ITEMS = {"items-TOTAL_FORMS": 0, "items-INITIAL_FORMS": 0}
 FUND = {
@@ -54,7 +54,7 @@ def errors(answer) -> dict:
 
 
 def test_a_fund_is_made_with_its_parts_and_each_part_is_written_on_its_own_page(admin):
-    begun = {"sections-TOTAL_FORMS": 2, "sections-INITIAL_FORMS": 0}
+    begun = INLINE | {"sections-TOTAL_FORMS": 2}
     begun |= {"sections-0-kind": "picture", "sections-0-position": 1, "sections-1-kind": "imagine"}
     begun |= {"sections-1-position": 2, "sections-1-heading": "Imagine"}
     assert admin.post("/admin/campaign/fund/add/", FUND | begun).status_code == 302
@@ -232,3 +232,34 @@ def test_what_is_no_host_never_gets_into_the_policy(admin, hosts):
     moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
     found = errors(admin.post(url, fields(admin, url) | NO_MILESTONES | moments | {"embed_hosts": hosts}))
     assert "Write one host a line" in found["embed_hosts"][0]
+
+
+def test_a_fund_has_suggested_gifts_of_its_own_with_what_they_do(admin):
+    fund = factories.fund("Nursing", slug="nursing")
+    factories.campaign(funds=[fund])
+    url = f"/admin/campaign/fund/{fund.pk}/change/"
+    rows = {"presets-TOTAL_FORMS": 3, "presets-0-amount_minor": "$40", "presets-0-does": "pays a night’s coffee"}
+    rows |= {"presets-1-amount_minor": "1,000", "presets-1-does": "trains a nurse for a week"}
+    rows |= {"presets-2-amount_minor": "2", "presets-2-does": "is below the smallest gift"}
+    assert admin.post(url, FUND | INLINE | rows).status_code == 302
+    assert list(fund.presets.values_list("amount_minor", "does")) == [
+        (200, "is below the smallest gift"),
+        (4_000, "pays a night’s coffee"),
+        (100_000, "trains a nurse for a week"),
+    ]
+    box = text("/funds/nursing/").split('class="give-box"')[1].split("</aside>")[0]
+    assert "<b>$40</b> <small>pays a night’s coffee</small>" in box
+    assert 'value="1000.00" checked><span><b>$1,000</b> <small>trains a nurse for a week</small>' in box
+    assert "below the smallest" not in box
+    assert "$250" not in box
+
+
+def test_a_suggested_gift_is_an_amount_and_says_what_it_does(admin):
+    fund = factories.fund("Nursing", slug="nursing")
+    rows = {"presets-TOTAL_FORMS": 1, "presets-0-amount_minor": "much", "presets-0-does": ""}
+    answer = admin.post(f"/admin/campaign/fund/{fund.pk}/change/", FUND | INLINE | rows)
+    assert answer.status_code == 200
+    found = answer.context["inline_admin_formsets"][0].formset.errors[0]
+    assert found["does"] == ["This field is required."]
+    assert "“much” is not an amount we can read." in found["amount_minor"][0]
+    assert not fund.presets.exists()

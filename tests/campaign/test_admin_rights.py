@@ -12,7 +12,12 @@ from tests.staff import dana, farid
 
 pytestmark = pytest.mark.django_db
 MODELS = ["campaign", "fund", "section", "story"]
-NO_PARTS = {"sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
+NO_PARTS = {
+    "presets-TOTAL_FORMS": 0,
+    "presets-INITIAL_FORMS": 0,
+    "sections-TOTAL_FORMS": 0,
+    "sections-INITIAL_FORMS": 0,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -73,7 +73,8 @@
     const other = box.elements.other_amount;
     const label = () => {
       const chosen = box.querySelector("[name=amount]:checked");
-      button.textContent = !other.value.trim() && chosen ? `Continue with ${chosen.nextElementSibling.textContent}` : "Continue";
+      const amount = chosen && (chosen.nextElementSibling.querySelector("b") || chosen.nextElementSibling).textContent;
+      button.textContent = !other.value.trim() && amount ? `Continue with ${amount}` : "Continue";
     };
     box.addEventListener("input", (event) => {
       if (event.target.name === "amount") other.value = "";

@@ -55,9 +55,13 @@
   const split = parts.querySelectorAll("[name^='split-']");
 
   const fund = parts.querySelector("[name=fund]");
+  const doing = parts.querySelector(".doing");
   const details = split.length ? split[0].closest("details") : null;
   const isSplit = () => [...split].some((field) => field.value.trim());
   const letChoiceGo = () => presets.forEach((preset) => { preset.checked = false; });
+
+  // What a suggested gift does is said of its own fund alone.
+  if (doing && fund) parts.addEventListener("change", () => doing.classList.toggle("elsewhere", isSplit() || fund.value !== doing.dataset.fund));
 
   // One amount counts, the one touched last: a suggested one, another one, or the split, which then shows no other.
   function leaveSplit() {
