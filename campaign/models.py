@@ -24,6 +24,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
 
+from campaign.money import format_amount_short
 from campaign.page_models import Publishable, Section, SectionItem, Story, picture_has_alt, published
 
 __all__ = ["Campaign", "Fund", "FundPreset", "Milestone", "Organization", "Section", "SectionItem", "Story"]
@@ -131,7 +132,7 @@ class FundPreset(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount_minor} {self.does}"
+        return f"{format_amount_short(self.amount_minor, currency='USD')} {self.does}"
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
