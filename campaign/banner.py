@@ -9,7 +9,7 @@ from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.kept_pages import CLOCK
 from campaign.models import Campaign, Fund
-from campaign.page_models import published
+from campaign.models.pages import published
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4

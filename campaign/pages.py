@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404, render
 from campaign import figures
 from campaign.banner import banner, figures_of, live_parts, takes_gifts, wall, with_clock
 from campaign.models import Campaign, Fund, Organization, Section, Story
-from campaign.page_models import Publishable, published
+from campaign.models.pages import Publishable, published
 from campaign.structured_data import campaign_data, fund_data
 from matching.heads import latest_head
 from matching.queries import ledger_entries, standing

@@ -15,8 +15,8 @@ from campaign import figures
 from campaign.copies import fresh
 from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign, Fund, Organization, Story
+from campaign.models.pages import published
 from campaign.money import format_amount_short, format_amount_whole
-from campaign.page_models import published
 from campaign.share_pictures import share_picture
 
 PICTURE_FOR = timedelta(minutes=1)  # drawing takes longer than a page; who shares a link looks once

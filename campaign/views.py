@@ -24,8 +24,8 @@ from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, 
 from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
 from campaign.models import Campaign
+from campaign.models.pages import published
 from campaign.money import InvalidAmount, parse_amount
-from campaign.page_models import published
 from campaign.videos import FRAME_HOSTS
 
 STOP_POLLING = 286

@@ -1,15 +1,4 @@
-"""What is raised, for whom, until when, and the pages that say so.
-
-Organization  the charity; one row per installation.
-Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, currency, the words on its banner.
-Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
-Story, Section, SectionItem   what their pages hold (campaign/page_models.py).
-FundPreset    a suggested gift to a fund, and what it does there.
-Milestone     a sum that the campaign's donors reach together, and what it brings.
-
-The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
-for every picture.
-"""
+"""The charity, its campaigns, and the funds that these raise money for."""
 
 import re
 import zoneinfo
@@ -24,10 +13,8 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
 
+from campaign.models.pages import Publishable, picture_has_alt, published
 from campaign.money import format_amount_short
-from campaign.page_models import Publishable, Section, SectionItem, Story, picture_has_alt, published
-
-__all__ = ["Campaign", "Fund", "FundPreset", "Milestone", "Organization", "Section", "SectionItem", "Story"]
 
 
 def validate_time_zone(name: str) -> None:

@@ -1,0 +1,17 @@
+"""What is raised, for whom, until when, and the pages that say so.
+
+Organization  the charity; one row per installation.
+Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, currency, the words on its banner.
+Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
+Story, Section, SectionItem   what their pages hold (models/pages.py).
+FundPreset    a suggested gift to a fund, and what it does there.
+Milestone     a sum that the campaign's donors reach together, and what it brings.
+
+The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
+for every picture.
+"""
+
+from campaign.models.campaigns import Campaign, Fund, FundPreset, Milestone, Organization
+from campaign.models.pages import Section, SectionItem, Story
+
+__all__ = ["Campaign", "Fund", "FundPreset", "Milestone", "Organization", "Section", "SectionItem", "Story"]
