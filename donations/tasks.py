@@ -5,11 +5,12 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import redis
 from celery import Task, shared_task
 from django.conf import settings
 from django.core.cache import cache
+from django.db.models import Q
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from campaign.clock import database_now
 from campaign.models import Campaign
@@ -33,7 +34,7 @@ from matching.ledger import SYSTEM, PoolsBusy
 
 logger = logging.getLogger(__name__)
 _SWEPT_AT_ONCE = 200
-# While workers are busy each sweep finds the same rows: its messages die before they pile up in the broker.
+# A sweep may find rows whose messages still wait: the new ones die before they pile up in the broker.
 _SWEPT_EXPIRES_SECONDS = 60
 _COUNT_WAITS_SECONDS = 5
 _RUN_SECONDS = 45
@@ -66,7 +67,7 @@ def wake_challenges(donation_id: int) -> None:
     try:
         if cache.add(_waiting_key(campaign_id), 1, _COUNT_WAITS_SECONDS):
             settle_challenges_of.apply_async((campaign_id,), expires=_COUNT_WAITS_SECONDS)
-    except (OperationalError, OSError, RedisError):
+    except (OperationalError, OSError, redis.RedisError):
         logger.warning("the broker is away; the timer will count the challenges of campaign %s", campaign_id)
 
 
@@ -75,14 +76,11 @@ def _waiting_key(campaign_id: int) -> str:
 
 
 def wake_follow_ups(donation_id: int | None) -> None:
-    _wake_each(follow_ups.due_ids(donation_id=donation_id) if donation_id else [])
-
-
-def _wake_each(ids: list[int], **options: Any) -> None:
     """Mail through its own queue: a mail server that swallows connections must not hold up payments."""
+    ids = follow_ups.due_ids(donation_id=donation_id) if donation_id else []
     mail = follow_ups.are_mail(ids)
     for row_id in ids:
-        wake(run_follow_up, row_id, queue=settings.MAIL_QUEUE if row_id in mail else settings.QUEUE, **options)
+        wake(run_follow_up, row_id, queue=settings.MAIL_QUEUE if row_id in mail else settings.QUEUE)
 
 
 @shared_task
@@ -95,7 +93,7 @@ def settle_challenges_of(campaign_id: int) -> None:
     """Count a campaign's challenges; when one unlocks a pool, serve the gifts that wait for it."""
     try:
         cache.delete(_waiting_key(campaign_id))  # before the count: a gift that comes during it asks for another
-    except (RedisError, OSError):
+    except (redis.RedisError, OSError):
         logger.warning("the cache is away; the timer counts the challenges of campaign %s", campaign_id)
     campaign = Campaign.objects.get(pk=campaign_id)
     try:
@@ -128,17 +126,33 @@ def enter_import(import_id: int) -> None:
 
 @shared_task
 def wake_due_work() -> int:
-    """Wake rows that no message woke in time; waking one twice is harmless."""
+    """Wake rows that no message woke in time, of each queue that has room; waking one twice is harmless."""
     now = database_now()
-    stored = work.overdue(StripeEvent, now=now, limit=_SWEPT_AT_ONCE)
-    for row_id in stored:
-        wake(apply_event, row_id, expires=_SWEPT_EXPIRES_SECONDS)
-    owed = work.overdue(FollowUp, now=now, limit=_SWEPT_AT_ONCE)
-    _wake_each(owed, expires=_SWEPT_EXPIRES_SECONDS)
-    left = imports.overdue(now=now, grace=timedelta(seconds=settings.WORK_GRACE_SECONDS))
-    for import_id in left:
-        wake(enter_import, import_id, expires=_SWEPT_EXPIRES_SECONDS)
-    return len(stored) + len(owed) + len(left)
+    found = 0
+    if _has_room(settings.QUEUE):
+        stored = work.overdue(StripeEvent, now=now, limit=_SWEPT_AT_ONCE)
+        for row_id in stored:
+            wake(apply_event, row_id, expires=_SWEPT_EXPIRES_SECONDS)
+        left = imports.overdue(now=now, grace=timedelta(seconds=settings.WORK_GRACE_SECONDS))
+        for import_id in left:
+            wake(enter_import, import_id, expires=_SWEPT_EXPIRES_SECONDS)
+        found += len(stored) + len(left)
+    for queue, kinds in ((settings.QUEUE, [FollowUp.Kind.RECEIPT]), (settings.MAIL_QUEUE, follow_ups.MAIL)):
+        if _has_room(queue):
+            owed = work.overdue(FollowUp, now=now, limit=_SWEPT_AT_ONCE, among=Q(kind__in=kinds))
+            for row_id in owed:
+                wake(run_follow_up, row_id, queue=queue, expires=_SWEPT_EXPIRES_SECONDS)
+            found += len(owed)
+    return found
+
+
+def _has_room(queue: str) -> bool:
+    """Whether fewer messages wait than one sweep sends. While workers are busy, each would send the same rows again."""
+    try:
+        with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=5) as broker:
+            return int(broker.llen(queue)) < _SWEPT_AT_ONCE
+    except redis.RedisError:
+        return True
 
 
 @shared_task

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 
 from donations.models import Donation, FollowUp, StripeEvent
 
 LAST_ATTEMPT = 12
 RETRY = timedelta(seconds=15)
 _LONGEST = timedelta(hours=1)
+_ALL = Q()
 
 Work = FollowUp | StripeEvent
 Row = TypeVar("Row", FollowUp, StripeEvent)
@@ -64,10 +65,10 @@ def put_off(row: FollowUp, *, until: datetime) -> None:
     _note(row, due_at=until, attempts=0, last_error="")
 
 
-def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int) -> list[int]:
+def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int, among: Q = _ALL) -> list[int]:
     """Ids of rows that no message woke in WORK_GRACE_SECONDS, the oldest first: what the sweep wakes."""
     grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)
-    rows = model.objects.filter(state=_waiting(model), due_at__lte=now - grace).order_by("due_at")
+    rows = model.objects.filter(among, state=_waiting(model), due_at__lte=now - grace).order_by("due_at")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import redis
 from django.conf import settings
 from django.utils import timezone
 
@@ -120,6 +121,34 @@ def test_the_messages_of_a_sweep_die_before_they_pile_up(row, monkeypatch):
     FollowUp.objects.update(due_at=timezone.now() - timedelta(minutes=1))
     assert tasks.wake_due_work() == 1
     assert sent == [((row.pk,), {"queue": "celery", "expires": 60})]
+
+
+def test_a_sweep_sends_nothing_to_a_queue_that_is_full_and_serves_the_other(row, monkeypatch):
+    """Thousands of mails that wait for a slow mail server keep no receipt from being made."""
+    sent, long_ago = [], timezone.now() - timedelta(hours=1)
+    monkeypatch.setattr(tasks.run_follow_up, "apply_async", lambda args, **options: sent.append((args, options)))
+    monkeypatch.setattr(tasks, "_SWEPT_AT_ONCE", 3)
+    news = [FollowUp(donation=row.donation, kind="email", subject_id=n, due_at=long_ago) for n in range(1, 6)]
+    news = FollowUp.objects.bulk_create(news)
+    FollowUp.objects.filter(pk=row.pk).update(due_at=timezone.now() - timedelta(minutes=1))
+    receipt = ((row.pk,), {"queue": "celery", "expires": 60})
+    mails = [((one.pk,), {"queue": "mail", "expires": 60}) for one in news[:3]]
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
+        assert tasks.wake_due_work() == 4
+        broker.lpush("mail", *"abc")
+        assert tasks.wake_due_work() == 1
+        broker.lpush("celery", *"abc")
+        assert tasks.wake_due_work() == 0
+        broker.delete("mail", "celery")
+    assert sent == [receipt, *mails, receipt]
+
+
+def test_a_sweep_asks_no_broker_that_is_away(row, monkeypatch, settings):
+    sent = []
+    monkeypatch.setattr(tasks.run_follow_up, "apply_async", lambda args, **options: sent.append(args))
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    FollowUp.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+    assert (tasks.wake_due_work(), sent) == (1, [(row.pk,)])
 
 
 def test_mail_has_a_queue_of_its_own(row, monkeypatch):
