@@ -22,7 +22,9 @@ from tests.journeys.giving_pages import (
     turn_knobs,
 )
 
-DECLINED_TEXT = "Your card was declined. Nothing was charged. Try another card or another way to pay."
+DECLINED_TEXT = (
+    "Your card was declined. Nothing was charged. Try another card or another way to pay. Your match is still held."
+)
 
 
 @pytest.fixture

@@ -104,5 +104,5 @@ def test_called_off_before_the_day(page, site):
     save(page)
     expect_scheduled(page)
     page.get_by_role("button", name="Cancel this gift").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("This gift was not completed")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your scheduled gift is cancelled")
     assert Donation.objects.get().state == "abandoned"

@@ -61,11 +61,11 @@ function openPaymentStep(stripeFile) {
   }
 
   // "Nothing was charged" is said only while it is certain: not once an earlier try may have gone through.
-  function fail(text, { isUnsure = false } = {}) {
+  function fail(text, { isUnsure = false, isFinal = false } = {}) {
     const place = $("pay-error");
     mayBeCharged ||= isUnsure;
     place.textContent = mayBeCharged ? text.replace(NOTHING, isUnsure ? "" : NOT_SURE) : text;
-    if (clock && millisecondsLeft() > 0) place.append(" ", STILL_HELD);
+    if (!isFinal && clock && millisecondsLeft() > 0) place.append(" ", STILL_HELD);
     if (mayBeCharged) {
       const link = document.createElement("a");
       link.href = config.giftUrl;
@@ -255,7 +255,7 @@ function openPaymentStep(stripeFile) {
     if (code === "hold_lapsed") showLapse();
     else if (code === "match_is_lower") window.location.reload();
     else if (code === "not_open") window.location.assign(config.giftUrl);
-    else fail(error, { isUnsure: code === "unknown" });
+    else fail(error, { isUnsure: code === "unknown", isFinal: code === "too_many_tries" });
     if (code === "down") lookWhetherItAnswers();
   }
 
