@@ -29,6 +29,7 @@ assert get_resolver().url_patterns
 
 from sandbox import browser as chromium  # noqa: E402
 from tests.database import current_url, empty_tables  # noqa: E402
+from tests.fault_table import FaultTable  # noqa: E402
 from tests.pages import browser, open_page, page, page_errors  # noqa: E402, F401 (fixtures)
 from tests.site import RunningSite, request_json  # noqa: E402
 
@@ -37,6 +38,7 @@ _RECORD = pytest.StashKey[Path]()
 _SITE = pytest.StashKey[RunningSite]()
 _CONTRACT = pytest.StashKey[str]()
 _FIGURES = pytest.StashKey[list[str]]()
+_FAULTS = pytest.StashKey[FaultTable]()
 _CONTRACT_SECONDS = 300
 
 
@@ -160,12 +162,23 @@ def say(request: pytest.FixtureRequest) -> Any:
     return lambda name, text: figures.append(f"{name:<60} {text}")
 
 
+@pytest.fixture(scope="session")
+def fault_table(request: pytest.FixtureRequest) -> FaultTable:
+    """fault_table("the fault", its outcome, "its figure"): printed as one table at the end of the run."""
+    return request.session.stash.setdefault(_FAULTS, FaultTable())
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the figures, and say loudly what was not tested."""
     session = terminalreporter._session
+    faults = session.stash.get(_FAULTS, FaultTable()) if session else FaultTable()
+    if faults.rows:
+        terminalreporter.write_sep("-", "the fault table: each fault, its outcome, its figure")
+        for line in faults.lines():
+            terminalreporter.write_line(line)
     figures = session.stash.get(_FIGURES, []) if session else []
     if figures:
-        terminalreporter.write_sep("-", "faults, thieves and innocents, in figures")
+        terminalreporter.write_sep("-", "thieves and innocents, in figures")
         for line in figures:
             terminalreporter.write_line(line)
     said = session.stash.get(_CONTRACT, "") if session else ""

@@ -15,6 +15,7 @@ from donations import tasks, work
 from donations.models import Donation, FollowUp, Receipt, StripeEvent
 from matching.checking import check_campaigns
 from tests import factories
+from tests.fault_table import charged_once, outcome_of
 from tests.paying import confirm, started_gift
 from tests.site import request_json
 
@@ -67,7 +68,7 @@ def everything_once(site, gifts):
     assert sum(message_ids.values()) - gifts <= max(5, gifts // 10), "too many extra copies"
 
 
-def test_redis_stopped_and_emptied_with_receipts_due(site):
+def test_redis_stopped_and_emptied_with_receipts_due(site, fault_table):
     """The worker has begun, then the broker goes, three times, with every message; the same worker does all rows."""
     site.stop("worker")
     ids = paid_gifts_with_receipts_due(RECEIPTS)
@@ -84,9 +85,11 @@ def test_redis_stopped_and_emptied_with_receipts_due(site):
     wait_until(lambda: unfinished() == 0, seconds=120, why=describe_work)
     assert (site.is_running("worker"), site.pid("worker")) == (True, worker)
     everything_once(site, RECEIPTS)
+    made = f"receipts: {Receipt.objects.count()} of {RECEIPTS}, numbered without a gap"
+    fault_table("Redis stopped and emptied three times", made, f"{len(site.messages())} mails, the same worker")
 
 
-def test_a_worker_killed_again_and_again_between_two_lines(site):
+def test_a_worker_killed_again_and_again_between_two_lines(site, fault_table):
     count, kills = (400, 12) if CHAOS else (60, 3)
     site.stop("worker")
     ids = paid_gifts_with_receipts_due(count)
@@ -99,10 +102,12 @@ def test_a_worker_killed_again_and_again_between_two_lines(site):
     site.start("worker", environment=QUICK)
     wait_until(lambda: unfinished() == 0, seconds=120, why=describe_work)
     everything_once(site, count)
+    made = f"receipts: {Receipt.objects.count()} of {count}, numbered without a gap"
+    fault_table(f"a worker killed {kills} times", made, f"{len(site.messages())} mails")
 
 
 @pytest.mark.usefixtures("stripe_sandbox")
-def test_events_that_come_while_every_worker_is_stopped_are_applied_later(site):
+def test_events_that_come_while_every_worker_is_stopped_are_applied_later(site, fault_table):
     factories.organization()
     campaign = factories.open_campaign()
     pool = factories.pool(campaign=campaign, limit_minor=10_000_000)
@@ -135,5 +140,8 @@ def test_events_that_come_while_every_worker_is_stopped_are_applied_later(site):
     assert (pool.matched_minor, pool.held_minor) == (40 * 10_000, 0)
     assert check_campaigns() == []
     everything_once(site, 40)
+    ended = outcome_of(gifts)
+    fault_table("workers stopped, then killed, the broker emptied", ended, "40 mails")
+    assert ended == charged_once(40)
     asked = request_json("GET", f"{site.sandbox_url}/_sandbox/log?requests=1000")["requests"]
     assert Counter(request["method"] for request in asked if request["path"] == "/v1/payment_intents")["POST"] == 40

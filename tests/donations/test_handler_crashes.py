@@ -13,7 +13,8 @@ from donations.models import FollowUp, StripeEvent
 from matching.checking import check_campaigns
 from matching.queries import gift_match
 from tests import factories
-from tests.paying import confirm, deliver, events_of, started_gift
+from tests.fault_table import charged_once, outcome_of
+from tests.paying import confirm, deliver, events_of, finish, started_gift
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("stripe_sandbox")]
 OURS = tuple(str(Path(package.__file__).parent) for package in (donations, matching))
@@ -78,15 +79,16 @@ def stored(campaign):
     return donation, row
 
 
-def test_crashed_at_any_line_the_event_stays_and_is_applied_the_next_time(campaign):
+def test_crashed_at_any_line_the_event_stays_and_is_applied_the_next_time(campaign, fault_table):
     _, row = stored(campaign)
     with Tracer() as seen:
         events.apply(row_id=row.pk, now=timezone.now())
     lines = seen.lines
     assert len(lines) > 60, "the handler ran unseen"
-    ends = {}
+    ends, gifts = {}, []
     for line in lines:
         donation, row = stored(campaign)
+        gifts.append(donation)
         with Tracer(line) as tracer:
             events.apply(row_id=row.pk, now=timezone.now())
         row.refresh_from_db()
@@ -104,3 +106,7 @@ def test_crashed_at_any_line_the_event_stays_and_is_applied_the_next_time(campai
     later = ((True, "received", True, "paid"), *expected[1:])
     assert {line: end for line, end in ends.items() if end not in (expected, later)} == {}
     assert check_campaigns() == []
+    finish(*gifts)
+    ended = outcome_of(gifts)
+    fault_table("a handler's crash at any line", ended, f"{len(lines)} lines, applied at the second try")
+    assert ended == charged_once(len(lines))

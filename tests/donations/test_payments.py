@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import stripe
+import time_machine
 from django.utils import timezone
 
 from donations import events, follow_ups, gateway, payments, reconciliation
@@ -18,12 +19,13 @@ from donations.giving import (
     renew_hold,
     start_gift,
 )
-from donations.models import Donation, FollowUp, StrayPayment, StripeEvent
+from donations.models import Donation, FollowUp, Receipt, StrayPayment, StripeEvent
 from matching.checking import check_campaigns
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
-from tests.paying import client, confirm, deliver, events_of, gift_request, started_gift
+from tests.fault_table import charged_once, outcome_of
+from tests.paying import client, confirm, deliver, events_of, finish, gift_request, started_gift
 from tests.site import request_json
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("stripe_sandbox")]
@@ -272,9 +274,9 @@ class TestPaying:
 
 
 class TestEvents:
-    def test_every_order_of_the_events_of_a_payment_ends_the_same(self, campaign, pool):
-        """All orders of created, charge succeeded, succeeded, charge updated and a partial refund."""
-        ends, orders = [], 0
+    def test_every_order_of_the_events_of_a_payment_ends_the_same(self, campaign, pool, fault_table):
+        """All orders of created, charge succeeded, succeeded, a partial refund and its charge."""
+        ends, gifts, orders = [], [], 0
         for order in itertools.permutations(range(5)):
             donation = started_gift(campaign)
             confirm(donation)
@@ -290,18 +292,44 @@ class TestEvents:
             for place in order:
                 deliver(by_type[wanted[place]])
             ends.append(story(donation))
+            gifts.append(donation)
             orders += 1
         expected = PAID | {"refunded": 2_500, "match": ("committed", 7_500)}
         assert (orders, [end for end in ends if end != expected]) == (120, [])
         assert check_campaigns() == []
+        finish(*gifts)
+        ended = outcome_of(gifts)
+        fault_table("events in every order, with a refund of $25", ended, "120 orders of 5 events")
+        assert (ended, Receipt.objects.count()) == (charged_once(120, match_minor=7_500), 120)
 
-    def test_fifty_copies_of_each_event_count_once(self, campaign, pool):
+    def test_fifty_copies_of_each_event_count_once(self, campaign, pool, fault_table):
         donation = started_gift(campaign)
         confirm(donation)
         for _ in range(50):
             [deliver(event) for event in events_of(donation)]
         assert story(donation) == PAID
         assert FollowUp.objects.count() == 1
+        finish(donation)
+        ended = outcome_of([donation])
+        fault_table("events doubled, one after the other", ended, f"50 copies of {StripeEvent.objects.count()} events")
+        assert (ended, Receipt.objects.count()) == (charged_once(1), 1)
+
+    @pytest.mark.parametrize("days", [3, 29])
+    def test_events_that_come_after_days_and_again_later_find_one_gift(self, campaign, pool, fault_table, days):
+        """Stripe was asked meanwhile; its events come at last, then once more."""
+        donation = started_gift(campaign)
+        confirm(donation)
+        told = events_of(donation)
+        assert reconciliation.ask_about_late_payments(now=timezone.now() + timedelta(minutes=3)) == [donation.pk]
+        finish(donation)
+        for later in (days, days + 1):
+            with time_machine.travel(timezone.now() + timedelta(days=later), tick=False):
+                rows = [deliver(event) for event in told]
+        assert {row.state for row in rows} == {"applied", "ignored"}
+        finish(donation)
+        ended = outcome_of([donation])
+        fault_table(f"events {days} days late", ended, f"{len(told)} events, each twice")
+        assert (ended, story(donation)["state"], Receipt.objects.count()) == (charged_once(1), "paid", 1)
 
     def test_an_event_of_someone_elses_payment_is_kept_and_ignored(self, campaign):
         other = client().v1.payment_intents.create({"amount": 5_000, "currency": "usd"})
@@ -321,7 +349,7 @@ class TestEvents:
         events.apply(row_id=row.pk, now=row.due_at)
         assert story(donation) == PAID
 
-    def test_a_lost_event_is_made_good_by_asking(self, campaign, pool):
+    def test_a_lost_event_is_made_good_by_asking(self, campaign, pool, fault_table):
         donation = started_gift(campaign)
         confirm(donation)
         soon = timezone.now() + timedelta(minutes=1)
@@ -329,6 +357,10 @@ class TestEvents:
         later = timezone.now() + timedelta(minutes=3)
         assert reconciliation.ask_about_late_payments(now=later) == [donation.pk]
         assert story(donation) == PAID
+        finish(donation)
+        ended = outcome_of([donation])
+        fault_table("every event dropped", ended, "found by asking after two minutes")
+        assert ended == charged_once(1)
 
     def test_a_payment_that_we_never_heard_of_is_found_by_its_key(self, campaign, pool):
         donation = started_gift(campaign)
