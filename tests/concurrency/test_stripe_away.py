@@ -13,7 +13,7 @@ import stripe
 from django.db import connection, transaction
 from django.utils import timezone
 
-from donations import follow_ups
+from donations import work
 from donations.models import Donation, FollowUp, Receipt, ReceiptSend, StripeEvent, StripeRun
 from matching.checking import check_campaigns
 from sandbox.stack.environment import TEST_STRIPE
@@ -158,7 +158,7 @@ def test_a_mail_server_that_swallows_connections_holds_up_no_payment(site):
         with transaction.atomic():
             old = [factories.donation(campaign=campaign) for _ in range(3)]
         for gift in old:  # each mail waits for the server's word, and there is one hand for mail
-            follow_ups.owe(donation=gift, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
+            work.owe(donation=gift, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
         site.start("beat", environment=SWIFT)
         mails = FollowUp.objects.filter(kind="email")
         wait_until(lambda: mails.filter(attempts=1).exists(), seconds=60, why=describe_work)
