@@ -1,5 +1,6 @@
 """What all tests share: real servers, clean tables, the site as processes, a browser."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(without_browser)
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show the last lines of the site's processes under a test that used them and failed."""
@@ -76,9 +83,10 @@ def _only_rows_are_deleted() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _forms_are_filled_in_fast(settings: Any) -> None:
-    """A test fills a form in sooner than people do; tests of the time trap set it anew."""
+def _nothing_is_slow_on_purpose(settings: Any) -> None:
+    """A test fills a form in sooner than people do (tests of the time trap set it anew); passwords cost nothing."""
     settings.FORM_LEAST_SECONDS = 0
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

@@ -169,10 +169,6 @@ class TestTheDonorsPage:
 
 
 class TestStaff:
-    @pytest.fixture(autouse=True)
-    def _quick_passwords(self, settings):
-        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
     def test_it_lists_monthly_gifts_and_flags_their_payments(self, given):
         dana = staff.dana()
         listed = words(staff.text_of(dana.get("/staff/monthly/")))

@@ -36,11 +36,6 @@ PAGES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def gift():
     return factories.donation(campaign=factories.campaign())
