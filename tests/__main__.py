@@ -1,6 +1,6 @@
-"""All tests, in three parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
+"""All tests, in four parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
 
-One part calls the code; one opens the site in the browser; one runs it as processes that are stopped and killed. The
+Two parts call the code; one opens the site in the browser; one runs it as processes that are stopped and killed. The
 last two mostly wait. The first part's output is shown as it comes, the others' after it. Arguments go to each.
 """
 
@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-CALLS, BROWSES, RUNS = "not site and not browser", "browser", "site and not browser"
+FIRST = "donations and not site and not browser"
+OTHERS = ("not donations and not site and not browser", "browser", "site and not browser")
 _ALL_WELL, _NO_TESTS = 0, 5
 
 
@@ -21,16 +22,16 @@ def main(arguments: list[str]) -> int:
     Arguments may choose tests of one part alone: then the others have none, and that is well.
     """
     with tempfile.TemporaryDirectory() as folder:
-        logs = {which: Path(folder) / which.replace(" ", "-") for which in (BROWSES, RUNS)}
+        logs = {which: Path(folder) / which.replace(" ", "-") for which in OTHERS}
         others = {which: _start(which, arguments, log=log) for which, log in logs.items()}
-        calls = _start(CALLS, arguments, log=None)
+        first = _start(FIRST, arguments, log=None)
         try:
-            calls.wait()
+            first.wait()
             for which, log in logs.items():
                 _show(log, until=others[which])
         except KeyboardInterrupt:
             pass
-        codes = [part.wait() for part in (calls, *others.values())]
+        codes = [part.wait() for part in (first, *others.values())]
     if arguments and set(codes) != {_NO_TESTS}:
         codes = [code for code in codes if code != _NO_TESTS]
     return next((code for code in codes if code != _ALL_WELL), _ALL_WELL)
