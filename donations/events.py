@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from donations import gateway, monthly, payments, renewals, scheduling, strays, subscriptions, work
-from donations.gateway import Refund, VerifiedEvent, charge_from, payment_from, refund_from
+from donations.gateway import Refund, VerifiedEvent, charge_from, gift_key_of, payment_from, refund_from
 from donations.models import Donation, Reversal, StrayPayment, StripeEvent
 
 
@@ -119,7 +119,7 @@ def _card_declined(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignor
 
 def _charge_succeeded(event: StripeEvent, now: datetime) -> int | StripeEvent.Ignored:
     thing = _object_of(event)
-    donation = _gift_of(thing.get("payment_intent") or "", gift_key=(thing.get("metadata") or {}).get("gift", ""))
+    donation = _gift_of(thing.get("payment_intent") or "", gift_key=gift_key_of(thing))
     if donation is None:
         return StripeEvent.Ignored.NO_GIFT
     if donation.charge == thing["id"]:

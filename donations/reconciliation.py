@@ -55,22 +55,26 @@ def adopt_unknown_payments(*, since: datetime, now: datetime) -> list[int]:
     moved, cursor = [], ""
     for _ in range(MOST_PAGES):
         page = stripe_lists.payments(since=since, cursor=cursor)
-        moved += [gift_id for payment in page.rows if (gift_id := _adopted(payment, now=now))]
+        for payment in page.rows:
+            try:
+                moved += _adopted(payment, now=now)
+            except PoolsBusy:
+                continue  # the next round finds it again
         cursor = page.cursor
         if not cursor:
             break
     return moved
 
 
-def _adopted(payment: Payment, *, now: datetime) -> int | None:
+def _adopted(payment: Payment, *, now: datetime) -> list[int]:
     """The gift that this payment moved, if it did."""
     if payment.status not in ("succeeded", "processing") or not payment.gift_key:
-        return None
+        return []
     behind = Donation.objects.filter(match_key=payment.gift_key).exclude(state=Donation.State.PAID).first()
     if behind is None or (payment.status, behind.state) == ("processing", Donation.State.PROCESSING):
-        return None
+        return []
     strays.settle_or_set_aside(donation_id=behind.pk, payment=payment, now=now)
-    return behind.pk if Donation.objects.get(pk=behind.pk).state != behind.state else None
+    return [behind.pk] if Donation.objects.get(pk=behind.pk).state != behind.state else []
 
 
 def _ask_or_close(donation: Donation, *, now: datetime) -> bool:

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -164,7 +163,8 @@ def _payments(run: StripeRun, done: Advanced, now: datetime) -> str:
 
 def _adopt(run: StripeRun, done: Advanced, payment: Payment, now: datetime) -> None:
     """Complete the gift of a payment that Stripe has and we have not; set the payment aside when it fits none."""
-    gifts = Donation.objects.filter(Q(payment_intent=payment.payment_intent) | _carries(payment.gift_key))
+    ours = Q(payment_intent=payment.payment_intent)
+    gifts = Donation.objects.filter(ours | Q(match_key=payment.gift_key) if payment.gift_key else ours)
     donation = gifts.order_by("pk").first()
     if donation is None and renewals.is_of_monthly_gift(payment.customer):
         found = renewals.find_payments(customer=payment.customer, now=now)
@@ -192,14 +192,6 @@ def _adopt(run: StripeRun, done: Advanced, payment: Payment, now: datetime) -> N
         _count(run, "completed")
     elif not before and StrayPayment.objects.filter(payment_intent=payment.payment_intent).exists():
         _count(run, "set_aside")
-
-
-def _carries(gift_key: str) -> Q:
-    """The gift of this key; none for a mark that is not of our making."""
-    try:
-        return Q(match_key=UUID(gift_key))
-    except ValueError:
-        return Q(pk=None)
 
 
 def _close_found(now: datetime) -> None:

@@ -278,7 +278,7 @@ def saved_card_from(thing: Mapping[str, Any]) -> SavedCard:
         payment_method=details.get("id") or (method if isinstance(method, str) else ""),
         label=named.replace("_", " ").title()[:40],
         last4=(way.get("last4") or "")[:4],
-        gift_key=(thing.get("metadata") or {}).get("gift", ""),
+        gift_key=gateway.gift_key_of(thing),
         fingerprint=str(way.get("fingerprint") or "")[:64],
     )
 
@@ -319,7 +319,7 @@ def _first_payment(thing: Mapping[str, Any]) -> Payment:
         status="requires_payment_method",
         amount_minor=invoice["amount_due"],
         currency=invoice["currency"].upper(),
-        gift_key=(thing.get("metadata") or {}).get("gift", ""),
+        gift_key=gateway.gift_key_of(thing),
         client_secret=invoice["confirmation_secret"]["client_secret"],
     )
 

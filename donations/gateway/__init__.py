@@ -36,6 +36,7 @@ from donations.gateway.objects import (
     charge_from,
     event_from,
     fingerprint_of,
+    gift_key_of,
     payment_from,
     refund_from,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "event_from",
     "find_payment",
     "fingerprint_of",
+    "gift_key_of",
     "listed",
     "payment_from",
     "payout_state",

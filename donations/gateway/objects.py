@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,15 @@ class VerifiedEvent:
     payload: dict[str, Any]
 
 
+def gift_key_of(thing: Mapping[str, Any]) -> str:
+    """The key that we wrote on a payment, charge or setup; empty when there is none, or another's mark in its place."""
+    written = (thing.get("metadata") or {}).get("gift") or ""
+    try:
+        return str(UUID(written))
+    except ValueError:
+        return ""
+
+
 def payment_from(intent: Mapping[str, Any]) -> Payment:
     """A PaymentIntent's JSON as Payment; `latest_charge` may be an id (then no details) or expanded."""
     charge = intent.get("latest_charge")
@@ -76,7 +86,7 @@ def payment_from(intent: Mapping[str, Any]) -> Payment:
         status=intent["status"],
         amount_minor=intent["amount"],
         currency=intent["currency"].upper(),
-        gift_key=(intent.get("metadata") or {}).get("gift", ""),
+        gift_key=gift_key_of(intent),
         client_secret=intent.get("client_secret") or "",
         decline_code=error.get("decline_code") or error.get("code") or "",
         charge_id=(charge["id"] if isinstance(charge, Mapping) else charge) or "",

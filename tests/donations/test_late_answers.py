@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from donations import reconciliation
+from donations import reconciliation, strays
 from donations.models import Donation
+from matching.ledger import PoolsBusy
 from matching.queries import gift_match
 from tests import factories
 from tests.paying import client, confirm, deliver, events_of, started_gift
@@ -86,3 +87,21 @@ def test_a_refund_of_a_payment_we_never_heard_of_finds_its_gift(campaign, pool, 
     donation.refresh_from_db()
     match = gift_match(key=donation.match_key)
     assert (donation.state, donation.refunded_minor, match.match_minor) == ("paid", 2_500, 7_500)
+
+
+def test_a_payment_whose_pools_are_busy_keeps_no_other_from_being_found(campaign, pool, stripe_sandbox, monkeypatch):
+    first, second = started_gift(campaign), started_gift(campaign)
+    for donation in (first, second):
+        confirm(donation)
+    settle = strays.settle_or_set_aside
+
+    def busy_once(**given):
+        if given["donation_id"] == second.pk:  # Stripe lists the newest first
+            raise PoolsBusy
+        return settle(**given)
+
+    now = timezone.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(strays, "settle_or_set_aside", busy_once)
+        assert reconciliation.adopt_unknown_payments(since=now - timedelta(hours=1), now=now) == [first.pk]
+    assert reconciliation.adopt_unknown_payments(since=now - timedelta(hours=1), now=now) == [second.pk]

@@ -337,6 +337,24 @@ class TestEvents:
         assert event["data"]["object"]["id"] == other.id
         assert deliver(event).state == StripeEvent.State.IGNORED
 
+    def test_another_shops_mark_on_a_payment_is_no_key_of_ours(self, campaign, pool):
+        """The account may sell gift cards, too: its payments stop no timer and wait for no person."""
+        donation = started_gift(campaign)
+        confirm(donation)
+        made = client().v1.payment_intents.create(
+            {"amount": 5_000, "currency": "usd", "metadata": {"gift": "card for Ana"}, "confirm": True}
+            | {"payment_method": "pm_card_visa", "automatic_payment_methods": {"enabled": True}}
+            | {"return_url": "http://127.0.0.1/back"}
+        )
+        told = {event["type"]: deliver(event) for event in events_of(Donation(payment_intent=made.id))}
+        assert {name: (row.state, row.why_ignored) for name, row in told.items()} == {
+            "payment_intent.created": ("ignored", "type"),
+            "payment_intent.succeeded": ("ignored", "no_gift"),
+            "charge.succeeded": ("ignored", "no_gift"),
+        }
+        now = timezone.now()
+        assert reconciliation.adopt_unknown_payments(since=now - timedelta(hours=1), now=now) == [donation.pk]
+
     def test_a_failure_stays_on_the_row_and_is_tried_again_later(self, campaign, pool, monkeypatch):
         donation = started_gift(campaign)
         confirm(donation)
