@@ -85,10 +85,15 @@ def _only_rows_are_deleted() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_slow_on_purpose(settings: Any) -> None:
-    """A test fills a form in sooner than people do (tests of the time trap set it anew); passwords cost nothing."""
+def _nothing_is_slow_on_purpose(settings: Any, request: pytest.FixtureRequest) -> None:
+    """A test fills a form in sooner than people do (tests of the time trap set it anew); passwords cost nothing.
+
+    The site as processes has settings of its own, and must know the passwords that a test makes for it.
+    """
     settings.FORM_LEAST_SECONDS = 0
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if "site" not in request.fixturenames:
+        quick = "django.contrib.auth.hashers.MD5PasswordHasher"
+        settings.PASSWORD_HASHERS = [quick, *settings.PASSWORD_HASHERS]
 
 
 @pytest.fixture(autouse=True)

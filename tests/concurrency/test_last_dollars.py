@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CHAOS = bool(os.environ.get("CHAOS"))
 ROUNDS = 20 if CHAOS else 1
 LAST_MINOR, GIFT_MINOR = 10_000, 1_000
+WAITS, PATIENCE = "We are holding your match", 60
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,13 @@ async def give(session: aiohttp.ClientSession, site: str, number: int, start: as
         status, location = answer.status, answer.headers.get("Location", "")
     if status != 303:
         return Told(status, "", 0, 0)
-    async with session.get(f"{site}{location}") as answer:
-        page = await answer.text()
-        return Told(status, location.split("/")[2], answer.status, match_on(page))
+    for _ in range(PATIENCE):
+        async with session.get(f"{site}{location}") as answer:
+            page = await answer.text()
+        if WAITS not in page:
+            return Told(status, location.split("/")[2], answer.status, match_on(page))
+        await asyncio.sleep(1)  # the pools were busy for longer than a donor should wait: the page asks again
+    raise AssertionError(f"the match was not decided within {PATIENCE} looks")
 
 
 def all_at_once(site: str, donors: int) -> list[Told]:

@@ -157,11 +157,11 @@ def test_seven_dollars_left_and_the_donor_goes_back(page, site):
 
 
 def test_a_hold_that_lapses_on_the_page_is_renewed_with_the_card_kept(page, site):
-    site.start("web", environment={"HOLD_SECONDS": "4"})
+    site.start("web", environment={"HOLD_SECONDS": "7"})
     open_for_giving()
     go_to_payment(page, site)
     fill_card(page)
-    expect(heading(page)).to_have_text("The hold on your match has ended", timeout=8_000)
+    expect(heading(page)).to_have_text("The hold on your match has ended", timeout=15_000)
     expect(page.get_by_role("button", name="Give $100.00")).to_be_hidden()
     expect(page.get_by_text("Match from The Harbor Family")).to_be_hidden()
     again = page.get_by_role("button", name="Hold the match again")
