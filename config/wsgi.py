@@ -3,9 +3,9 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
-from django.urls import get_resolver
+from django.urls import resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 # Otherwise the first request of each process would wait for this: close to a second, in which Stripe's events stand.
-get_resolver().url_patterns  # noqa: B018 (reading it loads the views)
+resolve("/")

@@ -21,18 +21,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 (needs the settings)
-from django.test import TransactionTestCase  # noqa: E402
-from django.urls import get_resolver  # noqa: E402
+# From here on what needs the settings.
+from django.core.cache import cache
+from django.test import TransactionTestCase
+from django.urls import resolve
 
 # Every view is imported now: one that is first imported while a test has replaced something would keep that for good.
-assert get_resolver().url_patterns
+resolve("/")
 
-from sandbox import browser as chromium  # noqa: E402
-from tests.database import current_url, empty_tables  # noqa: E402
-from tests.fault_table import FaultTable  # noqa: E402
-from tests.pages import browser, open_page, page, page_errors  # noqa: E402, F401 (fixtures)
-from tests.site import RunningSite, request_json  # noqa: E402
+from sandbox import browser as chromium
+from tests.database import current_url, empty_tables
+from tests.fault_table import FaultTable
+from tests.pages import browser, open_page, page, page_errors  # noqa: F401 (fixtures)
+from tests.site import RunningSite, request_json
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECORD = pytest.StashKey[Path]()

@@ -1,11 +1,11 @@
 """The line to Stripe: one client, every request in its turn, and its many errors as the few that callers act on."""
 
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
+from random import SystemRandom
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,7 +71,7 @@ class _InTurn(stripe.RequestsClient):
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_usage: Any) -> Any:
         if not _seats().acquire(timeout=pace.patience().total_seconds()):
-            soon = timedelta(seconds=random.uniform(1, 3))  # noqa: S311 - so that not all come back at once
+            soon = timedelta(seconds=SystemRandom().uniform(1, 3))  # so that not all come back at once
             raise TurnLater(database_now() + soon if pace.is_in_line() else None)
         try:
             return self._request_in_turn(method, url, headers, post_data)
