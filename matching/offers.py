@@ -92,11 +92,12 @@ def _next_in_line(campaign: Campaign, *, limit: int) -> list[int]:
 
 
 def _lock_reservations(ids: Sequence[int]) -> list[Reservation]:
-    """In the order of `ids`, with their campaigns and allocations as they stand now."""
+    """In the order of `ids`, with their campaigns and allocations as they stand now; none that was just corrected."""
+    committed = Reservation.objects.filter(pk__in=ids, state=Reservation.State.COMMITTED)
     with busy_when_locked("gifts that wait for match"):
-        rows = Reservation.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+        rows = committed.select_for_update(no_key=True).order_by("pk")
         by_id = {row.pk: row for row in rows.prefetch_related("allocations", "waiting")}
-    return [by_id[pk] for pk in ids]
+    return [by_id[pk] for pk in ids if pk in by_id]
 
 
 def _open_desk(campaign: Campaign, *, reservations: Sequence[Reservation]) -> _Desk:

@@ -645,7 +645,7 @@ def test_the_task_enters_all_and_the_sweep_finds_what_no_message_woke(campaign, 
 def test_it_shows_the_file_from_upload_to_end(campaign, monkeypatch):
     monkeypatch.setattr(tasks, "wake", lambda task, row_id: None)
     dana = staff.dana()
-    today = timezone.now().date().isoformat()
+    today = timezone.now().astimezone(campaign.tz).date().isoformat()
     campaign.opens_at, campaign.closes_at = timezone.now() - timedelta(days=2), timezone.now() + timedelta(days=2)
     campaign.save()
     content = csv_of(*[row | {"Received on": today} for row in people(3)], {"Amount": "x", "Received on": today})

@@ -1,10 +1,12 @@
 """Money that comes free goes to the oldest paid gift that had too little (design 3.5)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate, product
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 
 from matching import challenges, holds, late_gifts, pools, refunds
 from matching.allocation import Part
@@ -14,10 +16,12 @@ from matching.models import LedgerEntry, MatchPool, Reservation, WaitingGift
 from matching.offers import Added, offer_batch
 from matching.queries import gift_match, shortfall
 from tests import factories
+from tests.beside import Beside, someone_waits_for_a_lock
 from tests.factories import GIFT_AT, OPENS_AT
 
 pytestmark = pytest.mark.django_db
 LATER = GIFT_AT + timedelta(hours=1)
+STAFF = "staff:1"
 
 
 @pytest.fixture
@@ -446,3 +450,20 @@ class TestCost:
             holds.commit(key=gift.key, now=GIFT_AT)
         pools.change_limit(pool_id=pool.pk, limit_minor=10_000, actor="system", now=LATER)
         assert [row.match_minor for row in offer()] == [1_000, 1_000]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gift_that_is_being_corrected_gets_nothing_more(campaign, fund, paid):
+    """The batch found it in line and waited for it; when it had it, it was voided. Who waits behind it is served."""
+    pool = factories.pool(campaign=campaign, limit_minor=735)
+    wrong = holds.Gift(uuid4(), "1", (Part(fund.pk, 10_000),), GIFT_AT, offline=True)
+    late_gifts.match_offline(campaign_id=campaign.pk, gift=wrong, now=GIFT_AT, actor=STAFF)
+    next_key = paid()
+    pools.change_limit(pool_id=pool.pk, limit_minor=1_000, actor=STAFF, now=GIFT_AT)
+    right = replace(wrong, key=uuid4(), parts=(Part(fund.pk, 500),))
+    with transaction.atomic():
+        late_gifts.correct(key=wrong.key, gift=right, now=LATER, actor=STAFF)
+        beside = Beside(lambda: offer_batch(campaign_id=campaign.pk, now=LATER))
+        someone_waits_for_a_lock()
+    assert beside.finish().added == [Added(next_key, 500, 500)]
+    assert (match_of(right.key), check_campaigns()) == (500, [])
