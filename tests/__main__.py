@@ -1,6 +1,6 @@
-"""All tests, in four parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
+"""All tests, in five parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
 
-Two parts call the code; one opens the site in the browser; one runs it as processes that are stopped and killed. The
+Three parts call the code; one opens the site in the browser; one runs it as processes that are stopped and killed. The
 last two mostly wait. The first part's output is shown as it comes, the others' after it. Arguments go to each.
 """
 
@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-FIRST = "donations and not site and not browser"
-OTHERS = ("not donations and not site and not browser", "browser", "site and not browser")
+CALLS = "not site and not browser"
+FIRST = f"donations and not stripe and {CALLS}"
+OTHERS = (f"stripe and {CALLS}", f"not donations and not stripe and {CALLS}", "site and not browser", "browser")
 _ALL_WELL, _NO_TESTS = 0, 5
 
 

@@ -54,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if "site" in fixtures:
             item.add_marker(pytest.mark.site)
+        if "stripe_sandbox" in fixtures:
+            item.add_marker(pytest.mark.stripe)
         if item.path.parent.name == "donations":
             item.add_marker(pytest.mark.donations)
         if chromium.is_skipped() and item.get_closest_marker("browser"):
