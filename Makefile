@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` runs the whole site on this machine, `make test` runs every check.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint bench chaos lock
+.PHONY: help demo demo-reset test checks lint bench chaos lock
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
@@ -27,10 +27,12 @@ demo-reset: .venv/installed ## throw the demo's data away and start afresh
 
 test: .venv/installed ## lint, types, import contracts, migrations, deploy check and all tests
 	$(PY) -m sandbox.browser
-	@$(MAKE) lint
+	@$(MAKE) --jobs=2 lint checks
+	$(PY) -m tests $(PYTEST_ARGS)
+
+checks:
 	$(STACK) run -- $(PY) manage.py makemigrations --check --dry-run
 	$(STACK) run -- env $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
-	$(PY) -m tests $(PYTEST_ARGS)
 
 lint: .venv/installed ## the static part of the checks: ruff, mypy, import contracts
 	$(PY) -m ruff check

@@ -5,7 +5,8 @@ from the same place raises the limits, so that four hundred donors behind one ho
 list of stolen cards does not. All from the database: with Redis gone the limits hold.
 
     from one address   failures + open presses up to 10 + 2 x paid, or the donor waits some seconds
-                       failures from 5 + paid/4 on: a proof of work; from 10 + paid/2 on: refused for the hour
+                       failures from 5 + paid/4 on: a proof of work; from 10 + paid/2 on: refused for the hour,
+                       and the payments it has opened end
     from one browser   10 failures: refused
     with one e-mail    from the same address 10 failures: refused; from anywhere: a proof of work, never a refusal, so
                        that nobody can lock a stranger out
@@ -37,6 +38,7 @@ WINDOW = timedelta(hours=1)
 MOST_FAILURES = 10
 PROOF_FROM_FAILURES = 5
 MOST_FAILURES_OF_A_CARD = 5
+MOST_ENDED_AT_ONCE = 50  # payments of one source; the next failure ends further ones
 MOST_HOLDS_OF_A_SESSION = 5
 MOST_HOLDS_OF_A_GIFT = 4  # one after the other, each of them lapsed
 LARGEST_SHARE_PERCENT = 20
@@ -78,12 +80,12 @@ class Standing:
     open_presses: int
 
     @property
+    def is_source_refused(self) -> bool:
+        return self.by_source >= MOST_FAILURES + self.paid // 2
+
+    @property
     def is_refused(self) -> bool:
-        return (
-            self.by_source >= MOST_FAILURES + self.paid // 2
-            or self.by_session >= MOST_FAILURES
-            or self.by_pair >= MOST_FAILURES
-        )
+        return self.is_source_refused or self.by_session >= MOST_FAILURES or self.by_pair >= MOST_FAILURES
 
     @property
     def is_crowded(self) -> bool:
@@ -181,6 +183,18 @@ def ends_payment(donation: Donation, *, now: datetime) -> bool:
         if same.count() > MOST_FAILURES_OF_A_CARD and len(set(same.values_list("donation_id", flat=True)[:50])) > 1:
             return True
     return bool(cards) and standing(donation, now=now).is_refused
+
+
+def payments_of_a_refused_source(donation: Donation, *, now: datetime) -> list[int]:
+    """The gifts whose payments are to end because a gift's source may not try again: all it has opened and not paid.
+
+    Whoever has the secrets of many payments could otherwise try one more card on each without asking us. Ids, oldest
+    first, at most MOST_ENDED_AT_ONCE; none as long as the source may try. Writes nothing.
+    """
+    if not standing(donation, now=now).is_source_refused:
+        return []
+    opened = _unpaid(now).filter(source=donation.source, payment_intent__isnull=False, pay_by__isnull=True)
+    return list(opened.order_by("pk").values_list("pk", flat=True)[:MOST_ENDED_AT_ONCE])
 
 
 class TooMuchHeld(PoolsBusy):

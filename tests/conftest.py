@@ -91,9 +91,11 @@ def _only_rows_are_deleted() -> Iterator[None]:
 def _nothing_is_slow_on_purpose(settings: Any, request: pytest.FixtureRequest) -> None:
     """A test fills a form in sooner than people do (tests of the time trap set it anew); passwords cost nothing.
 
+    Each test's client makes the middleware anew, of which WhiteNoise would read every static file.
     The site as processes has settings of its own, and must know the passwords that a test makes for it.
     """
     settings.FORM_LEAST_SECONDS = 0
+    settings.WHITENOISE_AUTOREFRESH = True
     if "site" not in request.fixturenames:
         quick = "django.contrib.auth.hashers.MD5PasswordHasher"
         settings.PASSWORD_HASHERS = [quick, *settings.PASSWORD_HASHERS]

@@ -80,8 +80,9 @@ def count_decline(*, donation_id: int, payment: Payment, now: datetime) -> None:
     """Count the declined card that an event reports; end the payment when no other may follow (limits.ends_payment).
 
     payment: as it stood in the event, since Stripe's newest answer names the newest card alone. Whoever has a payment's
-    secret can try cards at Stripe without asking us: here that ends, payment cancelled and hold released. Calls Stripe
-    at most once, outside any transaction. Raises gateway.GatewayUnavailable, PoolsBusy: the event is applied again.
+    secret can try cards at Stripe without asking us: here that ends, payment cancelled and hold released, and so do the
+    other payments of a source that may not try again. Calls Stripe once for each of them, outside any transaction.
+    Raises gateway.GatewayUnavailable, PoolsBusy: the event is applied again.
     """
     with transaction.atomic():
         donation = locked_gift(donation_id)
@@ -89,8 +90,9 @@ def count_decline(*, donation_id: int, payment: Payment, now: datetime) -> None:
         donation.declines = donation.failed_tries.count()
         donation.save(update_fields=["declines"])
         is_over = donation.state == Donation.State.STARTED and limits.ends_payment(donation, now=now)
-    if is_over:
-        abandon_gift(donation_id=donation_id, now=now, actor=STRIPE)
+        others = limits.payments_of_a_refused_source(donation, now=now)
+    for ended in dict.fromkeys([*([donation_id] if is_over else []), *others]):
+        abandon_gift(donation_id=ended, now=now, actor=STRIPE)
 
 
 @transaction.atomic

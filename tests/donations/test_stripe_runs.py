@@ -23,6 +23,12 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 LATER = timedelta(minutes=20)
 
 
+@pytest.fixture(autouse=True)
+def _first_looks_back_three_days(monkeypatch):
+    """Each day looked at costs a comparison."""
+    monkeypatch.setattr(stripe_runs, "FIRST_LOOKS_BACK", timedelta(days=3))
+
+
 @pytest.fixture
 def campaign():
     factories.organization()
