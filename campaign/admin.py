@@ -81,6 +81,7 @@ class OrganizationAdmin(admin.ModelAdmin):
     fieldsets = [
         ("Who we are", {"fields": ["public_name", "legal_name", "ein", "address"]}),
         ("How donors reach us", {"fields": ["phone", "email", "website"]}),
+        ("How we reach donors", {"fields": ["opts_out_first"]}),
         (
             "Receipts",
             {

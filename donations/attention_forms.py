@@ -5,8 +5,8 @@ from django.http import QueryDict
 
 from campaign.money import InvalidAmount, format_amount, parse_amount, plain_amount
 from donations import card_refunds
-from donations.forms import one_line
 from donations.models import Donation
+from donations.text_fields import one_line
 
 _WHY = "Write in a few words what came of it: the history keeps it."
 

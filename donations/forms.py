@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
 
 from campaign.models import Campaign, Fund
 from campaign.money import (
@@ -28,12 +27,11 @@ from donations import reminders
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from donations.models import Donation
+from donations.text_fields import LineField, MailField, NameField, PhoneField, line_field, one_line
 from matching.wording import listed
 
 Parts = tuple[tuple[int, int], ...]
 
-# Line breaks would break mail headers; marks that turn or hide text would let a name pretend to be another.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]")
 _NOTHING = re.compile(r"[\s$]*0*[.,]?0*\s*")
 _SPLIT = "split-"
 # Past the database's 64-bit integers a promise is nonsense; the largest gift matched a hundredfold is not.
@@ -47,42 +45,6 @@ def funds_that_take_gifts(campaign: Campaign) -> list[Fund]:
 def parts_key(parts: Parts) -> str:
     """The gift's parts as text, `3:6000,4:4000`: tells whether a match that was shown is for this very gift."""
     return ",".join(f"{fund_id}:{amount_minor}" for fund_id, amount_minor in parts)
-
-
-def one_line(text: str) -> str:
-    """The text with marks that no reader sees, and runs of white space, each as one space."""
-    return " ".join(_UNSEEN.sub(" ", text).split())
-
-
-class LineField(forms.CharField):
-    """One line of text. Too long is an error that says so: a browser told of the limit would cut without a word."""
-
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
-        return one_line(text) if isinstance(text, str) else text
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
-
-
-class NameField(LineField):
-    """A name has a letter or a figure in it, of any script."""
-
-    def validate(self, value: Any) -> None:
-        super().validate(value)
-        if value and not any(character.isalnum() for character in value):
-            raise forms.ValidationError(self.error_messages["required"])
-
-
-class MailField(forms.EmailField):
-    """An address that mail from here can reach: with a domain that has a dot, and not cut by the browser."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.validators = [*self.validators, RegexValidator(r"@[^\[\]]+\.[^\[\]]+$", self.error_messages["invalid"])]
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
 
 
 class AmountField(forms.CharField):
@@ -254,26 +216,6 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
     return f"{fund.name} is not taking gifts at the moment. Choose another fund."
 
 
-def line_field(
-    max_length: int,
-    autocomplete: str,
-    *,
-    required: str = "",
-    help_text: str = "",
-    kind: type[LineField] = LineField,
-) -> LineField:
-    return kind(
-        required=bool(required),
-        max_length=max_length,
-        help_text=help_text,
-        widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
-        error_messages={
-            "required": required,
-            "max_length": f"Use at most {max_length} characters. You have %(show_value)d.",
-        },
-    )
-
-
 class GiftForm(GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
@@ -300,6 +242,15 @@ class GiftForm(GiftPartsForm):
     city = line_field(80, "address-level2")
     region = line_field(40, "address-level1")
     postal_code = line_field(16, "postal-code")
+    company = line_field(
+        120,
+        "organization",
+        kind=NameField,
+        help_text="Only for a gift of the company: its receipt is made out to the company, and public pages name it.",
+    )
+    phone = line_field(
+        40, "tel", kind=PhoneField, widget=forms.TelInput, help_text="Only for questions about this gift."
+    )
     way = forms.ChoiceField(
         required=False,
         choices=Donation.Way.choices,
@@ -309,6 +260,7 @@ class GiftForm(GiftPartsForm):
     hides_name = forms.BooleanField(required=False)
     hides_amount = forms.BooleanField(required=False)
     wants_reminder = forms.BooleanField(required=False)
+    opts_out = forms.BooleanField(required=False)
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
 
@@ -318,9 +270,10 @@ class GiftForm(GiftPartsForm):
 
     @property
     def shows_address(self) -> bool:
-        """Whether the optional address has anything in it, right or wrong: the page then shows it opened."""
-        typed = any(self[name].value() for name in self.ADDRESS if name != "country")
-        return typed or any(self[name].errors for name in self.ADDRESS)
+        """Whether company, phone or address have anything in them, right or wrong: the page then shows them opened."""
+        names = (*self.ADDRESS, "company", "phone")
+        typed = any(self[name].value() for name in names if name != "country")
+        return typed or any(self[name].errors for name in names)
 
     @property
     def promised_minor(self) -> int:
@@ -369,8 +322,7 @@ class GiftForm(GiftPartsForm):
         self, *, form_key: str, source: str = "", form_session: str = "", suspicion: str = ""
     ) -> GiftRequest:
         """What the donor asks for, of a form that is valid."""
-        names = ("donor_name", "donor_email", *self.ADDRESS, "hides_name", "hides_amount")
-        fields = {name: self.cleaned_data[name] for name in names}
+        fields = {name: self.cleaned_data[name] for name in Donation.OF_DONOR_ONLINE}
         fields["country"] = fields["country"] or "US"
         return GiftRequest(
             form_key=form_key,
@@ -382,5 +334,6 @@ class GiftForm(GiftPartsForm):
             form_session=form_session,
             suspicion=suspicion,
             wants_reminder=self.asks_for_reminder,
+            opts_out=self.cleaned_data["opts_out"],
             **fields,
         )

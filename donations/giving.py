@@ -21,7 +21,7 @@ from matching.queries import GiftMatch, gift_match
 
 _TYPED = (
     "fee_minor",
-    *Donation.OF_DONOR,
+    *Donation.OF_DONOR_ONLINE,
     "way",
     "wants_reminder",
 )
@@ -46,7 +46,7 @@ class GiftRequest:
     fee_minor: card cost the donor covers, 0 or more. promised_match_minor: the match that the page showed.
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
     names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
-    e-mail if the gift is not finished (reminders.py).
+    e-mail if the gift is not finished (reminders.py). opts_out: no fundraising messages from now on.
     """
 
     form_key: str
@@ -62,6 +62,9 @@ class GiftRequest:
     country: str = "US"
     hides_name: bool = False
     hides_amount: bool = False
+    company: str = ""
+    phone: str = ""
+    opts_out: bool = False
     promised_match_minor: int = 0
     source: str = ""
     way: str = Donation.Way.ONCE
@@ -273,13 +276,15 @@ def _live_gift(form_key: str) -> Donation | None:
 
 def _is_same(donation: Donation, request: GiftRequest) -> bool:
     parts = tuple(donation.designations.values_list("fund_id", "amount_minor"))
-    return parts == request.parts and all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
+    opts_out = donation.opted_out_at is not None
+    typed = all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
+    return parts == request.parts and typed and opts_out == request.opts_out
 
 
 def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: bool, now: datetime) -> Donation:
     donation = Donation.objects.create(
         campaign=campaign,
-        donor=_donor(request),
+        donor=_donor(request, now=now),
         form_key=request.form_key,
         amount_minor=request.amount_minor,
         currency=campaign.currency,
@@ -288,6 +293,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
         form_session=request.form_session,
         suspicion=request.suspicion,
         submitted_at=now,
+        opted_out_at=now if request.opts_out else None,
         charge_at=campaign.opens_at if request.way == Donation.Way.SCHEDULED else None,
         **{name: getattr(request, name) for name in _TYPED},
     )
@@ -321,7 +327,13 @@ def _promise(donation: Donation, *, before_minor: int) -> None:
     donation.save(update_fields=["promised_match_minor", "accepted_lower_match_at"])
 
 
-def _donor(request: GiftRequest) -> Donor:
-    """The donor of that e-mail address. A known one keeps their name until a gift is paid (payments.settle)."""
+def _donor(request: GiftRequest, *, now: datetime) -> Donor:
+    """The donor of that e-mail address. A known one keeps their name until a gift is paid (payments.settle).
+
+    Opting out counts at once, paid or not, and stays: a later form without the tick takes nothing back.
+    """
     email = request.donor_email.strip().lower()
-    return Donor.objects.get_or_create(email=email, defaults={"name": request.donor_name})[0]
+    donor, _ = Donor.objects.get_or_create(email=email, defaults={"name": request.donor_name})
+    if request.opts_out:
+        Donor.objects.filter(pk=donor.pk, opted_out_at=None).update(opted_out_at=now)
+    return donor

@@ -18,10 +18,10 @@ from django import forms
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, format_amount, parse_amount
 from donations.countries import countries
-from donations.forms import one_line
 from donations.import_columns import COLUMNS, SHOWN, TITLES, Column
 from donations.models import Donation
 from donations.offline_gifts import LARGEST_MINOR, NoSuchMoment, OfflineGift, day_problem, folded, moment_received
+from donations.text_fields import one_line
 
 _CHECK = {"check", "cheque", "chk", "ck", "checks", "personal check", "bank check"}
 _CASH = {"cash", "coins", "cash gift"}

@@ -13,10 +13,11 @@ from campaign.models import Campaign, Fund
 from campaign.money import format_amount_short, plain_amount
 from donations import offline_gifts
 from donations.countries import CountrySelect, countries
-from donations.forms import GiftForm, GiftPartsForm, line_field
+from donations.forms import GiftForm, GiftPartsForm
 from donations.models import Donation, Reversal
 from donations.offline_gifts import NoSuchMoment, OfflineGift, day_problem, moment_received
 from donations.staff_forms import DayField
+from donations.text_fields import line_field
 
 METHODS = [(Donation.Method.CHEQUE.value, "Check"), (Donation.Method.CASH.value, "Cash")]
 CHEQUE_NUMBER_LENGTH = 20

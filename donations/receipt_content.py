@@ -52,11 +52,7 @@ def receipt_facts(
     return {
         "layout": LAYOUT,
         "organization": _organization_facts(organization),
-        "donor": {
-            "name": plain_line(donation.donor_name),
-            "email": donation.donor_email,
-            "address_lines": _address_lines(donation),
-        },
+        "donor": _donor_facts(donation),
         "campaign": campaign.name,
         "gift": donation.reference,
         "receipt_date": day.isoformat(),
@@ -138,6 +134,17 @@ def _organization_facts(organization: Organization) -> dict[str, Any]:
         "phone": organization.phone,
         "email": organization.email,
         "website": organization.website,
+    }
+
+
+def _donor_facts(donation: Donation) -> dict[str, Any]:
+    """Who the receipt is made out to. contact: who gave for a company; only there, so that other receipts stay."""
+    contact = {"contact": plain_line(donation.donor_name)} if donation.company else {}
+    return {
+        "name": plain_line(donation.giver_name),
+        "email": donation.donor_email,
+        "address_lines": _address_lines(donation),
+        **contact,
     }
 
 

@@ -28,7 +28,7 @@ _COPIED = (
     "campaign",
     "donor",
     "currency",
-    *Donation.OF_DONOR,
+    *Donation.OF_DONOR_ONLINE,
     "way",
 )
 _REASONS = {

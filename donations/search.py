@@ -77,7 +77,7 @@ def matching_words(text: str, *, currency: str) -> Q:
         return Q(receipts__number=wanted)
     names = Q()
     for word in wanted.split()[:6]:
-        names &= Q(donor_name__icontains=word) | Q(donor_email__icontains=word)
+        names &= Q(donor_name__icontains=word) | Q(donor_email__icontains=word) | Q(company__icontains=word)
     return names | _amount(wanted, currency=currency) | _last_digits(wanted) | _cheque(wanted)
 
 

@@ -23,7 +23,7 @@ _COPIED = (
     "campaign",
     "donor",
     "currency",
-    *Donation.OF_DONOR,
+    *Donation.OF_DONOR_ONLINE,
     "source",
     "submitted_at",
 )

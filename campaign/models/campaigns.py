@@ -63,6 +63,11 @@ class Organization(models.Model):
     receipt_thanks = models.TextField(default="Thank you for your gift.", help_text="First words of the receipt.")
     signatory_name = models.CharField(max_length=120, blank=True)
     signatory_title = models.CharField(max_length=120, blank=True)
+    opts_out_first = models.BooleanField(
+        "“no fundraising messages” is ticked at first",
+        default=False,
+        help_text="On the giving form. Without this mark donors tick it themselves.",
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="organization_is_the_only_one")]

@@ -81,6 +81,9 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("How it was given", width=14),
         Column("Stripe's fees", MONEY, is_summed=True, width=12),
         Column("Stripe payout", width=30),
+        Column("Company", width=26),
+        Column("Phone", width=16),
+        Column(f"No fundraising messages since ({zone})", MOMENT, width=21),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -169,7 +172,8 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    for batch in batches(paid_gifts(campaign=campaign, days=days).order_by("paid_at", "pk")):
+    found = paid_gifts(campaign=campaign, days=days).select_related("donor")
+    for batch in batches(found.order_by("paid_at", "pk")):
         parts = parts_by_gift(batch)
         matches = _matches(batch)
         ids = [gift.pk for gift in batch]
@@ -215,6 +219,9 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 "offline" if gift.is_offline else _GIVEN[gift.way],
                 fees.get(gift.pk),
                 paid_out.get(gift.charge, ""),
+                gift.company,
+                gift.phone,
+                local(gift.donor.opted_out_at, campaign) if gift.donor.opted_out_at else None,
             )
 
 

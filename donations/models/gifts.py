@@ -85,6 +85,7 @@ class Donation(models.Model):
         *("donor_name", "donor_email", "address_line1", "address_line2", "city", "region", "postal_code", "country"),
         *("hides_name", "hides_amount"),
     )
+    OF_DONOR_ONLINE = (*OF_DONOR, "company", "phone")  # staff write a company that sends a check as the donor
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
     donor = models.ForeignKey(Donor, on_delete=models.PROTECT, related_name="donations")
@@ -114,6 +115,11 @@ class Donation(models.Model):
     region = models.CharField("state", max_length=40, blank=True)
     postal_code = models.CharField("ZIP code", max_length=16, blank=True)
     country = models.CharField(max_length=2, blank=True, default="US")
+    company = models.CharField(max_length=120, blank=True, help_text="Whose gift it is; then the receipt is its own.")
+    phone = models.CharField(max_length=40, blank=True)
+    opted_out_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its form asked for no fundraising messages."
+    )
     hides_name = models.BooleanField(default=False)
     hides_amount = models.BooleanField(default=False)
 
@@ -301,7 +307,12 @@ class Donation(models.Model):
 
     @property
     def public_name(self) -> str:
-        return "Anonymous" if self.hides_name else self.donor_name
+        return "Anonymous" if self.hides_name else self.giver_name
+
+    @property
+    def giver_name(self) -> str:
+        """Who gave, as the receipt says it: the company whose gift it is, else the donor."""
+        return self.company or self.donor_name
 
     @property
     def method_text(self) -> str:

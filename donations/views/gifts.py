@@ -18,11 +18,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaign.clock import database_now
 from donations import form_keys, gateway, giving, kept_gifts, limits, outage, payments, proofs, scheduling
 from donations.content_policy import opens_for_stripe
-from donations.forms import one_line
 from donations.gift_page import GiftPage
 from donations.models import Designation, Donation, Receipt
 from donations.payment_page import PaymentPage
 from donations.receipt_pdf import render_receipt
+from donations.text_fields import one_line
 from matching.ledger import DONOR, PoolsBusy
 from matching.queries import gift_match
 

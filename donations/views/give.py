@@ -17,19 +17,20 @@ from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from donations import form_keys, giving, limits
 from donations.form_keys import FormKey
-from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, one_line, parts_key
+from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
 from donations.match_line import MatchLine, for_monthly
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
 from donations.sources import source_of
+from donations.text_fields import one_line
 from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
 _PREFILL_FOR = timedelta(hours=1)
 _GIFT_FIELDS = (
-    *("donor_name", "donor_email", *GiftForm.ADDRESS),
-    *("hides_name", "hides_amount", "way", "wants_reminder"),
+    *Donation.OF_DONOR_ONLINE,
+    *("way", "wants_reminder"),
 )
 # The form begins with what was typed for a gift that stands so; and says of one in _GOES_ON where it goes on.
 _TYPED_AGAIN = (Donation.State.STARTED, Donation.State.FAILED, Donation.State.ABANDONED)
@@ -227,6 +228,7 @@ def _initial(
     notices = {}
     funds = funds_that_take_gifts(campaign)
     initial: dict[str, Any] = {"fund": funds[0].slug, "country": "US"}
+    initial["opts_out"] = Organization.objects.filter(opts_out_first=True).exists()
     initial |= _gift_initial(begun, campaign=campaign)
     if slug := one_line(request.GET.get("fund", "")):
         problem = fund_problem(slug, campaign=campaign)
@@ -274,6 +276,7 @@ def _gift_initial(gift: Donation | None, *, campaign: Campaign) -> dict[str, Any
     if gift is None or gift.state not in _TYPED_AGAIN:
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
+    initial["opts_out"] = gift.opted_out_at is not None
     designations = list(gift.designations.select_related("fund"))
     initial["fund"] = designations[0].fund.slug
     if len(designations) == 1:

@@ -223,6 +223,9 @@ def test_it_writes_a_gift_in_full(farid, campaign, a_day):
         "How it was given": "one-time",
         "Stripe's fees": "",
         "Stripe payout": "",
+        "Company": "",
+        "Phone": "",
+        "No fundraising messages since (America/New_York)": "",
     }
     states = [(line["State"], line["Disputed"]) for line in csv_of(farid, "gifts")[:-1]]
     assert states == [("Paid", "no"), ("Paid", "no"), ("Partly refunded", "no"), ("Refunded", "no"), ("Paid", "yes")]
