@@ -26,8 +26,8 @@ from campaign.money import (
 from donations import reminders
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
-from donations.models import Donation
-from donations.text_fields import LineField, MailField, NameField, PhoneField, line_field, one_line
+from donations.models import Donation, GiftMessage
+from donations.text_fields import LineField, MailField, MessageArea, NameField, PhoneField, line_field, one_line
 from matching.wording import listed
 
 Parts = tuple[tuple[int, int], ...]
@@ -261,6 +261,12 @@ class GiftForm(GiftPartsForm):
     hides_amount = forms.BooleanField(required=False)
     wants_reminder = forms.BooleanField(required=False)
     opts_out = forms.BooleanField(required=False)
+    message = line_field(
+        GiftMessage.LONGEST,
+        "off",
+        widget=MessageArea,
+        help_text=f"At most {GiftMessage.LONGEST} characters. Everybody can read it with your gift, once we have.",
+    )
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
 
@@ -274,6 +280,11 @@ class GiftForm(GiftPartsForm):
         names = (*self.ADDRESS, "company", "phone")
         typed = any(self[name].value() for name in names if name != "country")
         return typed or any(self[name].errors for name in names)
+
+    @property
+    def takes_message(self) -> bool:
+        """Whether the form offers one: not where no page would show it."""
+        return self.campaign.shows_wall
 
     @property
     def promised_minor(self) -> int:
@@ -335,5 +346,6 @@ class GiftForm(GiftPartsForm):
             suspicion=suspicion,
             wants_reminder=self.asks_for_reminder,
             opts_out=self.cleaned_data["opts_out"],
+            message=self.cleaned_data["message"] if self.takes_message else "",
             **fields,
         )

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from campaign.models import Campaign
-from donations import gateway, limits, monthly_start, reminders, subscriptions, work
+from donations import gateway, limits, monthly_start, public_messages, reminders, subscriptions, work
 from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
 from matching import holds
 from matching.allocation import Part
@@ -47,6 +47,7 @@ class GiftRequest:
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
     names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
     e-mail if the gift is not finished (reminders.py). opts_out: no fundraising messages from now on.
+    message: for everybody to read, once staff have.
     """
 
     form_key: str
@@ -65,6 +66,7 @@ class GiftRequest:
     company: str = ""
     phone: str = ""
     opts_out: bool = False
+    message: str = ""
     promised_match_minor: int = 0
     source: str = ""
     way: str = Donation.Way.ONCE
@@ -276,9 +278,9 @@ def _live_gift(form_key: str) -> Donation | None:
 
 def _is_same(donation: Donation, request: GiftRequest) -> bool:
     parts = tuple(donation.designations.values_list("fund_id", "amount_minor"))
-    opts_out = donation.opted_out_at is not None
     typed = all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
-    return parts == request.parts and typed and opts_out == request.opts_out
+    told = (donation.opted_out_at is not None, public_messages.text_of(donation))
+    return parts == request.parts and typed and told == (request.opts_out, request.message)
 
 
 def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: bool, now: datetime) -> Donation:
@@ -304,6 +306,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
     GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
     if request.way == Donation.Way.MONTHLY:
         monthly_start.write(donation, now=now)
+    public_messages.keep(donation, request.message)
     if donation.wants_reminder:
         reminders.owe(donation, now=now)
     try:

@@ -30,6 +30,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Floor, Greatest
 
 from donations.models import Designation, Donation
+from donations.public_messages import shown_text
 from matching.models import Allocation, Reservation
 from matching.queries import MatchLine, PoolFigures, gift_matches
 
@@ -50,7 +51,8 @@ class Totals:
 class PublicGift:
     """A paid gift as the public may see it. amount_minor and match_minor: None when the donor hides the amount.
 
-    sponsor_names: who matched it, as pages name them, 0..n; none when the amount is hidden.
+    sponsor_names: who matched it, as pages name them, 0..n; none when the amount is hidden. message: the donor's words,
+    if staff show them.
     """
 
     name: str
@@ -60,6 +62,7 @@ class PublicGift:
     currency: str
     fund_names: tuple[str, ...]
     paid_at: datetime | None
+    message: str = ""
 
 
 def gift_left_minor(prefix: str = "") -> Combinable:
@@ -157,6 +160,7 @@ def recent_public_gifts(*, campaign_id: int, fund_id: int | None = None, limit: 
     found = (
         Donation.objects.filter(_paid(campaign_id=campaign_id, start=None, end=None))
         .filter(refunded_minor__lt=F("amount_minor"))
+        .select_related("message")
         .prefetch_related("designations__fund")
         .order_by("-paid_at", "-pk")
     )
@@ -192,6 +196,7 @@ def _public_gift(gift: Donation, *, lines: Sequence[MatchLine], fund_id: int | N
         currency=gift.currency,
         fund_names=tuple(name for name, _ in shown),
         paid_at=gift.paid_at,
+        message=shown_text(gift),
     )
 
 

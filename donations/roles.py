@@ -1,6 +1,7 @@
 """Who on the staff may do what: two groups, kept in code, and the decorator that asks for a right.
 
-development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools and writes the pages.
+development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools, writes the pages and decides
+             which messages of donors they show.
 finance      sees the day, gifts, donors and pools, receipts, and exports them; refunds gifts and decides on payments
              that fit no gift, since that moves money; changes no page and no pool.
 Both tick off what needed a person.
@@ -34,6 +35,7 @@ _SEES_GIFTS = (
     "donations.view_tickoff",
     "donations.view_straypayment",
     "donations.view_striperun",
+    "donations.view_giftmessage",
     "matching.view_sponsor",
     "matching.view_matchpool",
     "matching.view_poolterms",
@@ -51,6 +53,7 @@ _SETS_UP_POOLS = (
     "matching.change_matchpool",
 )
 _WRITES_PAGES = (
+    "donations.change_giftmessage",
     "campaign.view_organization",
     "campaign.change_organization",
     *(
@@ -79,6 +82,8 @@ RIGHTS = {
     "donations.view_dashboard": "see the staff pages",
     "campaign.view_fund": "preview pages",
     "donations.view_donation": "see gifts",
+    "donations.view_giftmessage": "see donors’ messages",
+    "donations.change_giftmessage": "decide which messages of donors are shown",
     "campaign.change_campaign": "change campaigns",
     "donations.change_followup": "try follow-up work again",
     "donations.change_payercheck": "switch the check of payers",

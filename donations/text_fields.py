@@ -58,6 +58,13 @@ class PhoneField(LineField):
             raise forms.ValidationError("Write the number with its area code, such as 617-555-0142.")
 
 
+class MessageArea(forms.Textarea):
+    """A few lines high; what is typed into it is one line all the same."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"rows": 3, "cols": 40, **(attrs or {})})
+
+
 def line_field(
     max_length: int,
     autocomplete: str,
@@ -65,7 +72,7 @@ def line_field(
     required: str = "",
     help_text: str = "",
     kind: type[LineField] = LineField,
-    widget: type[forms.Input] = forms.TextInput,
+    widget: type[forms.Widget] = forms.TextInput,
 ) -> LineField:
     return kind(
         required=bool(required),

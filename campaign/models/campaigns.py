@@ -188,6 +188,10 @@ class Campaign(models.Model):
         help_text="One host a line, such as www.harborview.org or *.harborview.org. Empty: no other site.",
     )
 
+    wall_cleared_at = models.DateTimeField(
+        null=True, editable=False, help_text="When staff last hid a message: no copy of the wall from before is shown."
+    )
+
     objects = CampaignQuerySet.as_manager()
 
     class Meta:

@@ -19,7 +19,7 @@ from donations.exports.rows import (
     split_text,
 )
 from donations.gift_rows import payment_pill
-from donations.models import Donation, Receipt, Reversal, StripeMovement
+from donations.models import Donation, GiftMessage, Receipt, Reversal, StripeMovement
 from donations.queries import split_left
 from donations.search import Days
 from donations.spreadsheets import COUNT, DAY, MOMENT, MONEY, Column, Table
@@ -84,6 +84,8 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Company", width=26),
         Column("Phone", width=16),
         Column(f"No fundraising messages since ({zone})", MOMENT, width=21),
+        Column("Message", width=40),
+        Column("Message is", width=14),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -172,7 +174,7 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    found = paid_gifts(campaign=campaign, days=days).select_related("donor")
+    found = paid_gifts(campaign=campaign, days=days).select_related("donor", "message")
     for batch in batches(found.order_by("paid_at", "pk")):
         parts = parts_by_gift(batch)
         matches = _matches(batch)
@@ -183,6 +185,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
         for gift in batch:
             split = [(funds[fund_id].name, part_minor) for fund_id, part_minor in parts[gift.pk]]
             match = matches.get(gift.match_key, _NO_MATCH)
+            message: GiftMessage | None = getattr(gift, "message", None)
             yield (
                 gift.reference,
                 local(gift.moment_paid, campaign).date(),
@@ -222,6 +225,8 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 gift.company,
                 gift.phone,
                 local(gift.donor.opted_out_at, campaign) if gift.donor.opted_out_at else None,
+                message.text if message else "",
+                message.get_state_display().lower() if message else "",
             )
 
 

@@ -6,6 +6,7 @@ Donation      one gift: the donor's own money. `amount_minor` is the core gift, 
 Designation   the part of a gift meant for one fund; they add up to `amount_minor`.
 Reversal      a refund or dispute of a gift, or the cancellation of one that staff had entered.
 GiftCorrection   what staff changed of a gift by check or cash, and why; append-only.
+GiftMessage   the donor's words in public, once staff have read them (models/messages.py).
 GiftImport    a spreadsheet of such gifts, with its ImportRows (models/imports.py).
 GiftNote      the gift's history, append-only.
 StripeEvent   every verified webhook, raw, under its unique id; applied by a worker.
@@ -27,6 +28,7 @@ from donations.models.gifts import Designation, Donation, DonationQuerySet, Dono
 from donations.models.guards import FailedTry, PayerCheck, StripeHealth, StripePace, UsedProof
 from donations.models.history import GiftCorrection, GiftNote, Reversal
 from donations.models.imports import GiftImport, ImportRow
+from donations.models.messages import GiftMessage
 from donations.models.monthly import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.models.receipts import Receipt, ReceiptCounter, ReceiptSend
 from donations.models.stripe_objects import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
@@ -42,6 +44,7 @@ __all__ = [
     "FraudWarning",
     "GiftCorrection",
     "GiftImport",
+    "GiftMessage",
     "GiftNotPaid",
     "GiftNote",
     "ImportRow",

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaign.clock import database_now
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
-from donations import form_keys, giving, limits
+from donations import form_keys, giving, limits, public_messages
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
@@ -276,7 +276,7 @@ def _gift_initial(gift: Donation | None, *, campaign: Campaign) -> dict[str, Any
     if gift is None or gift.state not in _TYPED_AGAIN:
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
-    initial["opts_out"] = gift.opted_out_at is not None
+    initial |= {"opts_out": gift.opted_out_at is not None, "message": public_messages.text_of(gift)}
     designations = list(gift.designations.select_related("fund"))
     initial["fund"] = designations[0].fund.slug
     if len(designations) == 1:

@@ -1,5 +1,7 @@
 """What a donor may add to who they are: a company, a phone number, and no fundraising messages."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -45,7 +47,7 @@ def test_company_and_phone_are_kept_and_come_back(client, campaign):
     [
         ("phone", "555", "Write the number with its area code, such as 617-555-0142."),
         ("phone", "<script>6175550142", "Write the number with its area code, such as 617-555-0142."),
-        ("phone", "6" * 41, "Use at most 40 characters. You have 41."),
+        ("phone", "617-555-0142" + "." * 29, "Use at most 40 characters. You have 41."),
         ("company", "x" * 121, "Use at most 120 characters. You have 121."),
     ],
 )
@@ -122,7 +124,7 @@ class TestOptingOut:
         assert "<dd><b>None</b><small>asked before" in staff.text_of(staff.dana().get(f"/staff/gifts/{gift.pk}/"))
         day = campaign.opens_at.astimezone(campaign.tz).date()
         answer = staff.farid().get(f"/staff/exports/gifts.csv?first={day}&last={day}")
-        heading, row, _ = b"".join(answer.streaming_content).decode().splitlines()
-        assert heading.endswith('"Company","Phone","No fundraising messages since (America/New_York)"')
+        row = next(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
         moment = (campaign.opens_at - timedelta(days=1)).astimezone(campaign.tz).isoformat(timespec="seconds")
-        assert row.endswith(f'"","","{moment}"')
+        titles = ("Company", "Phone", "No fundraising messages since (America/New_York)")
+        assert [row[title] for title in titles] == ["", "", moment]

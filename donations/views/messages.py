@@ -1,0 +1,70 @@
+"""What donors wish to say in public, on the staff pages: read it, then show it or not."""
+
+from django.contrib import messages as notices
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_POST
+
+from campaign.clock import database_now
+from donations import public_messages
+from donations.models import GiftMessage
+from donations.paging import page_of
+from donations.roles import actor, needs
+from donations.views.offline import chosen_campaign
+from donations.views.staff import page
+
+_SAID = {
+    "approve": "The message is shown with its gift within seconds.",
+    "decline": "The message is not shown.",
+    "hide": "The message is hidden; pages that are open drop it within seconds.",
+}
+_TITLES = {"waiting": "To be read", "shown": "Shown", "not-shown": "Not shown"}
+
+
+@require_GET
+@needs("donations.view_giftmessage")
+def messages(request: HttpRequest) -> HttpResponseBase:
+    """Messages with paid gifts, newest first; `?show=` one of public_messages.LISTS, those to be read at first."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    shown = request.GET.get("show", "waiting")
+    if shown not in public_messages.LISTS:
+        raise Http404("There is no such list.")
+    found = page_of(public_messages.listed_as(shown, campaign=campaign), request=request)
+    names = _names([row.decided_by for row in found.rows])
+    context = {
+        "page": found,
+        "rows": [(row, names.get(row.decided_by, row.decided_by)) for row in found.rows],
+        "shown": shown,
+        "lists": _TITLES,
+        "wait_count": public_messages.listed_as("waiting", campaign=campaign).count(),
+    }
+    return page(request, "donations/staff_messages.html", campaign, context)
+
+
+@require_POST
+@needs("donations.change_giftmessage")
+def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
+    """Show, decline or hide one message."""
+    if decision not in public_messages.DECISIONS:
+        raise Http404("There is no such decision.")
+    message = get_object_or_404(GiftMessage.objects.select_related("donation"), pk=pk)
+    if public_messages.decide(message_id=pk, decision=decision, actor=actor(request), now=database_now()):
+        notices.success(request, _SAID[decision])
+    else:
+        notices.info(request, "Somebody else has decided about that message already; nothing was changed.")
+    shown = request.POST.get("show", "waiting")
+    query = {"show": shown if shown in public_messages.LISTS else "waiting"}
+    if request.POST.get("campaign"):
+        query["campaign"] = str(message.donation.campaign_id)
+    return redirect(f"{reverse('staff-messages')}?{urlencode(query)}")
+
+
+def _names(actors: list[str]) -> dict[str, str]:
+    """What people are called, by the name that histories give them: `staff:7`. One query."""
+    ids = {actor.partition(":")[2] for actor in actors if actor.startswith("staff:")}
+    return {f"staff:{user.pk}": user.get_full_name() or user.username for user in User.objects.filter(pk__in=ids)}
