@@ -18,7 +18,8 @@ def award_sentence(*, pool: MatchPool, terms: PoolTerms, fund_words: str) -> str
         return (
             f"When {_target(terms, currency=pool.currency, fund_words=fund_words, verb=('give', 'is raised'))}, {gives}"
         )
-    most = format_amount_short(pool.limit_minor, currency=pool.currency)
+    whole_sums_minor = pool.limit_minor - pool.limit_minor % (terms.award_minor or 1)
+    most = format_amount_short(whole_sums_minor, currency=pool.currency)
     if terms.unlock_donors is not None:
         each = f"For every {donors_text(terms.unlock_donors, noun='donor')}{fund_words}"
     else:

@@ -76,8 +76,8 @@ NOON, ONE = datetime(2026, 12, 1, 17, tzinfo=UTC), datetime(2026, 12, 1, 18, tzi
             "For every 50 donors, the Harbor Family will give $1,000, up to $250,000.",
         ),
         (
-            {"layer": "award", "unlock_raised_minor": 1_000_000, "award_minor": 100_000, "award_every": True},
-            "For every $10,000 raised, the Harbor Family will give $1,000, up to $250,000.",
+            {"layer": "award", "unlock_raised_minor": 1_000_000, "award_minor": 4_000_000, "award_every": True},
+            "For every $10,000 raised, the Harbor Family will give $40,000, up to $240,000.",
         ),
     ],
 )
