@@ -1,0 +1,57 @@
+"""The staff's pages in a browser: everybody who works there can read and use them, on a phone as well."""
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.utils import timezone
+
+from campaign.models import Campaign
+from donations.models import Donation
+from matching.models import MatchPool, Sponsor
+from tests import staff
+from tests.pages import LOOKS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGES = [
+    "/staff/",
+    "/staff/gifts/",
+    "/staff/gifts/?q=nobody",
+    "/staff/gifts/new/",
+    "/staff/gifts/imports/",
+    "/staff/gifts/{gift}/",
+    "/staff/attention/",
+    "/staff/stripe/",
+    "/staff/monthly/",
+    "/staff/pools/",
+    "/staff/pools/new/",
+    "/staff/pools/new/?kind=lump",
+    "/staff/pools/{pool}/",
+    "/staff/pools/{pool}/terms/",
+    "/staff/sponsors/{sponsor}/",
+    "/staff/receipts/",
+    "/staff/receipts/to-post/",
+    "/staff/exports/",
+    "/staff/embeds/",
+    "/staff/preview/",
+]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_is_accessible_and_fits(open_page, live_server, look):
+    call_command("load_sample_campaign", verbosity=0)
+    opened_at = timezone.now() - timedelta(hours=9)
+    Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
+    ids = {"gift": Donation, "pool": MatchPool, "sponsor": Sponsor}
+    shown = {name: model.objects.order_by("pk").values_list("pk", flat=True).first() for name, model in ids.items()}
+    page = open_page(**look)
+    session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+    for address in [address.format(**shown) for address in PAGES]:
+        assert page.goto(live_server.url + address).status == 200, address
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
