@@ -17,6 +17,7 @@ from reversion.admin import VersionAdmin
 
 from campaign.amount_fields import MinorUnitsField
 from campaign.models import Campaign, Fund, FundPreset, Section, SectionItem, Story
+from campaign.photographs import check_upload
 
 ONE_LINE = forms.TextInput(attrs={"size": 80})
 FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
@@ -99,6 +100,8 @@ class PictureForm(forms.ModelForm):
                 f"This picture has {picture.size / 1e6:.0f} MB. Make it smaller, at most "
                 f"{LARGEST_PICTURE_BYTES / 1e6:.0f} MB; 1600 pixels wide is plenty."
             )
+        if "picture" in self.changed_data and picture:
+            check_upload(picture)
         return picture
 
     def clean(self) -> dict[str, Any]:

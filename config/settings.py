@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from kombu import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -185,6 +186,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "donations.tasks.keep_reconciling",
         "schedule": RECONCILE_SECONDS,
         "options": {"expires": 60.0},
+    },
+    "remove-unused-photographs": {
+        "task": "campaign.tasks.remove_unused_photographs",
+        "schedule": crontab(hour=8, minute=20),
+        "options": {"expires": 3600},
     },
     "adopt-unknown-payments": {
         "task": "donations.tasks.adopt_unknown_payments",

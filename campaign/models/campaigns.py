@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, validate_image_file_extension
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -15,6 +15,7 @@ from django.utils.functional import cached_property
 
 from campaign.models.pages import Publishable, picture_has_alt, published
 from campaign.money import format_amount_short
+from campaign.photographs import PhotographField
 
 
 def validate_time_zone(name: str) -> None:
@@ -87,7 +88,7 @@ class Fund(Publishable):
     name = models.CharField(max_length=120)
     summary = models.TextField(help_text="One or two sentences, under the name and on cards.")
     gl_code = models.CharField("general-ledger code", max_length=40)
-    picture = models.ImageField(upload_to="funds/", blank=True, validators=[validate_image_file_extension])
+    picture = PhotographField(upload_to="funds/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
     is_open = models.BooleanField("takes gifts", default=True)

@@ -11,12 +11,12 @@ The database enforces: alternative text for every picture; a part belongs to one
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_image_file_extension
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from campaign.photographs import PhotographField
 from campaign.videos import NotAVideo, Video, video
 
 _NO_ALT = "Describe the picture for people who cannot see it."
@@ -64,7 +64,7 @@ class Story(Publishable):
         help_text="Leave an empty line between paragraphs. Start a line with ## for a heading. "
         "What needs more than words goes into the parts below.",
     )
-    picture = models.ImageField(upload_to="stories/", blank=True, validators=[validate_image_file_extension])
+    picture = PhotographField(upload_to="stories/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)
     fund = models.ForeignKey("campaign.Fund", null=True, blank=True, on_delete=models.SET_NULL, related_name="stories")
@@ -120,7 +120,7 @@ class Section(models.Model):
     closing = models.TextField(
         blank=True, help_text="Words after a list; who said a quotation; what is said in a video."
     )
-    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
+    picture = PhotographField(upload_to="sections/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)
     featured = models.ForeignKey(
@@ -176,7 +176,7 @@ class SectionItem(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     title = models.CharField(max_length=200, blank=True, help_text="A figure such as 10,000+, or a question.")
     text = models.TextField(max_length=2000, blank=True)
-    picture = models.ImageField(upload_to="sections/", blank=True, validators=[validate_image_file_extension])
+    picture = PhotographField(upload_to="sections/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
 
     class Meta:

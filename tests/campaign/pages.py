@@ -15,6 +15,7 @@ from tests import factories
 BEFORE = datetime(2026, 11, 22, 19, 18, 33, tzinfo=UTC)  # 8 days, 9 h 41 min 27 s before the opening
 DURING = factories.OPENS_AT + timedelta(hours=10)
 AFTER = factories.CLOSES_AT + timedelta(minutes=1)
+QUICK_FORMATS = {"webp": {"quality": 60, "method": 0}}  # of photographs, where a test needs many and looks at none
 
 
 def get(url: str, *, at: datetime = BEFORE, status: int = 200, **options: Any) -> HttpResponse:

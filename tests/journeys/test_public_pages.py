@@ -8,8 +8,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from campaign import photographs
 from campaign.models import Campaign
 from tests import factories
+from tests.campaign.pages import QUICK_FORMATS
 from tests.pages import DESKTOP, LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,8 +43,9 @@ def seconds_shown(page: Page) -> int:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, look):
+def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, monkeypatch, look):
     page_errors.expect("404")
+    monkeypatch.setattr(photographs, "FORMATS", QUICK_FORMATS)
     call_command("load_sample_campaign", verbosity=0)
     opened_at = timezone.now() - timedelta(hours=9)  # open, so that everything live is there
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))

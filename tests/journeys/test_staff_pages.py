@@ -9,10 +9,12 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
+from campaign import photographs
 from campaign.models import Campaign
 from donations.models import Donation
 from matching.models import MatchPool, Sponsor
 from tests import staff
+from tests.campaign.pages import QUICK_FORMATS
 from tests.pages import LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +43,8 @@ PAGES = [
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_is_accessible_and_fits(open_page, live_server, look):
+def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, look):
+    monkeypatch.setattr(photographs, "FORMATS", QUICK_FORMATS)
     call_command("load_sample_campaign", verbosity=0)
     opened_at = timezone.now() - timedelta(hours=9)
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))

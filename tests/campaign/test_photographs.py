@@ -1,0 +1,154 @@
+"""Photographs: made once in widths and formats, shown with them, gone when nothing shows them any more."""
+
+import io
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import reversion
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+
+from campaign import photographs
+from campaign.models import Fund, Story
+from campaign.unused_photographs import remove_unused
+from tests import factories
+from tests.campaign.pages import text
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 12, 1, 15, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def folder(settings, tmp_path) -> Path:
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def upload(width=1100, height=700, kind="JPEG", name="Night ward.JPG", mode="RGB", **options) -> SimpleUploadedFile:
+    found = io.BytesIO()
+    Image.new(mode, (width, height), "#0d6b64").save(found, kind, **options)
+    return SimpleUploadedFile(name, found.getvalue())
+
+
+def fund(**options) -> Fund:
+    made = factories.fund("Nursing", slug="nursing", picture=upload(**options), picture_alt="A ward")
+    factories.campaign(funds=[made])
+    return made
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_picture_is_kept_in_widths_and_formats(folder):
+    name = fund().picture.name
+    assert re.fullmatch(r"funds/night-ward-[0-9a-f]{8}_1100x700\.jpg", name)
+    base = name.removesuffix(".jpg")
+    assert files(folder) == sorted(
+        [name, *(f"{base}.{width}.{kind}" for width in (480, 960, 1100) for kind in photographs.FORMATS)]
+    )
+    assert sorted(photographs.files_of(name)) == files(folder)
+    for width, height in ((480, 305), (960, 611), (1100, 700)):
+        with Image.open(folder / f"{base}.{width}.webp") as smaller:
+            assert (smaller.format, smaller.size) == ("WEBP", (width, height))
+
+
+def test_a_page_offers_them_with_the_size_they_have():
+    name = fund().picture.name
+    base = "/media/" + name.removesuffix(".jpg")
+    html = text("/funds/nursing/")
+    widths = ", ".join(f"{base}.{width}.webp {width}w" for width in (480, 960, 1100))
+    assert f'<source type="image/webp" srcset="{widths}" sizes="(min-width: 64rem) 57rem, 93vw">' in html
+    assert html.index("image/avif") < html.index("image/webp")
+    assert (
+        f'<img class="pic" src="{base}.jpg" alt="A ward" width="1100" height="700" fetchpriority="high" '
+        'decoding="async"></picture>'
+    ) in html
+    assert f'<img class="pic" src="{base}.jpg" alt="" width="1100" height="700" loading="lazy"' in text("/funds/")
+
+
+def test_what_a_camera_tells_is_left_out_and_the_picture_stands_upright(folder):
+    told = Image.Exif()
+    told[0x0112], told[0x010E] = 6, "Ward 6, bed 12"  # turned by a quarter; what it shows
+    name = fund(width=700, height=300, exif=told).picture.name
+    assert name.endswith("_300x700.jpg")
+    assert not any(b"bed 12" in (folder / file).read_bytes() for file in files(folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "pixel"),
+    [
+        ({"kind": "PNG", "name": "a.png", "mode": "RGBA"}, (13, 107, 100)),
+        ({"kind": "PNG", "name": "a.png", "mode": "L"}, (80, 80, 80)),
+        ({"kind": "JPEG", "name": "a.jpg", "mode": "CMYK"}, None),
+        ({"kind": "GIF", "name": "a.gif", "mode": "P"}, None),
+    ],
+)
+def test_every_kind_of_picture_becomes_a_jpeg(folder, options, pixel):
+    with Image.open(folder / fund(width=40, height=20, **options).picture.name) as shown:
+        assert (shown.format, shown.mode, shown.size) == ("JPEG", "RGB", (40, 20))
+        if pixel:
+            assert all(abs(a - b) <= 8 for a, b in zip(shown.getpixel((20, 10)), pixel, strict=True))
+
+
+def test_what_can_be_seen_through_lies_on_white(folder):
+    found = io.BytesIO()
+    Image.new("RGBA", (40, 20), (0, 0, 0, 0)).save(found, "PNG")
+    made = Story.objects.create(
+        slug="s", title="S", picture=SimpleUploadedFile("s.png", found.getvalue()), picture_alt="-"
+    )
+    with Image.open(folder / made.picture.name) as shown:
+        assert min(shown.getpixel((20, 10))) >= 250
+
+
+def test_it_is_never_wider_than_the_widest(folder):
+    assert fund(width=3200, height=1000).picture.name.endswith("_1600x500.jpg")
+
+
+def test_a_picture_of_before_is_shown_as_it_is():
+    made = fund()
+    Fund.objects.filter(pk=made.pk).update(picture="funds/old.webp")
+    html = text("/funds/nursing/")
+    assert '<img class="pic" src="/media/funds/old.webp" alt="A ward" width="1600" height="900"' in html
+    assert "<picture>" not in html.split("<main")[1]
+
+
+def test_a_damaged_picture_is_refused(monkeypatch):
+    whole = upload().read()
+    with pytest.raises(photographs.NotAPhotograph, match="This picture is damaged"):
+        photographs.pixels_of(io.BytesIO(whole[: len(whole) // 2]))
+    monkeypatch.setattr(photographs, "MOST_PIXELS", 1_000)
+    with pytest.raises(photographs.NotAPhotograph, match="too many pixels"):
+        photographs.pixels_of(io.BytesIO(whole))
+
+
+def test_deleting_a_picture_deletes_all_of_it(folder):
+    made = fund()
+    made.picture.delete()
+    assert files(folder) == []
+    assert Fund.objects.get().picture.name == ""
+
+
+def test_what_no_page_and_no_version_shows_is_removed_after_a_week(folder):
+    shown, versioned = fund(), Story.objects.create(slug="s", title="S", picture=upload(40, 20), picture_alt="-")
+    with reversion.create_revision():
+        versioned.save()
+    old, versioned.picture = versioned.picture.name, ""
+    versioned.save()
+    left = Story.objects.create(slug="l", title="L", picture=upload(40, 20), picture_alt="-").picture.name
+    young = Story.objects.create(slug="y", title="Y", picture=upload(40, 20), picture_alt="-").picture.name
+    Story.objects.exclude(slug="s").update(picture="", picture_alt="")
+    a_month_ago = (NOW - timedelta(days=30)).timestamp()
+    for name in files(folder):
+        at = NOW.timestamp() if name in photographs.files_of(young) else a_month_ago
+        os.utime(folder / name, (at, at))
+    gone = list(photographs.files_of(left))
+    assert remove_unused(now=NOW) == len(gone)
+    kept = [shown.picture.name, old, young]
+    assert files(folder) == sorted(file for name in kept for file in photographs.files_of(name))
+    assert remove_unused(now=NOW) == 0
+    assert default_storage.exists(old)
