@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from campaign import page_admin
 from campaign.amount_fields import MinorUnitsField
+from campaign.logos import NotALogo, logo_file
 from campaign.models import Campaign, Fund, Milestone, Organization, Section, Story
 from campaign.money import format_amount_short
 from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime
@@ -76,8 +77,30 @@ class CampaignForm(forms.ModelForm):
         return basis_points
 
 
+class OrganizationForm(forms.ModelForm):
+    class Meta:
+        widgets = {"logo_alt": ONE_LINE}
+
+    def clean_logo(self) -> Any:
+        return self._logo("logo")
+
+    def clean_logo_for_dark(self) -> Any:
+        return self._logo("logo_for_dark")
+
+    def _logo(self, name: str) -> Any:
+        """The new logo drawn anew; the old one where nothing was uploaded."""
+        logo = self.cleaned_data[name]
+        if not logo or name not in self.changed_data:
+            return logo
+        try:
+            return logo_file(logo, size=logo.size)
+        except NotALogo as error:
+            raise ValidationError(str(error)) from error
+
+
 @admin.register(Organization)
 class OrganizationAdmin(admin.ModelAdmin):
+    form = OrganizationForm
     fieldsets = [
         ("Who we are", {"fields": ["public_name", "legal_name", "ein", "address"]}),
         ("How donors reach us", {"fields": ["phone", "email", "website"]}),
@@ -92,6 +115,23 @@ class OrganizationAdmin(admin.ModelAdmin):
                     "state_disclosures",
                     "signatory_name",
                     "signatory_title",
+                ],
+            },
+        ),
+        (
+            "Look",
+            {
+                "description": "Empty colors are the site’s own. The staff page “Style” shows all of them, "
+                "where each is used, and how clear every pair is.",
+                "fields": [
+                    "logo",
+                    "logo_for_dark",
+                    "logo_alt",
+                    "main_color",
+                    "action_color",
+                    "action_dark_color",
+                    "accent_color",
+                    "accent_dark_color",
                 ],
             },
         ),

@@ -11,9 +11,10 @@ from django.utils.feedgenerator import Rss201rev2Feed
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from campaign import figures
+from campaign import figures, palette
 from campaign.copies import fresh
 from campaign.kept_pages import kept_for_a_second
+from campaign.logos import stored_logo
 from campaign.models import Campaign, Fund, Organization, Story
 from campaign.models.pages import published
 from campaign.money import format_amount_short, format_amount_whole
@@ -115,6 +116,8 @@ def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
         sum_text=format_amount_whole(totals.raised_minor, currency=campaign.currency) if totals and has_gifts else "",
         beside_text=beside,
         share=share,
+        look=organization.look if organization else palette.paper(palette.Choice()),
+        logo=stored_logo(organization.logo.name) if organization else None,
     )
 
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("sitemap.xml", sharing.sitemap, name="sitemap"),
     path("robots.txt", sharing.robots, name="robots"),
     path("feed.xml", sharing.feed, name="feed"),
+    path("look-<str:name>.css", views.look_stylesheet, name="look"),
     path("live/", screens.live, name="live"),
     path("embed/<str:kind>/", screens.embed, name="embed"),
     path("healthz", views.healthz, name="healthz"),

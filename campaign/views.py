@@ -19,11 +19,11 @@ from django.views.decorators.http import require_safe
 from django.views.static import serve
 from redis.exceptions import RedisError
 
-from campaign import figures, pages
+from campaign import figures, pages, palette
 from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, with_clock
 from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
-from campaign.models import Campaign
+from campaign.models import Campaign, Organization
 from campaign.models.pages import published
 from campaign.money import InvalidAmount, parse_amount
 from campaign.videos import FRAME_HOSTS
@@ -151,6 +151,17 @@ def remind_me(request: HttpRequest) -> HttpResponse:
     content = calendar_file(campaign=campaign, site_url=settings.SITE_URL, now=now)
     headers = {"Content-Disposition": f'attachment; filename="{campaign.slug}.ics"'}
     return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers=headers)
+
+
+@require_safe
+def look_stylesheet(request: HttpRequest, name: str) -> HttpResponse:
+    """The organization's colors. For ever under the name they have now; a page with an older name gets them for now."""
+    organization = Organization.objects.first()
+    colors = organization.colors if organization else palette.Choice()
+    response = HttpResponse(palette.stylesheet(colors), content_type="text/css; charset=utf-8")
+    is_current = name == palette.stylesheet_name(colors)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_current else "public, max-age=60"
+    return response
 
 
 @require_safe

@@ -18,7 +18,7 @@ from django.utils.crypto import salted_hmac
 
 from campaign.models import Organization
 from donations.models import Receipt, ReceiptSend
-from donations.receipt_content import plain_line
+from donations.receipt_content import look_facts, plain_line
 from donations.receipt_pdf import render_receipt
 
 # What RFC 3463 and 7505 say of the donor's address: no such mailbox or domain, moved away, disabled.
@@ -99,7 +99,7 @@ def news(
     """A letter that is no receipt. key: what the news is; the same key makes the same Message-ID."""
     return letter(
         name,
-        {"organization": organization, **context},
+        {"organization": organization, "look": look_facts(organization), **context},
         subject=subject,
         to=to,
         from_name=organization.public_name,
@@ -114,6 +114,7 @@ def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternati
     context = {
         "receipt": content,
         "organization": content["organization"],
+        "look": content.get("look", {}),
         "gift_url": settings.SITE_URL + receipt.donation.get_absolute_url(),
         "monthly_url": settings.SITE_URL + monthly.get_absolute_url() if monthly else "",
     }

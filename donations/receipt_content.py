@@ -64,6 +64,19 @@ def receipt_facts(
         "thanks": organization.receipt_thanks.strip(),
         "disclosures": organization.state_disclosures.strip(),
         "signatory": {"name": organization.signatory_name, "title": organization.signatory_title},
+        "look": look_facts(organization),
+    }
+
+
+def look_facts(organization: Organization) -> dict[str, str]:
+    """The colors of receipts and letters, and where the logo is stored: a logo is never stored over or thrown away."""
+    look = organization.look
+    return {
+        "main": look.main,
+        "action": look.action,
+        "action_ink": look.action_ink,
+        "logo": organization.logo.name or "",
+        "logo_alt": organization.logo_alt,
     }
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import typst
 from django.conf import settings
 
+from campaign.logos import stored_logo
 from donations.font_coverage import covered_characters
 from donations.models import Receipt
 from donations.receipt_content import day_text, local_day
@@ -34,25 +35,27 @@ def render_receipt(receipt: Receipt) -> bytes:
 
     A voided receipt says so, with the day, the reason and the number that replaces it.
     A character that no font of ours has is printed as U+FFFD: a name never keeps a donor from a receipt.
+    A logo that is gone from the disk is left out, and our own mark stands there.
     Reads the replacing number from the database; writes nothing. About 3 ms.
     Raises typst.TypstError when the template itself is at fault.
     """
     content = receipt.content | {"void": _void_facts(receipt)}
+    logo = stored_logo(receipt.content.get("look", {}).get("logo"))
     timestamp = int(receipt.issued_at.timestamp())
     try:
-        return _compile(_printable(content), timestamp=timestamp)
+        return _compile(_printable(content), logo=logo, timestamp=timestamp)
     except typst.TypstError as error:
         # Each character has a glyph, yet a combination of them may have none.
         if _MISSING_GLYPH not in str(error):
             raise
-        return _compile(_printable(content, only_simple=True), timestamp=timestamp)
+        return _compile(_printable(content, only_simple=True), logo=logo, timestamp=timestamp)
 
 
-def _compile(content: Json, *, timestamp: int) -> bytes:
+def _compile(content: Json, *, logo: bytes | None, timestamp: int) -> bytes:
     with _turn:
         pdf = _compiler().compile(
             format="pdf",
-            sys_inputs={"receipt": json.dumps(content)},
+            sys_inputs={"receipt": json.dumps(content), "logo": json.dumps(list(logo or b""))},
             pdf_standards=["ua-1"],
             timestamp=timestamp,
         )

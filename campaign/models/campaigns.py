@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
 
+from campaign import palette
 from campaign.models.pages import Publishable, picture_has_alt, published
 from campaign.money import format_amount_short
 from campaign.photographs import PhotographField
@@ -37,6 +38,15 @@ def validate_hosts(text: str) -> None:
         raise ValidationError(f"Write one host a line, such as www.harborview.org; “{wrong[0][:60]}” is none.")
     if len(lines) > _MOST_HOSTS:
         raise ValidationError(f"Write at most {_MOST_HOSTS} hosts; *.example.org stands for all below example.org.")
+
+
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
+
+
+def _color(help_text: str, verbose_name: str | None = None) -> "models.CharField[str, str]":
+    words = "Write a color as # and six digits or letters from a to f, such as #14305c."
+    valid = RegexValidator(r"^#[0-9a-fA-F]{6}\Z", words)
+    return models.CharField(verbose_name, max_length=7, blank=True, validators=[valid], help_text=help_text)
 
 
 def default_presets_minor() -> list[int]:
@@ -70,11 +80,69 @@ class Organization(models.Model):
         help_text="On the giving form. Without this mark donors tick it themselves.",
     )
 
+    logo = models.ImageField(
+        upload_to="logos/",
+        blank=True,
+        width_field="logo_width",
+        height_field="logo_height",
+        help_text="PNG, JPEG or WebP, at most 2 MB; 800 pixels wide is plenty.",
+    )
+    logo_width = models.PositiveSmallIntegerField(null=True, editable=False)
+    logo_height = models.PositiveSmallIntegerField(null=True, editable=False)
+    logo_for_dark = models.ImageField(
+        "logo for dark pages",
+        upload_to="logos/",
+        blank=True,
+        help_text="Where there is none, dark pages show the logo on a white plate.",
+    )
+    logo_alt = models.CharField(
+        "what the logo says",
+        max_length=120,
+        blank=True,
+        help_text="If the logo has words in it: write them, and the name is not repeated beside it. "
+        "If it is only a sign, leave this empty: then the name stands beside it.",
+    )
+    main_color = _color("Bands, the foot, the screen, letters and receipts. A dark one: its words are white.")
+    action_color = _color("Buttons, and what draws the eye.")
+    action_dark_color = _color("Empty: made from the one for light pages.", "action color on dark pages")
+    accent_color = _color("Links, figures, what is matched and what went well.")
+    accent_dark_color = _color("Empty: made from the one for light pages.", "accent color on dark pages")
+
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="organization_is_the_only_one")]
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="organization_is_the_only_one"),
+            models.CheckConstraint(
+                condition=Q(logo_for_dark="") | ~Q(logo=""),
+                name="logo_for_dark_has_logo",
+                violation_error_message="Choose the logo for light pages, too.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.public_name
+
+    def clean(self) -> None:
+        """Colors that make any pair on the site hard to read are refused, each beside its field."""
+        wrong = {f"{part}_color": words for part, words in palette.refusals(self.colors).items()}
+        if wrong:
+            raise ValidationError(wrong)
+
+    @property
+    def colors(self) -> palette.Choice:
+        """Without those that are no colors: their fields say so themselves."""
+        chosen = {name: getattr(self, f"{name}_color") for name in palette.CHOICES}
+        return palette.Choice(**{name: color for name, color in chosen.items() if _COLOR.fullmatch(color)})
+
+    @property
+    def look(self) -> palette.Paper:
+        """For what has no stylesheet: letters, receipts, pictures of shared links."""
+        return palette.paper(self.colors)
+
+    @property
+    def stylesheet_url(self) -> str:
+        """Where its colors are; empty when they are the site's own. Changes with them."""
+        name = palette.stylesheet_name(self.colors)
+        return reverse("look", args=[name]) if name else ""
 
     @property
     def address_lines(self) -> list[str]:

@@ -103,6 +103,7 @@ class TestIssue:
             "thanks": "Thank you for your gift.",
             "disclosures": "Registered in Massachusetts.",
             "signatory": {"name": "Joan Whitfield", "title": "Chief Development Officer"},
+            "look": {"main": "#14305c", "action": "#c8452b", "action_ink": "#ffffff", "logo": "", "logo_alt": ""},
         }
 
     def test_it_owes_the_email_and_notes_the_gifts_history(self):

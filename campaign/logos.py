@@ -1,0 +1,66 @@
+"""The organization's logo: whatever staff upload is decoded and drawn anew, so that only its pixels are ever kept."""
+
+import hashlib
+import io
+from typing import IO
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+LARGEST = (800, 200)  # pixels: twice as sharp as pages show it
+LEAST_HEIGHT = 100
+MOST_PIXELS = 20_000_000  # a small file may unpack into much more than memory holds
+MOST_BYTES = 2_000_000
+
+
+class NotALogo(ValueError):
+    """Why the picture cannot be the logo, and what to do."""
+
+
+def logo_file(uploaded: IO[bytes], *, size: int) -> ContentFile:
+    """A PNG of at most LARGEST, without its empty margin and without whatever else the file held.
+
+    size: of the upload in bytes. The name changes with the picture. Raises NotALogo.
+    """
+    if size > MOST_BYTES:
+        raise NotALogo(f"This picture has {size / 1e6:.1f} MB. Choose one of at most {MOST_BYTES // 1_000_000} MB.")
+    png = io.BytesIO()
+    _drawn_anew(uploaded).save(png, "PNG", optimize=True)
+    return ContentFile(png.getvalue(), name=f"{hashlib.sha256(png.getvalue()).hexdigest()[:16]}.png")
+
+
+def stored_logo(name: str | None) -> bytes | None:
+    """A logo as it is stored; None when there is none, or when it is gone: nothing waits for a picture."""
+    if not name:
+        return None
+    try:
+        with default_storage.open(name) as file:
+            return bytes(file.read())
+    except OSError:
+        return None
+
+
+def _drawn_anew(uploaded: IO[bytes]) -> Image.Image:
+    uploaded.seek(0)
+    try:
+        picture = Image.open(uploaded, formats=FORMATS)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise NotALogo("This picture has too many pixels. Save it smaller: 800 wide is plenty.")
+        pixels = picture.convert("RGBA")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, NotALogo):
+            raise
+        raise NotALogo("This file cannot be read as a picture. Save the logo as PNG, JPEG or WebP.") from error
+    box = pixels.getchannel("A").getbbox()
+    if box is None:
+        raise NotALogo("This picture is empty: all of it can be seen through.")
+    logo = pixels.crop(box)
+    logo.thumbnail(LARGEST, Image.Resampling.LANCZOS)
+    if logo.height < LEAST_HEIGHT:
+        raise NotALogo(
+            f"This logo would be {logo.width} by {logo.height} pixels: too flat to be read. Choose a larger or a more "
+            f"compact one, at least {LEAST_HEIGHT} pixels high when it is {LARGEST[0]} wide."
+        )
+    return logo
