@@ -19,6 +19,7 @@ from donations.views import (
     staff,
     staff_monthly,
     stripe_books,
+    style,
     webhooks,
 )
 
@@ -79,6 +80,8 @@ urlpatterns = [
     path("staff/monthly/", staff_monthly.monthly_gifts, name="staff-monthly"),
     path("staff/monthly/<int:pk>/stop/", staff_monthly.stop_monthly, name="staff-monthly-stop"),
     path("staff/embeds/", embeds.embeds, name="staff-embeds"),
+    path("staff/style/", style.public_parts, name="staff-style"),
+    path("staff/style/staff/", style.staff_parts, name="staff-style-staff"),
     path("staff/pools/", pools.pools, name="staff-pools"),
     path("staff/pools/new/", pools.new_pool, name="staff-pool-new"),
     path("staff/pools/<int:pk>/", pools.pool, name="staff-pool"),

@@ -24,6 +24,8 @@ PAGES = [
     ("/staff/pools/", "development", "", "see match pools"),
     ("/staff/stripe/", "finance", "", "see the comparison with Stripe"),
     ("/staff/embeds/", "development", "finance", "change campaigns"),
+    ("/staff/style/", "finance", "", "see the staff pages"),
+    ("/staff/style/staff/", "development", "", "see the staff pages"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),
     ("/staff/receipts/", "finance", "development", "see the list of receipts"),
     ("/staff/exports/", "finance", "development", "export gifts and receipts"),

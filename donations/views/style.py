@@ -1,0 +1,113 @@
+"""The site's visual language, shown by the very stylesheets and templates of its pages, for staff and designers."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from campaign import palette
+from campaign.banner import banner
+from campaign.models import Campaign, Fund, Organization, Story
+from donations.match_line import ASK, MatchLine
+from donations.roles import needs
+
+_WORDS = "Two sentences say what it is for. They stand on cards and under the name."
+# What each token is for; every color of site.css has a line here.
+_USES = {
+    "ink": "words",
+    "ink-2": "quieter words",
+    "paper": "the page",
+    "wash": "tinted blocks, notices",
+    "card": "cards, panels",
+    "line": "borders, the empty part of bars",
+    "field-line": "the edges of fields",
+    "give": "action: buttons, what is given",
+    "give-2": "a button under the pointer",
+    "give-ink": "words on a button",
+    "match": "accent: links that lead on, figures, what is matched",
+    "match-wash": "the accent’s pale ground",
+    "held": "what is held",
+    "held-wash": "warnings",
+    "held-ink": "words of warnings",
+    "wrong": "errors",
+    "wrong-wash": "the ground of errors",
+    "focus": "the ring around what has the keyboard",
+    "navy": "main: the band, letters, receipts",
+    "navy-2": "the band’s lower end, the foot, the staff pages’ side",
+    "navy-ink": "words on the band",
+    "navy-ink-2": "quieter words on the band",
+    "gold": "small line and held money on the band",
+    "mint": "matched money on the band",
+    "band-give": "the band’s button",
+    "band-give-2": "the same under the pointer",
+    "band-give-ink": "words on the band’s button",
+}
+_LINES = [
+    MatchLine("full", "Your $100 becomes $200.", "The Harbor Family matches it dollar for dollar."),
+    MatchLine("part", "$7.35 of your $100 is matched.", "The pool is nearly used up."),
+    MatchLine("none", "", "This gift is not matched."),
+    ASK,
+]
+_STATES = {"empty": {}, "filled": {"typed": "Maria Alvarez"}, "wrong": {"typed": ""}, "disabled": {"typed": "Maria"}}
+
+
+class SampleForm(forms.Form):
+    """One field of each kind of widget that the site uses."""
+
+    typed = forms.CharField(
+        label="Your name", help_text="As your receipt shall name you.", error_messages={"required": "Write your name."}
+    )
+
+
+@require_GET
+@needs("donations.view_dashboard")
+def public_parts(request: HttpRequest) -> HttpResponseBase:
+    """What donors see: colors with the contrast of every pair, type, spacing, and each part in its states."""
+    campaign, organization, now = Campaign.objects.current(), Organization.objects.first(), timezone.now()
+    choice = organization.colors if organization else palette.Choice()
+    colors, figures = palette.tokens(choice), palette.figures(choice)
+    context = {
+        "schemes": [_public_scheme(name) for name in palette.SCHEMES],
+        "tokens": [(name, use, *colors[name]) for name, use in _USES.items()],
+        "contrasts": list(zip(figures[: len(palette.PAIRS)], figures[len(palette.PAIRS) :], strict=True)),
+        "pool": SimpleNamespace(
+            limit_minor=5_000_000, matched_minor=2_900_000, held_minor=400_000, free_minor=1_700_000
+        ),
+        "challenge": SimpleNamespace(
+            progress_text="62 of 100 donors", progress_share=0.62, rule_sentence="At 100 donors $10,000 is unlocked."
+        ),
+        "lines": _LINES,
+        **({"campaign": Campaign(currency="USD")} if campaign is None else banner(campaign, now=now, is_slim=True)),
+        "fund": Fund.objects.exclude(picture="").first() or Fund(name="Education", slug="education", summary=_WORDS),
+        "story": Story.objects.exclude(picture="").first() or Story(title="The call", slug="call", summary=_WORDS),
+        "has_band": campaign is not None,
+    }
+    return render(request, "donations/staff_style.html", context)
+
+
+@require_GET
+@needs("donations.view_dashboard")
+def staff_parts(request: HttpRequest) -> HttpResponse:
+    """What staff see: the parts of the staff pages."""
+    return render(request, "donations/staff_style_staff.html", {"schemes": [_forms(name) for name in palette.SCHEMES]})
+
+
+def _public_scheme(name: str) -> dict[str, Any]:
+    return _forms(name) | {"presets": (("$50", "fifty"), ("$100", "hundred"), ("$250", "more"))}
+
+
+def _forms(scheme: str) -> dict[str, Any]:
+    """A form in each state; the scheme keeps the fields' ids apart."""
+    return {"name": scheme, "fields": [(state, _field(scheme, state)) for state in _STATES]}
+
+
+def _field(scheme: str, state: str) -> forms.BoundField:
+    prefix = f"{scheme}-{state}"
+    data = {f"{prefix}-{name}": value for name, value in _STATES[state].items()}
+    form = SampleForm(data if state == "wrong" else None, prefix=prefix, initial=_STATES[state])
+    form.fields["typed"].disabled = state == "disabled"
+    return form["typed"]
