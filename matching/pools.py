@@ -227,9 +227,11 @@ def set_paused(*, pool_id: int, paused: bool, actor: str, now: datetime) -> bool
 
 
 def _add_version(pool: MatchPool, *, terms: Terms, actor: str, now: datetime) -> PoolTerms:
+    """The pool must be locked. Who waited for somebody else's change of the same moment comes after it."""
     version = pool.terms_versions.count() + 1
+    created_at = max(now, pool.terms.created_at) if pool.current_terms_id else now
     fields = {**asdict(terms), "fund_ids": list(terms.fund_ids)}
-    added = PoolTerms.objects.create(pool=pool, version=version, created_at=now, created_by=actor, **fields)
+    added = PoolTerms.objects.create(pool=pool, version=version, created_at=created_at, created_by=actor, **fields)
     pool.current_terms = added
     pool.save(update_fields=["current_terms"])
     return added

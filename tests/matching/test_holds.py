@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError
 
-from matching import holds, late_gifts, refunds
+from matching import holds, late_gifts, pools, refunds
 from matching.allocation import Part
 from matching.checking import check_campaigns
 from matching.models import LedgerEntry, Reservation
@@ -244,8 +244,6 @@ class TestLatePayment:
         assert balances(pool) == (0, 6_000, 4_000)
 
     def test_the_rules_are_those_of_the_moment_it_was_submitted(self, campaign, fund):
-        from matching import pools
-
         pool = factories.pool(campaign=campaign, limit_minor=50_000, now=GIFT_AT - timedelta(days=1))
         late = holds.hold(campaign_id=campaign.pk, gift=gift(fund), now=GIFT_AT)
         resolve("expire", late.key)
@@ -254,6 +252,19 @@ class TestLatePayment:
         matched, shortfall = late_gifts.match_late(key=late.key, now=GIFT_AT + timedelta(hours=3))
         assert (matched.match_minor, shortfall) == (10_000, 0)
         assert [row.terms.version for row in matched.allocations.all()] == [1]
+
+    def test_terms_changed_by_two_people_at_one_moment_follow_each_other(self, campaign):
+        """The second looked at the clock first, and then waited for the pool."""
+        pool = factories.pool(campaign=campaign, now=GIFT_AT - timedelta(days=1))
+        for seconds, least_minor in ((0, 1_000), (-2, 2_000)):
+            terms, now = pools.Terms(min_gift_minor=least_minor), GIFT_AT + timedelta(seconds=seconds)
+            pools.change_terms(pool_id=pool.pk, terms=terms, actor="staff:1", now=now)
+        pool.refresh_from_db()
+        assert list(pool.terms_versions.order_by("version").values_list("min_gift_minor", "created_at"))[1:] == [
+            (1_000, GIFT_AT),
+            (2_000, GIFT_AT),
+        ]
+        assert pool.terms_at(GIFT_AT).min_gift_minor == 2_000
 
 
 class TestRefund:
@@ -294,8 +305,6 @@ class TestRefund:
 
 class TestLimit:
     def test_it_grows_and_shrinks_by_entries(self, campaign):
-        from matching import pools
-
         pool = factories.pool(campaign=campaign, limit_minor=10_000)
         pools.change_limit(pool_id=pool.pk, limit_minor=25_000, actor="staff:1", now=GIFT_AT)
         pools.change_limit(pool_id=pool.pk, limit_minor=12_000, actor="staff:1", now=GIFT_AT)
@@ -303,8 +312,6 @@ class TestLimit:
         assert (pool.refresh_from_db(), pool.limit_minor, balances(pool)) == (None, 12_000, (12_000, 0, 0))
 
     def test_it_never_goes_below_what_was_promised(self, campaign, fund):
-        from matching import pools
-
         pool = factories.pool(campaign=campaign, limit_minor=10_000)
         holds.hold(campaign_id=campaign.pk, gift=gift(fund, 8_000), now=GIFT_AT)
         with pytest.raises(pools.LimitBelowPromises, match=r"\$80\.00"):
