@@ -38,7 +38,9 @@ PAGES = [
     "/staff/receipts/to-post/",
     "/staff/exports/",
     "/staff/embeds/",
+    "/staff/messages/",
     "/staff/preview/",
+    "/staff/style/",
 ]
 
 
