@@ -47,6 +47,7 @@ def _ngo(organization: Organization) -> Data:
         "sameAs": organization.website,
         "taxID": organization.ein,
         "address": ", ".join(organization.address_lines),
+        "logo": _url(organization.logo.url) if organization.logo else "",
     }
     named = {"@type": "NGO", "@id": _id(), "name": organization.public_name, "legalName": organization.legal_name}
     return named | {"url": _url(reverse("home"))} | {name: value for name, value in known.items() if value}

@@ -21,7 +21,7 @@ RED, CLEAR = (200, 20, 20, 255), (0, 0, 0, 0)
 @pytest.fixture(autouse=True)
 def organization(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
-    factories.campaign()
+    factories.campaign(funds=[factories.fund("Education", slug="education")])
     return factories.organization()
 
 
@@ -159,6 +159,12 @@ def test_a_shared_link_s_picture_has_the_logo_and_the_main_color():
     near = [abs(a - b) for a, b in zip(drawn.getpixel((10, 10)), (0x0B, 0x3D, 0x2E), strict=True)]
     assert max(near) <= 6
     assert max(abs(a - b) for a, b in zip(drawn.getpixel((1000, 94)), RED, strict=False)) <= 6
+
+
+def test_search_engines_are_told_where_the_logo_is():
+    assert '"logo":' not in text("/")
+    save(logo=upload(logo()))
+    assert f'"logo": "http://127.0.0.1:8000{Organization.objects.get().logo.url}"' in text("/funds/education/")
 
 
 def test_a_logo_that_is_gone_from_the_disk_stops_no_picture():

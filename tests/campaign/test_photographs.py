@@ -15,7 +15,7 @@ from PIL import Image
 from campaign import photographs
 from campaign.models import Fund, Story
 from campaign.unused_photographs import remove_unused
-from tests import factories
+from tests import factories, staff
 from tests.campaign.pages import text
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,18 @@ def test_a_damaged_picture_is_refused(monkeypatch):
     monkeypatch.setattr(photographs, "MOST_PIXELS", 1_000)
     with pytest.raises(photographs.NotAPhotograph, match="too many pixels"):
         photographs.pixels_of(io.BytesIO(whole))
+
+
+def test_a_damaged_picture_is_refused_beside_its_field_and_nothing_is_kept(folder):
+    whole = upload().read()
+    sent = {"title": "T", "slug": "t", "summary": "s", "position": 0, "picture_alt": "A ward"} | {
+        "sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0,
+        "picture": SimpleUploadedFile("half.jpg", whole[: len(whole) // 2]),
+    }  # fmt: skip
+    answer = staff.dana().post("/admin/campaign/story/add/", sent)
+    refusal = "This picture is damaged. Save it again as JPEG, PNG or WebP, and choose that."
+    assert answer.context["adminform"].form.errors["picture"] == [refusal]
+    assert files(folder) == []
 
 
 def test_deleting_a_picture_deletes_all_of_it(folder):
