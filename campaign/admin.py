@@ -13,7 +13,7 @@ from django.urls import reverse
 from campaign import page_admin
 from campaign.amount_fields import MinorUnitsField
 from campaign.logos import NotALogo, logo_file
-from campaign.models import Campaign, Fund, Milestone, Organization, Section, Story
+from campaign.models import Campaign, CardPicture, Fund, Milestone, Organization, Section, Story
 from campaign.money import format_amount_short
 from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime
 
@@ -171,10 +171,23 @@ class MilestoneInline(admin.TabularInline):
     verbose_name_plural = "Milestones"
 
 
+class CardPictureForm(page_admin.PictureForm):
+    class Meta:
+        widgets = {"picture_alt": ONE_LINE}
+
+
+class CardPictureInline(admin.TabularInline):
+    model = CardPicture
+    form = CardPictureForm
+    extra = 0
+    fields = ["picture", "picture_alt", "position"]
+    verbose_name_plural = "Pictures for e-cards"
+
+
 @admin.register(Campaign)
 class CampaignAdmin(InCampaignTime):
     form = CampaignForm
-    inlines = [MilestoneInline]
+    inlines = [MilestoneInline, CardPictureInline]
     list_display = ["name", "is_current", "opens_at", "closes_at"]
     prepopulated_fields = {"slug": ["name"]}
     filter_horizontal = ["funds"]

@@ -177,6 +177,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5.0},
     },
+    "forget-recipients": {
+        "task": "donations.tasks.forget_recipients",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
     "ask-about-late-payments": {
         "task": "donations.tasks.ask_about_late_payments",
         "schedule": RECONCILE_SECONDS,

@@ -9,6 +9,7 @@ from django.db import transaction
 from campaign.money import format_amount
 from donations import (
     bank_mail,
+    ecards,
     freed_match,
     mail,
     monthly_mail,
@@ -50,9 +51,22 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
 
 def _do(row: FollowUp, *, now: datetime) -> datetime | None:
     """The work itself; when to come again, where it is too early for it."""
+    if row.kind == FollowUp.Kind.REMINDER:
+        return reminders.remind(donation_id=row.donation_id, now=now)
     if row.kind == FollowUp.Kind.RECEIPT:
         _bring_receipt_up_to_date(row, now=now)
-    elif row.kind == FollowUp.Kind.MATCH:
+    elif row.kind == FollowUp.Kind.CARD:
+        saved_cards.forget(donation_id=row.donation_id)
+    elif row.kind == FollowUp.Kind.RELEASE:
+        with suppress(holds.HoldResolved, holds.NoReservation):
+            holds.release(key=row.donation.match_key, now=now, actor=SYSTEM)
+    else:
+        _write_to_somebody(row, now=now)
+    return None
+
+
+def _write_to_somebody(row: FollowUp, *, now: datetime) -> None:
+    if row.kind == FollowUp.Kind.MATCH:
         freed_match.tell_donor(donation_id=row.donation_id, match_minor=row.subject_id, now=now)
     elif row.kind == FollowUp.Kind.SCHEDULE:
         schedule_mail.tell_donor(donation_id=row.donation_id, what=row.subject_id, now=now)
@@ -60,18 +74,12 @@ def _do(row: FollowUp, *, now: datetime) -> datetime | None:
         monthly_mail.tell_donor(change_id=row.subject_id, now=now)
     elif row.kind == FollowUp.Kind.REFUSED:
         bank_mail.tell_donor(donation_id=row.donation_id, now=now)
-    elif row.kind == FollowUp.Kind.CARD:
-        saved_cards.forget(donation_id=row.donation_id)
     elif row.kind == FollowUp.Kind.RETURNED:
         return_mail.tell_donor(receipt_id=row.subject_id, now=now)
-    elif row.kind == FollowUp.Kind.RELEASE:
-        with suppress(holds.HoldResolved, holds.NoReservation):
-            holds.release(key=row.donation.match_key, now=now, actor=SYSTEM)
-    elif row.kind == FollowUp.Kind.REMINDER:
-        return reminders.remind(donation_id=row.donation_id, now=now)
+    elif row.kind == FollowUp.Kind.ECARD:
+        ecards.send(donation_id=row.donation_id, now=now)
     else:
         mail.send_receipt(receipt_id=row.subject_id, now=now)
-    return None
 
 
 def due_ids(*, donation_id: int) -> list[int]:

@@ -8,7 +8,6 @@ Forms read and judge; they write nothing and call nobody.
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from donations.models import Donation, GiftMessage
 from donations.text_fields import LineField, MailField, MessageArea, NameField, PhoneField, line_field, one_line
+from donations.tribute_fields import TributeFields
 from matching.wording import listed
 
 Parts = tuple[tuple[int, int], ...]
@@ -216,7 +216,7 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
     return f"{fund.name} is not taking gifts at the moment. Choose another fund."
 
 
-class GiftForm(GiftPartsForm):
+class GiftForm(TributeFields, GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
     donor_name = line_field(120, "name", required="Write your name, as your receipt should carry it.", kind=NameField)
@@ -269,8 +269,6 @@ class GiftForm(GiftPartsForm):
     )
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
-
-    now: datetime | None = None  # set by the view; without it no gift is scheduled
 
     ADDRESS = ("country", "address_line1", "address_line2", "city", "region", "postal_code")
 
@@ -346,6 +344,7 @@ class GiftForm(GiftPartsForm):
             suspicion=suspicion,
             wants_reminder=self.asks_for_reminder,
             opts_out=self.cleaned_data["opts_out"],
+            tribute=self.tribute_request,
             message=self.cleaned_data["message"] if self.takes_message else "",
             **fields,
         )

@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from campaign.models import Campaign
-from donations import gateway, limits, monthly_start, public_messages, reminders, subscriptions, work
+from donations import gateway, limits, monthly_start, public_messages, reminders, subscriptions, tributes, work
 from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
+from donations.tributes import TributeRequest
 from matching import holds
 from matching.allocation import Part
 from matching.ledger import DONOR, SYSTEM, PoolsBusy, busy_when_locked
@@ -47,7 +48,7 @@ class GiftRequest:
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
     names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
     e-mail if the gift is not finished (reminders.py). opts_out: no fundraising messages from now on.
-    message: for everybody to read, once staff have.
+    message: for everybody to read, once staff have. tribute: whom the gift honors.
     """
 
     form_key: str
@@ -67,6 +68,7 @@ class GiftRequest:
     phone: str = ""
     opts_out: bool = False
     message: str = ""
+    tribute: TributeRequest | None = None
     promised_match_minor: int = 0
     source: str = ""
     way: str = Donation.Way.ONCE
@@ -279,8 +281,8 @@ def _live_gift(form_key: str) -> Donation | None:
 def _is_same(donation: Donation, request: GiftRequest) -> bool:
     parts = tuple(donation.designations.values_list("fund_id", "amount_minor"))
     typed = all(getattr(donation, name) == getattr(request, name) for name in _TYPED)
-    told = (donation.opted_out_at is not None, public_messages.text_of(donation))
-    return parts == request.parts and typed and told == (request.opts_out, request.message)
+    told = (donation.opted_out_at is not None, public_messages.text_of(donation), tributes.asked_of(donation))
+    return parts == request.parts and typed and told == (request.opts_out, request.message, request.tribute)
 
 
 def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: bool, now: datetime) -> Donation:
@@ -307,6 +309,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
     if request.way == Donation.Way.MONTHLY:
         monthly_start.write(donation, now=now)
     public_messages.keep(donation, request.message)
+    tributes.keep(donation, request.tribute, now=now)
     if donation.wants_reminder:
         reminders.owe(donation, now=now)
     try:

@@ -29,8 +29,8 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Floor, Greatest
 
+from donations import public_messages, tributes
 from donations.models import Designation, Donation
-from donations.public_messages import shown_text
 from matching.models import Allocation, Reservation
 from matching.queries import MatchLine, PoolFigures, gift_matches
 
@@ -52,7 +52,7 @@ class PublicGift:
     """A paid gift as the public may see it. amount_minor and match_minor: None when the donor hides the amount.
 
     sponsor_names: who matched it, as pages name them, 0..n; none when the amount is hidden. message: the donor's words,
-    if staff show them.
+    if staff show them. tribute: `in memory of Ana Ruiz`, if the donor lets everybody see it.
     """
 
     name: str
@@ -63,6 +63,7 @@ class PublicGift:
     fund_names: tuple[str, ...]
     paid_at: datetime | None
     message: str = ""
+    tribute: str = ""
 
 
 def gift_left_minor(prefix: str = "") -> Combinable:
@@ -160,7 +161,7 @@ def recent_public_gifts(*, campaign_id: int, fund_id: int | None = None, limit: 
     found = (
         Donation.objects.filter(_paid(campaign_id=campaign_id, start=None, end=None))
         .filter(refunded_minor__lt=F("amount_minor"))
-        .select_related("message")
+        .select_related("message", "tribute")
         .prefetch_related("designations__fund")
         .order_by("-paid_at", "-pk")
     )
@@ -196,7 +197,8 @@ def _public_gift(gift: Donation, *, lines: Sequence[MatchLine], fund_id: int | N
         currency=gift.currency,
         fund_names=tuple(name for name, _ in shown),
         paid_at=gift.paid_at,
-        message=shown_text(gift),
+        message=public_messages.shown_text(gift),
+        tribute=tributes.shown_text(gift),
     )
 
 

@@ -20,6 +20,7 @@ from django.utils.http import urlencode
 
 from campaign.models import Campaign, Organization
 from campaign.money import LOCALE, format_amount
+from donations import tributes
 from donations.models import Donation, Reversal
 from matching.models import SignedHead
 from matching.queries import GiftMatch
@@ -53,6 +54,7 @@ def receipt_facts(
         "layout": LAYOUT,
         "organization": _organization_facts(organization),
         "donor": _donor_facts(donation),
+        **_tribute_facts(donation),
         "campaign": campaign.name,
         "gift": donation.reference,
         "receipt_date": day.isoformat(),
@@ -159,6 +161,12 @@ def _donor_facts(donation: Donation) -> dict[str, Any]:
         "address_lines": _address_lines(donation),
         **contact,
     }
+
+
+def _tribute_facts(donation: Donation) -> dict[str, str]:
+    """`tribute`: only where there is one, so that other receipts stay as they are."""
+    text = tributes.text_of(donation)
+    return {"tribute": plain_line(f"Given {text}.")} if text else {}
 
 
 def _address_lines(donation: Donation) -> list[str]:

@@ -58,10 +58,13 @@ _WRITES_PAGES = (
     "campaign.change_organization",
     *(
         f"campaign.{verb}_{model}"
-        for model in ("campaign", "milestone", "fund", "fundpreset", "story", "section", "sectionitem")
+        for model in ("campaign", "cardpicture", "milestone", "fund", "fundpreset", "story", "section", "sectionitem")
         for verb in ("view", "add", "change")
     ),
-    *(f"campaign.delete_{model}" for model in ("milestone", "fundpreset", "story", "section", "sectionitem")),
+    *(
+        f"campaign.delete_{model}"
+        for model in ("cardpicture", "milestone", "fundpreset", "story", "section", "sectionitem")
+    ),
 )
 _ENTERS_GIFTS = ("donations.enter_offline_gift",)
 _KEEPS_BOOKS = (

@@ -26,6 +26,7 @@ from donations import (
     renewals,
     scheduling,
     stripe_runs,
+    tributes,
     work,
 )
 from donations.models import Donation, FollowUp, StripeEvent
@@ -174,6 +175,12 @@ def keep_watch() -> bool:
     """Ask Stripe whether it answers again while it counts as down, and forget old proofs; whether Stripe is up."""
     proofs.forget_expired(now=database_now())
     return gateway.probe()
+
+
+@shared_task
+def forget_recipients() -> int:
+    """Take out what we know of people who were told of a tribute long ago; returns how many."""
+    return tributes.forget(now=database_now())
 
 
 @shared_task

@@ -108,6 +108,13 @@ KINDS = {
             version=_moment("due_at"),
         ),
         Kind(
+            key="ecard",
+            title="E-card refused by the mailbox",
+            what_to_do="Tell the donor that the card about their tribute did not arrive, or ask them for another way.",
+            rows=_failed(FollowUp.Kind.ECARD),
+            version=_moment("due_at"),
+        ),
+        Kind(
             key="news",
             title="News of a payment refused by the mailbox",
             what_to_do="The donor does not know that a payment failed, that a gift was returned, or what became of a "

@@ -90,6 +90,7 @@ urlpatterns = [
     path("staff/sponsors/<int:pk>/", pools.sponsor, name="staff-sponsor"),
     path("staff/receipts/", finance.receipts, name="staff-receipts"),
     path("staff/receipts/to-post/", posting.to_post, name="staff-to-post"),
+    path("staff/tributes/to-post/", posting.notes_to_post, name="staff-notes-to-post"),
     path("staff/receipts/to-post.zip", posting.pdfs, name="staff-to-post-pdfs"),
     path("staff/exports/", finance.exports, name="staff-exports"),
     path("staff/exports/gifts.<str:kind>", finance.export_gifts, name="staff-export-gifts"),

@@ -5,13 +5,24 @@ Campaign      the effort: goal, window `[opens_at, closes_at)`, time zone, curre
 Fund          what the money is for; carries a general-ledger code; lives longer than one campaign.
 Story, Section, SectionItem   what their pages hold (models/pages.py).
 FundPreset    a suggested gift to a fund, and what it does there.
+CardPicture   a picture for e-cards about gifts in honor or in memory.
 Milestone     a sum that the campaign's donors reach together, and what it brings.
 
 The database enforces: one organization, one current campaign, a window that ends after it opens, alternative text
 for every picture, a logo for light pages where there is one for dark ones.
 """
 
-from campaign.models.campaigns import Campaign, Fund, FundPreset, Milestone, Organization
+from campaign.models.campaigns import Campaign, CardPicture, Fund, FundPreset, Milestone, Organization
 from campaign.models.pages import Section, SectionItem, Story
 
-__all__ = ["Campaign", "Fund", "FundPreset", "Milestone", "Organization", "Section", "SectionItem", "Story"]
+__all__ = [
+    "Campaign",
+    "CardPicture",
+    "Fund",
+    "FundPreset",
+    "Milestone",
+    "Organization",
+    "Section",
+    "SectionItem",
+    "Story",
+]

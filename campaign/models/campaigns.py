@@ -319,6 +319,22 @@ class Campaign(models.Model):
         return -(-(amount_minor * self.fee_basis_points + self.fee_fixed_minor * 10_000) // kept)
 
 
+class CardPicture(models.Model):
+    """A picture for e-cards about gifts in honor or in memory, beside the plain card."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="card_pictures")
+    picture = PhotographField(upload_to="cards/")
+    picture_alt = models.CharField("alternative text", max_length=250)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [picture_has_alt("card_picture_has_alt")]
+
+    def __str__(self) -> str:
+        return self.picture_alt
+
+
 class Milestone(models.Model):
     """Reached while what donors gave and did not get back, without match, is at least the amount."""
 

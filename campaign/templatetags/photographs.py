@@ -17,6 +17,7 @@ PLACES = {
     "beside": ("(min-width: 78rem) 24rem, (min-width: 64rem) 30vw, (min-width: 48rem) 46vw, 93vw", 1200, 900),
     "gallery": ("(min-width: 64rem) 16rem, (min-width: 48rem) 31vw, 78vw", 1200, 900),
     "portrait": ("9rem", 320, 320),
+    "choice": ("10rem", 320, 200),
 }
 
 

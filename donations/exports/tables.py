@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from campaign.models import Campaign, Fund
+from donations import tributes
 from donations.exports.rows import (
     BATCH,
     award_entries,
@@ -86,6 +87,8 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column(f"No fundraising messages since ({zone})", MOMENT, width=21),
         Column("Message", width=40),
         Column("Message is", width=14),
+        Column("Tribute", width=30),
+        Column("Telling of the tribute", width=26),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -174,7 +177,7 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    found = paid_gifts(campaign=campaign, days=days).select_related("donor", "message")
+    found = paid_gifts(campaign=campaign, days=days).select_related("donor", "message", "tribute__notice")
     for batch in batches(found.order_by("paid_at", "pk")):
         parts = parts_by_gift(batch)
         matches = _matches(batch)
@@ -227,6 +230,8 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 local(gift.donor.opted_out_at, campaign) if gift.donor.opted_out_at else None,
                 message.text if message else "",
                 message.get_state_display().lower() if message else "",
+                tributes.text_of(gift),
+                tributes.notice_text(gift),
             )
 
 

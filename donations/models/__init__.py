@@ -13,6 +13,7 @@ StripeEvent   every verified webhook, raw, under its unique id; applied by a wor
 StrayPayment, FraudWarning, StripeMovement, StripeRun, TickOff   models/stripe_objects.py
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
 MonthlyGift   what comes each month through a subscription; each payment is a Donation (models/monthly.py).
+Tribute       whom a gift honors; TributeNotice: who is told of it (models/tributes.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (models/receipts.py).
 FailedTry, PayerCheck, UsedProof, StripePace, StripeHealth   against thieves and overload (models/guards.py).
@@ -32,6 +33,7 @@ from donations.models.messages import GiftMessage
 from donations.models.monthly import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.models.receipts import Receipt, ReceiptCounter, ReceiptSend
 from donations.models.stripe_objects import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
+from donations.models.tributes import Tribute, TributeNotice
 from donations.models.work import FollowUp, StripeEvent
 
 __all__ = [
@@ -63,5 +65,7 @@ __all__ = [
     "StripePace",
     "StripeRun",
     "TickOff",
+    "Tribute",
+    "TributeNotice",
     "UsedProof",
 ]

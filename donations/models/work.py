@@ -59,6 +59,7 @@ class FollowUp(models.Model):
         REMINDER = "reminder", "Remind the donor, who asked for it"
         CARD = "card", "Forget the saved card"
         RETURNED = "returned", "Tell the donor that the gift was returned"
+        ECARD = "ecard", "Send the e-card about the tribute"
         RELEASE = "release", "Let the match of a gift go that was left"
 
     class State(models.TextChoices):

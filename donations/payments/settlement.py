@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaign.money import format_amount
-from donations import gateway, limits, monthly_start, payer_check, work
+from donations import gateway, limits, monthly_start, payer_check, tributes, work
 from donations.gateway import ChargeDetails, Payment
 from donations.giving import abandon_gift, leave, let_go, locked_gift
 from donations.models import Donation, Donor, FollowUp
@@ -149,6 +149,7 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     donation.save(update_fields=["state", "paid_at", "closed_at"])
     note(donation, text="Paid.", now=now)
     work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
+    tributes.owe(donation, now=now)
     monthly_start.begin(donation, now=now)
     work.owe_forgetting(donation, now=now)
     was_reversed = donation.reversals.exists()  # reported before the payment

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaign.clock import database_now
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
-from donations import form_keys, giving, limits, public_messages
+from donations import form_keys, giving, limits, public_messages, tributes
 from donations.form_keys import FormKey
 from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
@@ -24,6 +24,7 @@ from donations.match_line import match_line as match_line_for
 from donations.models import Donation
 from donations.sources import source_of
 from donations.text_fields import one_line
+from donations.tribute_fields import typed
 from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
@@ -227,7 +228,7 @@ def _initial(
     """
     notices = {}
     funds = funds_that_take_gifts(campaign)
-    initial: dict[str, Any] = {"fund": funds[0].slug, "country": "US"}
+    initial: dict[str, Any] = {"fund": funds[0].slug, "country": "US", "tell_country": "US"}
     initial["opts_out"] = Organization.objects.filter(opts_out_first=True).exists()
     initial |= _gift_initial(begun, campaign=campaign)
     if slug := one_line(request.GET.get("fund", "")):
@@ -277,6 +278,7 @@ def _gift_initial(gift: Donation | None, *, campaign: Campaign) -> dict[str, Any
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
     initial |= {"opts_out": gift.opted_out_at is not None, "message": public_messages.text_of(gift)}
+    initial |= typed(tributes.asked_of(gift))
     designations = list(gift.designations.select_related("fund"))
     initial["fund"] = designations[0].fund.slug
     if len(designations) == 1:

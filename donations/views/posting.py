@@ -1,4 +1,4 @@
-"""Receipts to post, on the staff pages: print them, post them, say so."""
+"""What staff post, on their pages: receipts, and notes about tributes. Print them, post them, say so."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from campaign.clock import database_now
-from donations import posting
+from donations import posting, tributes
 from donations.roles import actor, needs
 from donations.views.offline import chosen_campaign
 from donations.views.staff import page
@@ -37,6 +37,26 @@ def to_post(request: HttpRequest) -> HttpResponseBase:
         "query": f"?campaign={campaign.pk}" if request.GET.get("campaign") else "",
     }
     return page(request, "donations/staff_to_post.html", campaign, context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("donations.enter_offline_gift")
+def notes_to_post(request: HttpRequest) -> HttpResponseBase:
+    """The oldest notes about tributes that wait to be posted; the form marks those that were."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    if request.method == "POST":
+        chosen = [int(text) for text in request.POST.getlist("notice")[:AT_ONCE] if _is_id(text)]
+        count = tributes.mark_posted(campaign=campaign, notice_ids=chosen, actor=actor(request), now=database_now())
+        if count:
+            messages.success(request, f"Marked {count} note{'' if count == 1 else 's'} as posted.")
+        else:
+            messages.error(request, "Tick the notes that were posted first; nothing was marked.")
+        return redirect(request.get_full_path())
+    waiting = tributes.to_post(campaign=campaign)
+    context = {"notices": waiting[:AT_ONCE], "count": waiting.count()}
+    return page(request, "donations/staff_notes_to_post.html", campaign, context)
 
 
 @require_GET

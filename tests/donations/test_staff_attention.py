@@ -36,7 +36,7 @@ def one_of_each(gift):
             donation=gift, stripe_id="issfr_1", fraud_type="made_with_stolen_card", created_at=GIFT_AT
         ),
         "short": gift,
-        **{kind: FollowUp.objects.create(kind=kind, **failed) for kind in ("receipt", "email", "match")},
+        **{kind: FollowUp.objects.create(kind=kind, **failed) for kind in ("receipt", "email", "match", "ecard")},
         "news": FollowUp.objects.create(kind="refused", **failed),
     }
 

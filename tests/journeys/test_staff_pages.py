@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaign import photographs
 from campaign.models import Campaign
-from donations.models import Donation
+from donations.models import Donation, GiftMessage, Tribute, TributeNotice
 from matching.models import MatchPool, Sponsor
 from tests import staff
 from tests.campaign.pages import QUICK_FORMATS
@@ -28,6 +28,9 @@ PAGES = [
     "/staff/attention/",
     "/staff/stripe/",
     "/staff/monthly/",
+    "/staff/messages/",
+    "/staff/messages/?show=shown",
+    "/staff/tributes/to-post/",
     "/staff/pools/",
     "/staff/pools/new/",
     "/staff/pools/new/?kind=lump",
@@ -44,6 +47,14 @@ PAGES = [
 ]
 
 
+def _told(gift_id: int) -> None:
+    """A message to be read, and a note to be posted."""
+    GiftMessage.objects.create(donation_id=gift_id, text="For the night nurses. " * 12)
+    tribute = Tribute.objects.create(donation_id=gift_id, kind="memory", name="Ana Ruiz")
+    address = {"recipient_name": "Luis Ruiz", "address_line1": "5 Bay Road", "city": "Boston"}
+    TributeNotice.objects.create(tribute=tribute, way="post", consented_at=timezone.now(), **address)
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, look):
     monkeypatch.setattr(photographs, "FORMATS", QUICK_FORMATS)
@@ -52,6 +63,7 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
     ids = {"gift": Donation, "pool": MatchPool, "sponsor": Sponsor}
     shown = {name: model.objects.order_by("pk").values_list("pk", flat=True).first() for name, model in ids.items()}
+    _told(shown["gift"])
     page = open_page(**look)
     session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])

@@ -1,0 +1,90 @@
+"""Gifts in honor or in memory of somebody, and whom to tell of it (donations/tributes.py, donations/ecards.py)."""
+
+from django.db import models
+from django.db.models import Q
+
+from campaign.models import CardPicture
+from donations.models.gifts import Donation
+
+
+class Tribute(models.Model):
+    """Whom a gift honors. is_public: its donor lets everybody see it."""
+
+    class Kind(models.TextChoices):
+        HONOR = "honor", "In honor of"
+        MEMORY = "memory", "In memory of"
+
+    donation = models.OneToOneField(Donation, on_delete=models.CASCADE, related_name="tribute")
+    kind = models.CharField(max_length=6, choices=Kind)
+    name = models.CharField(max_length=120)
+    is_public = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        """`in memory of Ana Ruiz`, for the middle of a sentence."""
+        return f"{self.get_kind_display().lower()} {self.name}"
+
+
+class TributeNotice(models.Model):
+    """What tells somebody of a tribute, once: an e-card on its day, or a note that staff post.
+
+    The recipient is a third person: forget() in donations/tributes.py takes everything about them out again.
+    consented_at: when the donor said that they may be written to. send_on: a day in the campaign's time zone.
+    """
+
+    class Way(models.TextChoices):
+        EMAIL = "email", "E-card"
+        POST = "post", "Note by post"
+
+    class Outcome(models.TextChoices):
+        SENT = "sent", "sent"
+        POSTED = "posted", "posted"
+        RETURNED = "returned", "not sent: the gift was returned"
+
+    LONGEST_MESSAGE = 300
+    # Of the recipient, or for them alone.
+    PERSONAL = (
+        *("recipient_name", "recipient_email", "message"),
+        *("address_line1", "address_line2", "city", "region", "postal_code", "country"),
+    )
+
+    tribute = models.OneToOneField(Tribute, on_delete=models.CASCADE, related_name="notice")
+    way = models.CharField(max_length=5, choices=Way)
+    recipient_name = models.CharField(max_length=120, blank=True)
+    recipient_email = models.EmailField(max_length=254, blank=True)
+    address_line1 = models.CharField(max_length=120, blank=True)
+    address_line2 = models.CharField(max_length=120, blank=True)
+    city = models.CharField(max_length=80, blank=True)
+    region = models.CharField(max_length=40, blank=True)
+    postal_code = models.CharField(max_length=16, blank=True)
+    country = models.CharField(max_length=2, blank=True)
+    message = models.CharField(max_length=LONGEST_MESSAGE, blank=True)
+    picture = models.ForeignKey(CardPicture, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    send_on = models.DateField(null=True, blank=True)
+    consented_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(forgotten_at__isnull=False)
+                | Q(way="email", send_on__isnull=False) & ~Q(recipient_email="")
+                | Q(way="post") & ~Q(address_line1=""),
+                name="notice_has_where_to_go",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="", done_at=None) | ~Q(outcome="") & Q(done_at__isnull=False),
+                name="notice_done_has_moment",
+            ),
+        ]
+        indexes = [models.Index(fields=["done_at"], condition=Q(forgotten_at=None), name="notice_to_forget")]
+
+    def __str__(self) -> str:
+        return f"{self.get_way_display()} for {self.tribute_id}"
+
+    @property
+    def address_lines(self) -> list[str]:
+        place = f"{', '.join(filter(None, [self.city, self.region]))} {self.postal_code}".strip()
+        country = "" if self.country in ("", "US") else self.country
+        return [line for line in (self.address_line1, self.address_line2, place, country) if line]
