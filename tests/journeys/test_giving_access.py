@@ -220,3 +220,30 @@ def contrast(one: list[int], other: list[int]) -> float:
 
     low, high = sorted((light(one), light(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_what_a_donor_may_add_opens_by_keyboard_without_scripts_and_is_accessible(open_page, site, pool):
+    page = open_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    fill_form(page, site)
+    closed = page.locator("details.opens")
+    assert [part.get_attribute("open") for part in closed.all()] == [None] * closed.count()
+    for words in ("In honor or in memory of somebody", "Company, phone or postal address", "Say something in public"):
+        page.locator("summary", has_text=words).focus()
+        page.keyboard.press("Enter")
+    page.get_by_role("radio", name="In memory of").focus()
+    page.keyboard.press("Space")
+    assert not page.get_by_label("Their e-mail").is_visible()
+    page.get_by_role("radio", name="By e-card").focus()
+    page.keyboard.press("Space")
+    assert not page.get_by_label("Their street address").is_visible()
+    page.get_by_label("Name of that person").fill("Ana Ruiz")
+    page.get_by_label("Their e-mail").fill("luis@")
+    page.get_by_label("Phone").fill("555")
+    page.get_by_label("Your message").fill("For the night nurses.")
+    page.get_by_role("button", name="Continue to payment").click()
+    for field, value in (("Name of that person", "Ana Ruiz"), ("Their e-mail", "luis@"), ("Phone", "555")):
+        expect(page.get_by_label(field)).to_have_value(value)
+        assert page.get_by_label(field).is_visible()
+    expect(page.get_by_label("Your message")).to_have_value("For the night nurses.")
+    expect(page.locator("#error-summary li")).to_have_count(4)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -41,7 +41,6 @@ PAGES = [
     "/staff/receipts/to-post/",
     "/staff/exports/",
     "/staff/embeds/",
-    "/staff/messages/",
     "/staff/preview/",
     "/staff/style/",
 ]
