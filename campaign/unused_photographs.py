@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.core.files.storage import default_storage
 from reversion.models import Version
 
-from campaign.models import Fund, Section, SectionItem, Story
+from campaign.models import CardPicture, Fund, Section, SectionItem, Story
 
-FOLDERS = ("funds", "stories", "sections")
+FOLDERS = ("funds", "stories", "sections", "cards")
 LEFT_FOR = timedelta(days=7)  # a page that is being written may name its picture later
 MOST_FILES = 1_000  # of one run; the next goes on
 _IN_VERSION = re.compile(rf'"((?:{"|".join(FOLDERS)})/[^"]+)"')
@@ -38,7 +38,7 @@ def _photograph(name: str) -> str:
 
 
 def _named_by_pages() -> Iterator[str]:
-    for model in (Fund, Story, Section, SectionItem):
+    for model in (Fund, Story, Section, SectionItem, CardPicture):
         yield from model._default_manager.exclude(picture="").values_list("picture", flat=True)
 
 

@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from campaign import photographs
-from campaign.models import Fund, Story
+from campaign.models import CardPicture, Fund, Story
 from campaign.unused_photographs import remove_unused
 from tests import factories, staff
 from tests.campaign.pages import text
@@ -154,13 +154,19 @@ def test_what_no_page_and_no_version_shows_is_removed_after_a_week(folder):
     left = Story.objects.create(slug="l", title="L", picture=upload(40, 20), picture_alt="-").picture.name
     young = Story.objects.create(slug="y", title="Y", picture=upload(40, 20), picture_alt="-").picture.name
     Story.objects.exclude(slug="s").update(picture="", picture_alt="")
+    cards = [
+        CardPicture.objects.create(campaign=shown.campaigns.get(), picture=upload(40, 20), picture_alt="-")
+        for _ in range(2)
+    ]
+    lost = cards[1].picture.name
+    cards[1].delete()
     a_month_ago = (NOW - timedelta(days=30)).timestamp()
     for name in files(folder):
         at = NOW.timestamp() if name in photographs.files_of(young) else a_month_ago
         os.utime(folder / name, (at, at))
-    gone = list(photographs.files_of(left))
+    gone = [*photographs.files_of(left), *photographs.files_of(lost)]
     assert remove_unused(now=NOW) == len(gone)
-    kept = [shown.picture.name, old, young]
+    kept = [shown.picture.name, cards[0].picture.name, old, young]
     assert files(folder) == sorted(file for name in kept for file in photographs.files_of(name))
     assert remove_unused(now=NOW) == 0
     assert default_storage.exists(old)
