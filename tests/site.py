@@ -189,7 +189,7 @@ class RunningSite:
     def _make(self, name: str, changes: Mapping[str, str], options: Mapping[str, Any]) -> Process:
         site, port = self._site(changes), self._ports
         made = {
-            "web": lambda: site.web(port["web"], **{"wsgi": WSGI, "workers": 2, "threads": 4, **options}),
+            "web": lambda: site.web(port["web"], **{"wsgi": WSGI, "workers": 1, "threads": 8, **options}),
             "worker": lambda: site.worker(**options),
             "mailer": lambda: site.mailer(**options),
             "beat": site.beat,

