@@ -28,7 +28,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 WIDTHS = (480, 960, 1600)
 # The best first: a browser takes the first that it knows.
 FORMATS: dict[str, dict[str, Any]] = {
-    **({"avif": {"quality": 55, "speed": 8}} if features.check("avif") else {}),
+    **({"avif": {"quality": 55, "speed": 10}} if features.check("avif") else {}),
     "webp": {"quality": 78, "method": 4},
 }
 MOST_PIXELS = 50_000_000  # a small file may unpack into much more than memory holds

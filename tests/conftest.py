@@ -66,6 +66,7 @@ def pytest_collection_finish() -> None:
     """What was collected stays until the end: the garbage collector need not go through it again and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.hookimpl(wrapper=True)

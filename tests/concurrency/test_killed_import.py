@@ -20,7 +20,7 @@ CHAOS = bool(os.environ.get("CHAOS"))
 
 
 def test_an_import_whose_worker_is_killed_again_and_again(site):
-    rows, kills = (1_000, 12) if CHAOS else (100, 3)
+    rows, kills = (1_000, 12) if CHAOS else (60, 2)
     factories.organization()
     campaign = factories.open_campaign()
     now = timezone.now()

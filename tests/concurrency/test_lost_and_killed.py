@@ -21,7 +21,7 @@ from tests.site import request_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHAOS = bool(os.environ.get("CHAOS"))
-RECEIPTS = 500 if CHAOS else 120
+RECEIPTS = 500 if CHAOS else 80
 SWIFT = {"WORK_GRACE_SECONDS": "1", "SWEEP_SECONDS": "1", "RECONCILE_SECONDS": "1"}
 # Where attempts die with their worker, their rows come due soon; a slow one may then be made twice, which is harmless.
 QUICK = SWIFT | {"WORK_LEASE_SECONDS": "2"}
@@ -90,7 +90,7 @@ def test_redis_stopped_and_emptied_with_receipts_due(site, fault_table):
 
 
 def test_a_worker_killed_again_and_again_between_two_lines(site, fault_table):
-    count, kills = (400, 12) if CHAOS else (60, 3)
+    count, kills = (400, 12) if CHAOS else (40, 2)
     site.stop("worker")
     ids = paid_gifts_with_receipts_due(count)
     send(site, tasks.run_follow_up, ids)

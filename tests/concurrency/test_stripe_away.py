@@ -25,7 +25,7 @@ from tests.site import request_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 INBOX_LISTS = 1_000
-GIFTS = int(os.environ.get("BLOCKED_GIFTS") or (10_000 if os.environ.get("CHAOS") else 60))
+GIFTS = int(os.environ.get("BLOCKED_GIFTS") or (10_000 if os.environ.get("CHAOS") else 40))
 
 
 def body(number, **changes):

@@ -258,10 +258,14 @@ def test_a_probe_closes_the_breaker(stripe_sandbox, campaign, pool):
 
 
 def test_few_failures_among_many_answers_leave_it_up(stripe_sandbox, campaign, pool):
-    control(stripe_sandbox, "faults", {"answer": "503", "times": 0, "fraction": 0.3, "method": "POST"})
-    for _ in range(12):
+    """Every fourth press has three questions without an answer, twelve in all; the others' answers make up for them."""
+    for number in range(16):
+        if number % 4 == 0:
+            control(stripe_sandbox, "faults", {"answer": "503", "times": 0, "method": "POST"})
         press(started_gift(campaign))
-    assert outage.down_since() is None
+        request_json("DELETE", f"{stripe_sandbox.sandbox_url}/_sandbox/faults")
+        assert outage.down_since() is None
+    assert StripeHealth.objects.get().failures == 0
 
 
 class TestPace:
@@ -300,7 +304,7 @@ class TestPace:
             pace.take_turn("POST things")
         turn_at = refused.value.turn_at
         assert turn_at - timezone.now() > timedelta(seconds=0.5)
-        self.taken(5)
+        self.taken(40)  # however slow this is, the line is still there
         time.sleep((turn_at - timezone.now()).total_seconds())
         with pace.in_line(turn_at):
             pace.take_turn("POST things")
