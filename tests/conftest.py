@@ -32,9 +32,9 @@ resolve("/")
 from sandbox import browser as chromium
 from tests.database import current_url, empty_tables
 from tests.fault_table import FaultTable
-from tests.pages import browser, open_page, page, page_errors  # noqa: F401 (fixtures)
 from tests.site import RunningSite, request_json
 
+pytest_plugins = ["tests.pages"]  # the fixtures of a browser
 _ROOT = Path(__file__).resolve().parent.parent
 _RECORD = pytest.StashKey[Path]()
 _SITE = pytest.StashKey[RunningSite]()
