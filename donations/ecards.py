@@ -24,19 +24,15 @@ WIDEST, _QUALITY = 1056, 82  # twice the letter's width, for sharp screens
 def send(*, donation_id: int, now: datetime) -> None:
     """Send the gift's e-card if it is still to be sent; a gift that went back in full sends none.
 
-    Claimed before it is sent, so that a worker that dies in between sends none rather than two.
-    Raises mail.MailNotSent: nothing was sent, try again unless `.permanent`. One short transaction that locks the gift;
+    Work of its own for the gift, so one worker at a time. Noted as sent once the mail server has it: a worker that dies
+    in between sends it again under the same Message-ID, and no card is called sent that never went.
+    Raises mail.MailNotSent: nothing was sent, try again unless `.permanent`. Two short transactions that lock the gift;
     not for use in a transaction.
     """
-    notice = _claim(donation_id, now=now)
-    if notice is None:
-        return
-    try:
+    notice = _to_send(donation_id, now=now)
+    if notice is not None:
         mail.deliver(message(notice))
-    except mail.MailNotSent:
-        TributeNotice.objects.filter(pk=notice.pk, done_at=now).update(outcome="", done_at=None)
-        raise
-    GiftNote.objects.create(donation_id=donation_id, at=now, actor=SYSTEM, text="Sent the e-card about the tribute.")
+        _note_done(donation_id, notice, TributeNotice.Outcome.SENT, text="Sent the e-card about the tribute.", now=now)
 
 
 def message(notice: TributeNotice) -> EmailMultiAlternatives:
@@ -75,22 +71,25 @@ def message(notice: TributeNotice) -> EmailMultiAlternatives:
 
 
 @transaction.atomic
-def _claim(donation_id: int, *, now: datetime) -> TributeNotice | None:
-    """Take the card for this attempt; None when it is done already, or is not to be sent any more."""
+def _to_send(donation_id: int, *, now: datetime) -> TributeNotice | None:
+    """The card that is due; None when it is done already, or is not to be sent any more."""
     donation = Donation.objects.select_for_update(no_key=True).get(pk=donation_id)
     cards = TributeNotice.objects.filter(tribute__donation=donation, way=TributeNotice.Way.EMAIL, forgotten_at=None)
     notice = cards.select_related("tribute__donation__campaign", "picture").filter(outcome="").first()
     if notice is None or donation.state != Donation.State.PAID:
         return None
-    is_returned = donation.refunded_minor >= donation.amount_minor
-    notice.outcome = TributeNotice.Outcome.RETURNED if is_returned else TributeNotice.Outcome.SENT
-    notice.done_at = now
-    notice.save(update_fields=["outcome", "done_at"])
-    if is_returned:
-        text = "The gift was returned, so its e-card was not sent."
-        GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=text)
-        return None
-    return notice
+    if donation.refunded_minor < donation.amount_minor:
+        return notice
+    text = "The gift was returned, so its e-card was not sent."
+    _note_done(donation_id, notice, TributeNotice.Outcome.RETURNED, text=text, now=now)
+    return None
+
+
+@transaction.atomic
+def _note_done(donation_id: int, notice: TributeNotice, outcome: str, *, text: str, now: datetime) -> None:
+    """Write down what became of the card, once."""
+    if TributeNotice.objects.filter(pk=notice.pk, outcome="").update(outcome=outcome, done_at=now):
+        GiftNote.objects.create(donation_id=donation_id, at=now, actor=SYSTEM, text=text)
 
 
 def _picture(picture: CardPicture | None) -> bytes:

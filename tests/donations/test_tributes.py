@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from campaign.models import CardPicture
-from donations import ecards, follow_ups, mail, payments, receipts, tributes
+from donations import follow_ups, mail, payments, receipts, tributes
 from donations.gateway import Payment
 from donations.models import Donation, FollowUp, Tribute, TributeNotice
 from donations.queries import recent_public_gifts
@@ -230,15 +230,27 @@ class TestTheCard:
         assert "E-card refused by the mailbox" in staff.text_of(staff.dana().get("/staff/attention/"))
         assert (mailoutbox, notice(gift).outcome) == ([], "")
 
-    def test_a_worker_that_dies_sends_none_rather_than_two(self, client, campaign, mailoutbox, monkeypatch):
+    @pytest.mark.parametrize("dies", ["before the mail server has it", "afterwards"])
+    def test_a_worker_that_dies_loses_no_card(self, client, campaign, mailoutbox, monkeypatch, dies):
+        """One that went already goes again under the same Message-ID, which mail programs show once."""
         gift = give(client, **CARD)
         pay(gift)
+        deliver = mail.deliver
+
+        def die(card):
+            if dies == "afterwards":
+                deliver(card)
+            raise SystemExit
+
         with monkeypatch.context() as dying:
-            dying.setattr(mail, "deliver", lambda _: (_ for _ in ()).throw(SystemExit))
+            dying.setattr(mail, "deliver", die)
             with pytest.raises(SystemExit):
                 work_off(gift)
+        assert notice(gift).outcome == ""
         assert work_off(gift, now=timezone.now() + timedelta(hours=1)).state == "done"
-        assert mailoutbox == []
+        assert notice(gift).outcome == "sent"
+        assert len(mailoutbox) == (2 if dies == "afterwards" else 1)
+        assert len({card.extra_headers["Message-ID"] for card in mailoutbox}) == 1
 
     def test_it_carries_the_picture_made_small(self, client, campaign, mailoutbox, settings, tmp_path):
         settings.MEDIA_ROOT = tmp_path
@@ -288,7 +300,7 @@ def test_of_two_workers_at_once_one_sends_it(client, mailoutbox):
 
     def work():
         start.wait(5)
-        ecards.send(donation_id=gift.pk, now=timezone.now())
+        work_off(gift)
         connection.close()
 
     workers = [Thread(target=work) for _ in range(2)]
