@@ -9,6 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from matching.ledger import lock_pools
 from matching.models import MatchPool
+from tests.beside import PATIENCE_SECONDS
 
 _TRIES = 5
 _DEADLOCK, _LOCK_TIMEOUT = "40P01", "55P03"
@@ -104,7 +105,7 @@ def locked_by_someone_else(pool: MatchPool, *, seconds: float = 10.0) -> Iterato
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert locked.wait(5)
+    assert locked.wait(PATIENCE_SECONDS)
     try:
         yield done
     finally:

@@ -204,6 +204,6 @@ def request_json(method: str, url: str, body: Any = None) -> Any:
     """One request with a JSON body and the JSON that it is answered with, None for an empty answer."""
     request = urllib.request.Request(url, method=method, headers={"Content-Type": "application/json"})
     payload = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(request, payload, timeout=10) as answer:
+    with urllib.request.urlopen(request, payload, timeout=30) as answer:
         text = answer.read()
     return json.loads(text) if text else None

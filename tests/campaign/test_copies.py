@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from campaign import copies, figures
 from tests import factories
+from tests.beside import PATIENCE_SECONDS
 
 NOW = datetime(2026, 12, 1, 15, tzinfo=UTC)
 CROWD = 12
@@ -55,7 +56,7 @@ def crowd_rebuilds(*, askers: int) -> int:
 
     def ask(_number):
         try:
-            together.wait(5)
+            together.wait(PATIENCE_SECONDS)
             return [copies.spared("crowd", now=NOW, make=make) for _ in range(3)]
         finally:
             connection.close()

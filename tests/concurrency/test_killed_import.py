@@ -12,7 +12,8 @@ from donations.models import Donation, FollowUp, GiftImport
 from matching.checking import check_campaigns
 from matching.models import MatchPool
 from tests import factories
-from tests.concurrency.test_lost_and_killed import QUICK, send, wait_until
+from tests.beside import eventually
+from tests.concurrency.test_lost_and_killed import QUICK, send
 from tests.donations.import_file import confirm, csv_of, people, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,16 +38,16 @@ def test_an_import_whose_worker_is_killed_again_and_again(site):
         if number == 0:
             send(site, tasks.enter_import, [made.pk])
         wanted = rows * (number + 1) // (kills + 2)
-        wait_until(lambda wanted=wanted: Donation.objects.count() >= wanted, seconds=60, why=lambda: _where(made))
+        eventually(lambda wanted=wanted: Donation.objects.count() >= wanted, why=lambda: _where(made))
         assert Donation.objects.count() < rows, "it was over before it was killed"
         site.kill("worker")
     site.start("worker", environment=QUICK)
-    wait_until(lambda: _state(made) == "done", seconds=90, why=lambda: _where(made))
+    eventually(lambda: _state(made) == "done", seconds=90, why=lambda: _where(made))
     assert made.rows.filter(state="entered").count() == rows == Donation.objects.count()
     assert made.rows.values("donation").distinct().count() == rows
     assert MatchPool.objects.get().matched_minor == 1_000_000
     assert check_campaigns() == []
-    wait_until(lambda: not FollowUp.objects.exclude(state="done").exists(), seconds=120, why=lambda: _where(made))
+    eventually(lambda: not FollowUp.objects.exclude(state="done").exists(), seconds=120, why=lambda: _where(made))
 
 
 def _state(made: GiftImport) -> str:

@@ -15,6 +15,7 @@ from donations import tasks, work
 from donations.models import Donation, FollowUp, Receipt, StripeEvent
 from matching.checking import check_campaigns
 from tests import factories
+from tests.beside import eventually
 from tests.fault_table import charged_once, outcome_of
 from tests.paying import confirm, started_gift
 from tests.site import request_json
@@ -25,13 +26,6 @@ RECEIPTS = 500 if CHAOS else 80
 SWIFT = {"WORK_GRACE_SECONDS": "1", "SWEEP_SECONDS": "1", "RECONCILE_SECONDS": "1"}
 # Where attempts die with their worker, their rows come due soon; a slow one may then be made twice, which is harmless.
 QUICK = SWIFT | {"WORK_LEASE_SECONDS": "2"}
-
-
-def wait_until(happened, *, seconds, why):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.2)
 
 
 def unfinished():
@@ -78,11 +72,11 @@ def test_redis_stopped_and_emptied_with_receipts_due(site, fault_table):
     worker = site.pid("worker")
     for _ in range(3):
         made = Receipt.objects.count()
-        wait_until(lambda made=made: Receipt.objects.count() > made + 10, seconds=30, why=describe_work)
+        eventually(lambda made=made: Receipt.objects.count() > made + 10, why=describe_work)
         site.stop("valkey")
         site.start("valkey")
     assert unfinished() > RECEIPTS // 5, "the broker went too late to show anything"
-    wait_until(lambda: unfinished() == 0, seconds=120, why=describe_work)
+    eventually(lambda: unfinished() == 0, seconds=120, why=describe_work)
     assert (site.is_running("worker"), site.pid("worker")) == (True, worker)
     everything_once(site, RECEIPTS)
     made = f"receipts: {Receipt.objects.count()} of {RECEIPTS}, numbered without a gap"
@@ -100,7 +94,7 @@ def test_a_worker_killed_again_and_again_between_two_lines(site, fault_table):
         time.sleep(0.7 + 0.11 * (number % 5))
         site.kill("worker")
     site.start("worker", environment=QUICK)
-    wait_until(lambda: unfinished() == 0, seconds=120, why=describe_work)
+    eventually(lambda: unfinished() == 0, seconds=120, why=describe_work)
     everything_once(site, count)
     made = f"receipts: {Receipt.objects.count()} of {count}, numbered without a gap"
     fault_table(f"a worker killed {kills} times", made, f"{len(site.messages())} mails")
@@ -123,19 +117,19 @@ def test_events_that_come_while_every_worker_is_stopped_are_applied_later(site, 
     with ThreadPoolExecutor(4) as donors:
         list(donors.map(pay, gifts))
     wanted = StripeEvent.objects.filter(type="payment_intent.succeeded")
-    wait_until(lambda: wanted.count() == 40, seconds=20, why=describe_work)
+    eventually(lambda: wanted.count() == 40, why=describe_work)
     assert Donation.objects.filter(state="paid").count() == 0
     site.empty_broker()
     site.start("worker", environment=QUICK, waits=False)
     site.start("beat", environment=QUICK)
     killer = threading.Timer(4.0, lambda: site.kill("worker"))
     killer.start()
-    wait_until(lambda: Donation.objects.filter(state="paid").exists(), seconds=60, why=describe_work)
+    eventually(lambda: Donation.objects.filter(state="paid").exists(), why=describe_work)
     killer.cancel()
     site.kill("worker")
     site.start("worker", environment=QUICK)
     done = lambda: Donation.objects.filter(state="paid").count() == 40 and unfinished() == 0  # noqa: E731
-    wait_until(done, seconds=90, why=describe_work)
+    eventually(done, seconds=90, why=describe_work)
     pool.refresh_from_db()
     assert (pool.matched_minor, pool.held_minor) == (40 * 10_000, 0)
     assert check_campaigns() == []

@@ -19,6 +19,7 @@ from matching.ledger import PoolsBusy
 from matching.models import Allocation, Reservation
 from matching.offers import offer_batch
 from tests import factories
+from tests.beside import PATIENCE_SECONDS
 from tests.concurrency.unlocked import functions_without_lock
 from tests.database import deadlocks
 
@@ -175,7 +176,7 @@ def test_control_pools_locked_in_the_order_of_asking_deadlock(campaign):
     def act(number):
         with transaction.atomic():
             ledger.lock_pools([ids[number]])
-            barrier.wait(10)
+            barrier.wait(PATIENCE_SECONDS)
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL lock_timeout = 0")
             ledger.lock_pools([ids[1 - number]])
@@ -214,5 +215,5 @@ def test_a_pool_locked_by_someone_else_is_an_error_in_time_and_writes_nothing(ca
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
         ledger.lock_pools([pool.pk])
         with pytest.raises(PoolsBusy):
-            threads.submit(hold_elsewhere).result(timeout=10)
+            threads.submit(hold_elsewhere).result(PATIENCE_SECONDS)
     assert Reservation.objects.count() == 0

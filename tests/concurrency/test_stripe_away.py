@@ -18,7 +18,8 @@ from donations.models import Donation, FollowUp, Receipt, ReceiptSend, StripeEve
 from matching.checking import check_campaigns
 from sandbox.stack.environment import TEST_STRIPE
 from tests import factories
-from tests.concurrency.test_lost_and_killed import SWIFT, describe_work, unfinished, wait_until
+from tests.beside import eventually
+from tests.concurrency.test_lost_and_killed import SWIFT, describe_work, unfinished
 from tests.fault_table import charged_once, outcome_of
 from tests.paying import confirm, started_gift
 from tests.site import request_json
@@ -63,7 +64,7 @@ def test_five_hundred_events_in_ten_seconds_with_every_worker_stopped(site, faul
     site.start("worker", environment=SWIFT, waits=False)
     site.start("beat", environment=SWIFT)
     waiting = StripeEvent.objects.filter(state="received")
-    wait_until(lambda: not waiting.exists(), seconds=60, why=describe_work)
+    eventually(lambda: not waiting.exists(), why=describe_work)
     assert set(StripeEvent.objects.values_list("state", "why_ignored", "attempts")) == {("ignored", "type", 1)}
     slowest = sorted(seconds for _, seconds in told)
     figure = f"stored in {took:.1f} s; median {slowest[250] * 1000:.0f} ms, 99 of 100 {slowest[495] * 1000:.0f} ms"
@@ -85,7 +86,7 @@ def test_fifty_copies_at_once_make_one_row_one_match_and_one_receipt(site, fault
     with ThreadPoolExecutor(16) as stripes:
         told = list(stripes.map(lambda _: tell(site, payload)[0], range(50)))
     assert Counter(told) == {200: 50}
-    wait_until(lambda: Receipt.objects.exists() and unfinished() == 0, seconds=30, why=describe_work)
+    eventually(lambda: Receipt.objects.exists() and unfinished() == 0, why=describe_work)
     pool.refresh_from_db()
     counts = (StripeEvent.objects.count(), Receipt.objects.count(), len(site.messages()), pool.matched_minor)
     assert counts == (1, 1, 1, 10_000)
@@ -122,10 +123,10 @@ def test_an_endpoint_blocked_for_days_costs_time_and_no_gift(site, fault_table):
     began = time.monotonic()
     site.start("beat", environment=SWIFT)  # the first run is due at once
     paid = Donation.objects.filter(state="paid")
-    wait_until(paid.exists, seconds=120, why=describe_work)
+    eventually(paid.exists, seconds=120, why=describe_work)
     until_begun = time.monotonic() - began
     done = lambda: paid.count() == GIFTS and unfinished() == 0 and StripeRun.objects.exclude(finished_at=None).exists()  # noqa: E731
-    wait_until(done, seconds=900, why=describe_work)
+    eventually(done, seconds=900, why=describe_work)
     took = time.monotonic() - began - until_begun
     pool.refresh_from_db()
     assert (pool.matched_minor, pool.held_minor, pool.free_minor) == (GIFTS * 10_000, 0, 0)
@@ -161,14 +162,14 @@ def test_a_mail_server_that_swallows_connections_holds_up_no_payment(site):
             work.owe(donation=gift, kind=FollowUp.Kind.RECEIPT, now=timezone.now())
         site.start("beat", environment=SWIFT)
         mails = FollowUp.objects.filter(kind="email")
-        wait_until(lambda: mails.filter(attempts=1).exists(), seconds=60, why=describe_work)
+        eventually(lambda: mails.filter(attempts=1).exists(), why=describe_work)
         gift = started_gift(campaign)
         confirm(gift)
-        wait_until(lambda: Receipt.objects.filter(donation=gift).exists(), seconds=60, why=describe_work)
-        wait_until(lambda: Receipt.objects.count() == 4, seconds=60, why=describe_work)
+        eventually(lambda: Receipt.objects.filter(donation=gift).exists(), why=describe_work)
+        eventually(lambda: Receipt.objects.count() == 4, why=describe_work)
         assert (mails.count(), set(mails.values_list("state", flat=True))) == (4, {"due"})
         site.kill("mailer")
     mails.update(due_at=timezone.now())  # while nobody works: it would end the lease of a mail that is being sent
     site.start("mailer")
-    wait_until(lambda: unfinished() == 0, seconds=60, why=describe_work)
+    eventually(lambda: unfinished() == 0, why=describe_work)
     assert len(site.messages()) == 4

@@ -1,7 +1,6 @@
 """A gift's life from Give to paid, against the Stripe sandbox: one payment, one match, one receipt, in any order."""
 
 import itertools
-import time
 from datetime import timedelta
 
 import pytest
@@ -24,6 +23,7 @@ from matching.checking import check_campaigns
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests import factories
+from tests.beside import eventually
 from tests.fault_table import charged_once, outcome_of
 from tests.paying import client, confirm, deliver, events_of, finish, gift_request, started_gift
 from tests.site import request_json
@@ -44,13 +44,6 @@ def pool(campaign):
 
 def knobs(site, **changes):
     request_json("POST", f"{site.sandbox_url}/_sandbox/knobs", changes)
-
-
-def eventually(happened):
-    deadline = time.monotonic() + 5
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in five seconds"
-        time.sleep(0.05)
 
 
 def story(donation):

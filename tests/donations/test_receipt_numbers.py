@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection
 from donations import receipts
 from donations.models import FollowUp, Receipt, ReceiptCounter
 from tests import factories
+from tests.beside import PATIENCE_SECONDS
 from tests.factories import GIFT_AT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +26,7 @@ def all_at_once(work, arguments):
     def one(argument):
         try:
             if next(waits, False):
-                start.wait(timeout=10)
+                start.wait(PATIENCE_SECONDS)
             return work(argument)
         except (IntegrityError, RuntimeError) as error:
             return error

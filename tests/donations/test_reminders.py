@@ -13,6 +13,7 @@ from donations.gateway import Payment
 from donations.models import Donation, Donor, FollowUp
 from matching import holds
 from tests import factories
+from tests.beside import PATIENCE_SECONDS
 from tests.donations.give_form import filled, give, hidden, open_campaign, post, words
 from tests.paying import started_gift
 
@@ -236,12 +237,12 @@ class TestRaces:
             with transaction.atomic():
                 payments.settle(donation_id=gift.pk, payment=payment_of(gift, "succeeded"), now=timezone.now())
                 has_lock.set()
-                reads.wait(5)
+                reads.wait(PATIENCE_SECONDS)
             connection.close()
 
         paying = threading.Thread(target=pay)
         paying.start()
-        assert has_lock.wait(5)
+        assert has_lock.wait(PATIENCE_SECONDS)
         # The control: without the lock the gift still looks unpaid.
         assert reminders._is_wanted(Donation.objects.get(pk=gift.pk), now=later(gift))
         threading.Timer(0.2, reads.set).start()
@@ -263,7 +264,7 @@ class TestRaces:
         assert wanted(gifts[1], now=later(gifts[1]))
 
         def work(gift):
-            start.wait(5)
+            start.wait(PATIENCE_SECONDS)
             reminders.remind(donation_id=gift.pk, now=later(gifts[1]))
             connection.close()
 

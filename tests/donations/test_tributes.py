@@ -19,6 +19,7 @@ from donations.models import Donation, FollowUp, Tribute, TributeNotice
 from donations.queries import recent_public_gifts
 from donations.receipt_pdf import render_receipt
 from tests import factories, staff
+from tests.beside import PATIENCE_SECONDS
 from tests.donations.give_form import error_beside, filled, give, open_campaign, words
 
 pytestmark = pytest.mark.django_db
@@ -299,7 +300,7 @@ def test_of_two_workers_at_once_one_sends_it(client, mailoutbox):
     assert notice(gift).outcome == ""  # the control: both would find it unsent
 
     def work():
-        start.wait(5)
+        start.wait(PATIENCE_SECONDS)
         work_off(gift)
         connection.close()
 

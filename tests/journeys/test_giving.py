@@ -6,11 +6,11 @@ from playwright.sync_api import Page, expect
 from donations.models import Donation
 from matching.models import Reservation
 from matching.queries import gift_match
+from tests.beside import eventually
 from tests.journeys.giving_pages import (
     ASKS_FOR_3DS,
     DECLINED,
     card_frame,
-    eventually,
     expect_thanks,
     fill_card,
     fill_form,
@@ -53,7 +53,7 @@ def test_a_card_gift_with_its_match_and_its_receipt(page, site, pool):
     expect(page.get_by_text("The Harbor Family matched it with $100.00.")).to_be_visible()
     gift = expect_one_paid_gift(site, amount_minor=10_330)
     receipt = page.get_by_role("link", name="Open your receipt (PDF)")
-    expect(receipt).to_be_visible(timeout=15_000)
+    expect(receipt).to_be_visible()
     answer = page.request.get(f"{site.url}{receipt.get_attribute('href')}")
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF-")
@@ -121,7 +121,7 @@ def test_a_bank_debit_is_on_its_way_until_the_bank_answers(page, site, pool):
     frame.get_by_label("Routing number").fill("110000000")
     frame.get_by_label("Account number").fill("000123456789")
     press_give(page)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your payment is on its way", timeout=10_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your payment is on its way")
     expect(page.get_by_text("stays held for you")).to_be_visible()
     expect_thanks(page)
     assert expect_one_paid_gift(site).method == Donation.Method.BANK

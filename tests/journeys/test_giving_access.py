@@ -15,6 +15,7 @@ from tests.journeys.giving_pages import (
     fill_card,
     fill_form,
     go_to_payment,
+    let_holds_lapse,
     open_for_giving,
     press_give,
     the_gift,
@@ -62,7 +63,7 @@ def test_every_state_on_the_way_to_thanks(open_page, page_errors, site, pool, lo
     fill_card(page)
     press_give(page)
     expect_thanks(page)
-    expect(page.get_by_role("link", name="Open your receipt (PDF)")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="Open your receipt (PDF)")).to_be_visible()
     expect_accessible(page)
 
 
@@ -77,7 +78,6 @@ def test_every_end_of_a_gift(open_page, site, pool, look, state):
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_choice_and_lapse(open_page, site, look):
-    site.start("web", environment={"HOLD_SECONDS": "3"})
     pool = open_for_giving(limit_minor=10_000)
     page = open_page(**look)
     fill_form(page, site)
@@ -86,7 +86,7 @@ def test_choice_and_lapse(open_page, site, look):
     page.get_by_role("button", name="Continue to payment").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The match has $7.35 left")
     expect_accessible(page)
-    page.wait_for_timeout(3_200)
+    let_holds_lapse()
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("The hold on your match has ended")
     expect_accessible(page)

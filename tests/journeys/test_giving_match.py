@@ -13,6 +13,7 @@ from tests.journeys.giving_pages import (
     fill_card,
     fill_form,
     go_to_payment,
+    let_holds_lapse,
     open_for_giving,
     payments_at_stripe,
     press_give,
@@ -157,11 +158,12 @@ def test_seven_dollars_left_and_the_donor_goes_back(page, site):
 
 
 def test_a_hold_that_lapses_on_the_page_is_renewed_with_the_card_kept(page, site):
-    site.start("web", environment={"HOLD_SECONDS": "7"})
+    site.start("web", environment={"HOLD_SECONDS": "20"})
     open_for_giving()
     go_to_payment(page, site)
     fill_card(page)
-    expect(heading(page)).to_have_text("The hold on your match has ended", timeout=15_000)
+    site.start("web", environment={"HOLD_SECONDS": "900"})  # the next hold lasts, however busy the machine is
+    expect(heading(page)).to_have_text("The hold on your match has ended", timeout=40_000)
     expect(page.get_by_role("button", name="Give $100.00")).to_be_hidden()
     expect(page.get_by_text("Match from The Harbor Family")).to_be_hidden()
     again = page.get_by_role("button", name="Hold the match again")
@@ -176,10 +178,11 @@ def test_a_hold_that_lapses_on_the_page_is_renewed_with_the_card_kept(page, site
 
 
 def test_less_after_a_lapse_is_said_before_paying(page, site):
-    site.start("web", environment={"HOLD_SECONDS": "3"})
     pool = open_for_giving(limit_minor=10_000)
     go_to_payment(page, site)
-    expect(heading(page)).to_have_text("The hold on your match has ended", timeout=8_000)
+    let_holds_lapse()
+    page.reload()
+    expect(heading(page)).to_have_text("The hold on your match has ended")
     take_from(pool, 9_265)
     page.get_by_role("button", name="Hold the match again").click()
     expect(heading(page)).to_have_text("The match has $7.35 left")

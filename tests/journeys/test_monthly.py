@@ -7,9 +7,9 @@ from playwright.sync_api import expect
 
 from donations.models import Donation, MonthlyGift
 from sandbox.stripe.control import SandboxControl
+from tests.beside import eventually
 from tests.journeys.giving_pages import (
     card_frame,
-    eventually,
     expect_thanks,
     fill_card,
     fill_form,

@@ -8,8 +8,9 @@ from playwright.sync_api import Page, expect
 from donations.models import Donation
 from matching.models import MatchPool
 from tests import staff
+from tests.beside import eventually
 from tests.donations.give_form import open_campaign
-from tests.journeys.giving_pages import eventually, fill_card, press_give
+from tests.journeys.giving_pages import fill_card, press_give
 from tests.pages import DESKTOP
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,7 +99,7 @@ def see(page: Page, pool: MatchPool, text: str) -> None:
         page.reload()
         return text in page.locator(f"#pool-{pool.pk}").inner_text()
 
-    eventually(says, seconds=20)
+    eventually(says)
 
 
 def set_up(office: Page, site, campaign) -> tuple[MatchPool, MatchPool, MatchPool]:

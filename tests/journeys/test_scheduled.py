@@ -8,11 +8,11 @@ from playwright.sync_api import expect
 
 from donations.models import Donation
 from tests import factories
+from tests.beside import eventually
 from tests.donations.give_form import open_campaign
 from tests.journeys.giving_pages import (
     ASKS_FOR_3DS,
     DECLINED,
-    eventually,
     expect_thanks,
     fill_card,
     fill_form,
@@ -45,7 +45,7 @@ def save(page):
 
 
 def expect_scheduled(page):
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your gift is scheduled", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your gift is scheduled")
 
 
 def let_the_day_come(site):
@@ -61,7 +61,7 @@ def test_saved_today_and_charged_on_the_day(page, site):
     expect(page.get_by_text("$100.00 from the Harbor Family is held for you")).to_be_visible()
     assert payments_at_stripe(site) == []
     let_the_day_come(site)
-    eventually(lambda: the_gift().state == "paid", seconds=30)
+    eventually(lambda: the_gift().state == "paid")
     page.reload()
     expect_thanks(page)
     assert [payment["status"] for payment in payments_at_stripe(site)] == ["succeeded"]
@@ -88,7 +88,7 @@ def test_refused_on_the_day_and_then_paid_on_the_page(page, site, number):
         page.frame_locator("[role=dialog] iframe").get_by_role("button", name="Complete authentication").click()
     expect_scheduled(page)
     let_the_day_come(site)
-    eventually(lambda: the_gift().pay_by is not None, seconds=30)
+    eventually(lambda: the_gift().pay_by is not None)
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your scheduled gift needs you")
     page.get_by_role("link", name="Continue to payment").click()

@@ -113,23 +113,25 @@ def test_a_rule_that_cannot_be_is_refused(sandbox):
     assert sandbox.faults() == []
 
 
+def often(*calls):
+    """So often that three are within a second, however busy the machine."""
+    for call in calls * 50:
+        call()
+
+
 def test_the_account_is_capped(sandbox, stripe_client):
-    sandbox.knobs(requests_per_second=5)
-    for _ in range(5):
-        stripe_client.v1.charges.list()
+    sandbox.knobs(requests_per_second=2)
     with pytest.raises(stripe.RateLimitError) as refused:
-        stripe_client.v1.refunds.list()
+        often(stripe_client.v1.charges.list, stripe_client.v1.refunds.list)
     assert refused.value.headers["Stripe-Rate-Limited-Reason"] == "global-rate"
     time.sleep(1.05)
     assert stripe_client.v1.charges.list().data == []
 
 
 def test_one_endpoint_is_capped_apart_from_the_others(sandbox, stripe_client):
-    sandbox.knobs(requests_per_second_per_endpoint=3)
-    for _ in range(3):
-        stripe_client.v1.charges.list()
+    sandbox.knobs(requests_per_second_per_endpoint=2)
     with pytest.raises(stripe.RateLimitError) as refused:
-        stripe_client.v1.charges.list()
+        often(stripe_client.v1.charges.list)
     assert refused.value.headers["Stripe-Rate-Limited-Reason"] == "endpoint-rate"
     assert stripe_client.v1.refunds.list().data == []
 

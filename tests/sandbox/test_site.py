@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from sandbox.stack.processes import StackError
+from tests.beside import PATIENCE_SECONDS, eventually
 
 
 def send_mail(site, subject):
@@ -16,13 +17,13 @@ def send_mail(site, subject):
     message["Subject"], message["From"], message["To"] = subject, "giving@example.org", "maria@example.org"
     message.set_content("Thank you.")
     host, _, port = site.environment["EMAIL_URL"].removeprefix("smtp://").partition(":")
-    with smtplib.SMTP(host, int(port), timeout=5) as server:
+    with smtplib.SMTP(host, int(port), timeout=PATIENCE_SECONDS) as server:
         server.send_message(message)
 
 
 def status(url):
     try:
-        with urlopen(url, timeout=5) as answer:
+        with urlopen(url, timeout=PATIENCE_SECONDS) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -102,11 +103,10 @@ def test_management_commands_run_beside_the_site(site):
 def test_a_page_that_complains_is_noticed(page, page_errors):
     page_errors.expect(r"uncaught: .*meant to happen|console: said on purpose")
     page.set_content("<script>console.error('said on purpose'); throw new Error('it was meant to happen')</script>")
-    page.wait_for_timeout(50)
-    assert len(page_errors.seen) == 2
+    eventually(lambda: page.wait_for_timeout(50) or len(page_errors.seen) == 2)
     assert page_errors.unexpected() == []
     page.evaluate("console.error('a surprise')")
-    page.wait_for_timeout(50)
+    eventually(lambda: page.wait_for_timeout(50) or page_errors.unexpected())
     assert page_errors.unexpected() == ["console: a surprise ()"]
     page_errors.expect("a surprise")
 

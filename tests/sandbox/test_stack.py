@@ -21,6 +21,7 @@ from sandbox.stack.ports import HOST, free_port, holder, is_free
 from sandbox.stack.processes import Account, Process, StackError
 from sandbox.stack.site import ROOT, answers
 from sandbox.stack.supervision import Supervision, supervision
+from tests.beside import eventually
 
 STACK = [sys.executable, "-m", "sandbox.stack"]
 EMBEDDED = ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "EMAIL_URL", "SECRET_KEY", "STRIPE_API_BASE")
@@ -42,13 +43,6 @@ def run_beside_servers(command, **changes):
         text=True,
         check=False,
     )
-
-
-def eventually(happens, seconds=15):
-    deadline = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def processes_naming(text):

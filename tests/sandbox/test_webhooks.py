@@ -1,7 +1,6 @@
 """Webhooks: signed, retried, and bent by every knob."""
 
 import json
-import time
 from itertools import pairwise
 
 import pytest
@@ -9,6 +8,7 @@ import stripe
 
 from sandbox.stripe.control import SandboxRefused
 from sandbox.stripe.testing import WEBHOOK_SECRET
+from tests.beside import eventually
 
 PAID = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "charge.updated"]
 
@@ -57,7 +57,7 @@ def test_a_sink_that_is_too_slow_is_retried(sandbox, sink, payments):
     sandbox.knobs(webhook_timeout_ms=50)
     sink.hang_seconds = 0.3
     payments.create()
-    time.sleep(0.1)
+    eventually(lambda: sandbox.log()["deliveries"])
     sink.hang_seconds = 0
     sandbox.wait_idle()
     notes = sandbox.log()["deliveries"]
