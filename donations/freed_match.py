@@ -42,7 +42,8 @@ def offer(*, campaign_id: int, now: datetime) -> int:
 
 def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     """E-mail the donor that the gift's match is now match_minor, unless it has changed again: then other news is owed.
-    Nothing is sent of less than a dollar more than the receipt says.
+    Nothing is sent of less than a dollar more than the receipt says, nor to who took money back of this gift, or asks
+    for it: after a refund such news would read as if the gift stood. Its page says it.
 
     Also brings the gift's shortfall up to date, which staff and the gift's page show. One short transaction, then the
     mail. Raises mail.MailNotSent. A repeat is the same message, with the same Message-ID.
@@ -54,7 +55,8 @@ def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     match = queries.gift_match(key=donation.match_key)
     if match is None or match.match_minor != match_minor or not donation.donor_email:
         return
-    if match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
+    is_taken_back = donation.refunded_minor or donation.disputed_at
+    if is_taken_back or match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
         return
     mail.deliver(news_message(donation, match=match))
     GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="E-mailed the donor about the added match.")
@@ -74,7 +76,7 @@ def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiA
         "gift": donation,
         "match": match,
         "matched_text": matched,
-        "gift_text": format_amount(donation.amount_minor - donation.refunded_minor, currency=donation.currency),
+        "gift_text": format_amount(donation.amount_minor, currency=donation.currency),
         "url": settings.SITE_URL + donation.get_absolute_url(),
     }
     return mail.news(

@@ -106,8 +106,10 @@ def test_less_than_a_dollar_more_than_the_receipt_says_is_no_news(gift, pool, li
     assert (gift_match(key=gift.match_key).match_minor, gift.match_shortfall_minor) == (limit_minor, 0)
 
 
-def test_the_news_after_a_refund_names_what_is_left_of_the_gift(gift, pool):
-    type(gift).objects.filter(pk=gift.pk).update(refunded_minor=3_334)
-    gift.refresh_from_db()
-    message = freed_match.news_message(gift, match=gift_match(key=gift.match_key))
-    assert "Your gift of $66.66 to" in message.body
+@pytest.mark.parametrize("taken_back", [{"refunded_minor": 3_334}, {"disputed_at": LATER}], ids=["refund", "dispute"])
+def test_who_took_money_back_gets_more_match_and_no_news_of_it(gift, pool, taken_back):
+    grow(pool, 5_000)
+    freed_match.offer(campaign_id=pool.campaign_id, now=LATER)
+    type(gift).objects.filter(pk=gift.pk).update(**taken_back)
+    assert run_all(LATER + timedelta(minutes=2)) == [True]
+    assert (outbox.outbox, gift_match(key=gift.match_key).match_minor) == ([], 5_000)
