@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import gateway, limits, payer_check, renewals, subscriptions
+from donations import gateway, limits, payer_check, renewals, subscriptions, work
 from donations.giving import locked_gift
-from donations.models import Donation, MonthlyChange, MonthlyGift
+from donations.models import Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, newest_change, note, product_of
 from donations.receipt_content import day_text, local_day
 from donations.renewals import locked_monthly, scaled, tell
@@ -172,6 +172,7 @@ def finish_card_change(*, monthly_id: int, now: datetime) -> MonthlyGift:
                 monthly, kind=MonthlyChange.Kind.CARD, text=text, actor=DONOR, now=now, key=saved.setup_intent
             )
             tell(monthly, change, now=now)
+            work.owe(donation=first_gift(monthly), kind=FollowUp.Kind.CARD, now=now)  # the one before is to go
     if monthly.state == MonthlyGift.State.UNPAID:
         _try_open_month(found.latest_invoice, payment_method=saved.payment_method, now=now)
     return MonthlyGift.objects.select_related("campaign").get(pk=monthly_id)

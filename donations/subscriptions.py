@@ -21,7 +21,7 @@ _MOST_CARDS = 100
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """status: Stripe's word. next_at: when the next payment is due. ended_because: `cancellation_requested`,
-    `payment_failed`, ... or empty."""
+    `payment_failed`, ... or empty. payment_method: the card that is charged; empty before the first payment."""
 
     subscription: str
     status: str
@@ -30,6 +30,7 @@ class Subscription:
     next_at: datetime
     latest_invoice: str
     ended_because: str
+    payment_method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +224,18 @@ def cancel_saving(setup_intent: str) -> None:
             raise
 
 
-def forget_cards(customer: str) -> int:
-    """Remove every card and bank account that is saved with a customer; how many. A call for each, and one.
-
-    Stripe lets nobody charge a removed one again; payments that were made stay, and can be refunded.
-    """
+def cards_of(customer: str) -> list[str]:
+    """Every card and bank account that is saved with a customer."""
+    listed: Any = {"customer": customer, "limit": _MOST_CARDS}
     with gateway.plain_errors():
-        listed: Any = {"customer": customer, "limit": _MOST_CARDS}
         methods = gateway.client().v1.payment_methods.list(listed).to_dict()["data"]
-        for method in methods:
-            gateway.client().v1.payment_methods.detach(method["id"])
-    return len(methods)
+    return [method["id"] for method in methods]
+
+
+def forget_card(payment_method: str) -> None:
+    """Stripe lets nobody charge a removed card again; payments that were made stay, and can be refunded."""
+    with gateway.plain_errors():
+        gateway.client().v1.payment_methods.detach(payment_method)
 
 
 def pay_with(*, idempotency_key: str, payment_intent: str, payment_method: str) -> Payment | None:
@@ -261,6 +263,7 @@ def subscription_from(thing: Mapping[str, Any]) -> Subscription:
         next_at=datetime.fromtimestamp(item["current_period_end"], tz=UTC),
         latest_invoice=latest["id"] if isinstance(latest, Mapping) else latest,
         ended_because=(thing.get("cancellation_details") or {}).get("reason") or "",
+        payment_method=thing.get("default_payment_method") or "",
     )
 
 

@@ -170,11 +170,19 @@ class TestForgetting:
         donation.refresh_from_db()
         assert (donation.state, do_what_is_owed(), cards_at_stripe(donation.customer)) == ("abandoned", [True], [])
 
-    def test_a_monthly_gift_that_is_stopped_with_every_card_it_ever_had(self, open_now):
+    def test_a_monthly_gifts_card_in_whose_place_another_was_given_and_at_the_end_all(self, open_now):
         given = begun_monthly(open_now)
-        try_to_save(monthly.begin_card_change(monthly_id=given.pk, now=timezone.now()), "pm_card_mastercard")
+
+        def another(card):
+            try_to_save(monthly.begin_card_change(monthly_id=given.pk, now=timezone.now()), card)
+
+        another("pm_card_mastercard")
         monthly.finish_card_change(monthly_id=given.pk, now=timezone.now())
         assert sorted(cards_at_stripe(given.customer)) == ["4242", "4444"]
+        another("pm_card_discover")  # saved, and its donor has not come back yet
+        assert (do_what_is_owed(), sorted(cards_at_stripe(given.customer))) == ([True], ["1117", "4444"])
+        monthly.finish_card_change(monthly_id=given.pk, now=timezone.now())
+        assert (do_what_is_owed(), cards_at_stripe(given.customer)) == ([True], ["1117"])
         monthly.stop(monthly_id=given.pk, now=timezone.now())
         assert (do_what_is_owed(), cards_at_stripe(given.customer)) == ([True], [])
 
