@@ -26,6 +26,7 @@ from donations import reminders
 from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from donations.models import Donation, GiftMessage
+from donations.source_codes import CodeField
 from donations.text_fields import LineField, MailField, MessageArea, NameField, PhoneField, line_field, one_line
 from donations.tribute_fields import TributeFields
 from matching.wording import listed
@@ -269,6 +270,11 @@ class GiftForm(TributeFields, GiftPartsForm):
     )
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
+    utm_source = CodeField()
+    utm_medium = CodeField()
+    utm_campaign = CodeField()
+    utm_content = CodeField()
+    utm_term = CodeField()
 
     ADDRESS = ("country", "address_line1", "address_line2", "city", "region", "postal_code")
 
@@ -278,6 +284,10 @@ class GiftForm(TributeFields, GiftPartsForm):
         names = (*self.ADDRESS, "company", "phone")
         typed = any(self[name].value() for name in names if name != "country")
         return typed or any(self[name].errors for name in names)
+
+    @property
+    def source_codes(self) -> list[forms.BoundField]:
+        return [self[name] for name in Donation.SOURCE_CODES if self[name].value()]
 
     @property
     def takes_message(self) -> bool:
@@ -331,7 +341,7 @@ class GiftForm(TributeFields, GiftPartsForm):
         self, *, form_key: str, source: str = "", form_session: str = "", suspicion: str = ""
     ) -> GiftRequest:
         """What the donor asks for, of a form that is valid."""
-        fields = {name: self.cleaned_data[name] for name in Donation.OF_DONOR_ONLINE}
+        fields = {name: self.cleaned_data[name] for name in (*Donation.OF_DONOR_ONLINE, *Donation.SOURCE_CODES)}
         fields["country"] = fields["country"] or "US"
         return GiftRequest(
             form_key=form_key,

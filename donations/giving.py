@@ -48,7 +48,8 @@ class GiftRequest:
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
     names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
     e-mail if the gift is not finished (reminders.py). opts_out: no fundraising messages from now on.
-    message: for everybody to read, once staff have. tribute: whom the gift honors.
+    message: for everybody to read, once staff have. tribute: whom the gift honors. utm_*: of the link that led here,
+    cleaned (source_codes.py); other ones do not make it another gift.
     """
 
     form_key: str
@@ -75,6 +76,11 @@ class GiftRequest:
     form_session: str = ""
     suspicion: str = ""
     wants_reminder: bool = False
+    utm_source: str = ""
+    utm_medium: str = ""
+    utm_campaign: str = ""
+    utm_content: str = ""
+    utm_term: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -299,7 +305,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
         submitted_at=now,
         opted_out_at=now if request.opts_out else None,
         charge_at=campaign.opens_at if request.way == Donation.Way.SCHEDULED else None,
-        **{name: getattr(request, name) for name in _TYPED},
+        **{name: getattr(request, name) for name in (*_TYPED, *Donation.SOURCE_CODES)},
     )
     Designation.objects.bulk_create(
         Designation(donation=donation, fund_id=fund_id, amount_minor=amount_minor, position=position)

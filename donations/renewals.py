@@ -29,6 +29,7 @@ _COPIED = (
     "donor",
     "currency",
     *Donation.OF_DONOR_ONLINE,
+    *Donation.SOURCE_CODES,
     "way",
 )
 _REASONS = {

@@ -24,6 +24,7 @@ _COPIED = (
     "donor",
     "currency",
     *Donation.OF_DONOR_ONLINE,
+    *Donation.SOURCE_CODES,
     "source",
     "submitted_at",
 )

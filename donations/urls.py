@@ -49,6 +49,7 @@ urlpatterns = [
     path("staff/payer-check/", guards.switch_payer_check, name="staff-payer-check"),
     path("staff/figures/", staff.figures, name="staff-figures"),
     path("staff/gifts/", staff.gifts, name="staff-gifts"),
+    path("staff/came-from/", staff.came_from, name="staff-came-from"),
     path("staff/gifts/new/", offline.new_gift, name="staff-gift-new"),
     path("staff/gifts/imports/", imports.uploads, name="staff-imports"),
     path("staff/gifts/imports/template.<str:kind>", imports.template, name="staff-import-template"),

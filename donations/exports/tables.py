@@ -89,6 +89,7 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Message is", width=14),
         Column("Tribute", width=30),
         Column("Telling of the tribute", width=26),
+        *(Column(name, width=16) for name in Donation.SOURCE_CODES),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -232,6 +233,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 message.get_state_display().lower() if message else "",
                 tributes.text_of(gift),
                 tributes.notice_text(gift),
+                *(getattr(gift, name) for name in Donation.SOURCE_CODES),
             )
 
 

@@ -57,6 +57,10 @@ class GiftNotPaid(Exception):
         super().__init__(f"{donation.reference} is {donation.get_state_display().lower()}, not paid.")
 
 
+def _source_code(help_text: str) -> "models.CharField[str, str]":
+    return models.CharField(max_length=60, blank=True, help_text=help_text)
+
+
 class Donation(models.Model):
     class State(models.TextChoices):
         STARTED = "started", "Started"
@@ -86,6 +90,8 @@ class Donation(models.Model):
         *("hides_name", "hides_amount"),
     )
     OF_DONOR_ONLINE = (*OF_DONOR, "company", "phone")  # staff write a company that sends a check as the donor
+    SOURCE_CODES = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
+    LONGEST_CODE = 60
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="donations")
     donor = models.ForeignKey(Donor, on_delete=models.PROTECT, related_name="donations")
@@ -137,6 +143,12 @@ class Donation(models.Model):
     setup_intent = models.CharField(max_length=64, blank=True)
     payment_method = models.CharField(max_length=64, blank=True)
     card = models.CharField(max_length=64, blank=True, help_text="Which card was saved, by Stripe's fingerprint.")
+
+    utm_source = _source_code("Such as newsletter.")
+    utm_medium = _source_code("Such as email.")
+    utm_campaign = _source_code("Such as giving-day-2.")
+    utm_content = _source_code("Such as top-button.")
+    utm_term = _source_code("The words that were searched for.")
 
     source = models.CharField(max_length=16, blank=True, help_text="The network it came from, as a keyed hash.")
     payment_intent = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - unique while unknown
@@ -257,6 +269,11 @@ class Donation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("gift", args=[self.token])
+
+    @property
+    def came_from(self) -> list[str]:
+        """The codes of the link that led to the form, those that there were."""
+        return [code for name in self.SOURCE_CODES if (code := getattr(self, name))]
 
     @property
     def reference(self) -> str:

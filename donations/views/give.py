@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Q
@@ -22,6 +23,7 @@ from donations.gateway import GatewayRefused, GatewayUnavailable
 from donations.match_line import MatchLine, for_monthly
 from donations.match_line import match_line as match_line_for
 from donations.models import Donation
+from donations.source_codes import codes_of_request
 from donations.sources import source_of
 from donations.text_fields import one_line
 from donations.tribute_fields import typed
@@ -31,6 +33,7 @@ from matching.queries import pool_figures
 _PREFILL_FOR = timedelta(hours=1)
 _GIFT_FIELDS = (
     *Donation.OF_DONOR_ONLINE,
+    *Donation.SOURCE_CODES,
     *("way", "wants_reminder"),
 )
 # The form begins with what was typed for a gift that stands so; and says of one in _GOES_ON where it goes on.
@@ -59,7 +62,8 @@ def give(request: HttpRequest) -> HttpResponse:
         return _start_gift(request, campaign)
     form_key = _form_key(request)
     if "new" in request.GET:
-        response = redirect("give")
+        codes = codes_of_request(request)
+        response = redirect(f"{reverse('give')}?{urlencode(codes)}" if codes else "give")
         form_keys.keep_form_key(response, form_keys.new_form_key(session=form_key.session))
         return response
     begun = _begun_gift(form_key, campaign=campaign, now=now)
@@ -230,7 +234,7 @@ def _initial(
     funds = funds_that_take_gifts(campaign)
     initial: dict[str, Any] = {"fund": funds[0].slug, "country": "US", "tell_country": "US"}
     initial["opts_out"] = Organization.objects.filter(opts_out_first=True).exists()
-    initial |= _gift_initial(begun, campaign=campaign)
+    initial |= _gift_initial(begun, campaign=campaign) | codes_of_request(request)
     if slug := one_line(request.GET.get("fund", "")):
         problem = fund_problem(slug, campaign=campaign)
         notices["fund"] = problem

@@ -7,6 +7,7 @@ time zone.
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from campaign.clock import database_now
 from campaign.models import Campaign
 from donations import attention, gift_file, queries
+from donations.came_from import origins
 from donations.charts import hour_chart
 from donations.gift_rows import gift_rows
 from donations.models import Donation, FollowUp
@@ -84,6 +86,17 @@ def gift(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = get_object_or_404(Donation.objects.select_related("campaign", "donor"), pk=pk)
     context = {"file": gift_file.read(gift=found, now=timezone.now()), "gift": found, "currency": found.currency}
     return page(request, "donations/staff_gift.html", found.campaign, context)
+
+
+@require_GET
+@needs("donations.view_donation")
+def came_from(request: HttpRequest) -> HttpResponseBase:
+    """Where the current campaign's gifts came from, by the codes of the links that led to them."""
+    campaign = Campaign.objects.current()
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    context = {"found": origins(campaign_id=campaign.pk), "currency": campaign.currency, "site_url": settings.SITE_URL}
+    return page(request, "donations/staff_came_from.html", campaign, context)
 
 
 @require_POST

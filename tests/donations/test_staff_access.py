@@ -19,6 +19,7 @@ PAGES = [
     ("/staff/figures/", "finance", "", "see the staff pages"),
     ("/staff/gifts/", "development", "", "see gifts"),
     ("/staff/gifts/{gift}/", "finance", "", "see gifts"),
+    ("/staff/came-from/", "development", "", "see gifts"),
     ("/staff/attention/", "development", "", "see the staff pages"),
     ("/staff/monthly/", "development", "", "see gifts"),
     ("/staff/pools/", "development", "", "see match pools"),

@@ -112,6 +112,7 @@ def test_the_give_box_follows_the_amount_and_leads_to_the_form(open_page, live_s
     campaign = factories.campaign(funds=[fund])
     factories.pool(campaign=campaign, limit_minor=1_000_000, now=timezone.now())  # matches from then on
     page = open_page(viewport=DESKTOP)
+    page.goto(f"{live_server.url}/match/?utm_source=Post")
     page.goto(f"{live_server.url}/funds/education/")
     box = page.get_by_role("complementary", name="Give to Education")
     expect(box.get_by_text("$100 becomes $200.")).to_be_visible()
@@ -120,8 +121,11 @@ def test_the_give_box_follows_the_amount_and_leads_to_the_form(open_page, live_s
     expect(box.get_by_role("button", name="Continue with $250")).to_be_visible()
     box.get_by_label("Or another amount").fill("40")
     expect(box.get_by_text("$40 becomes $80.")).to_be_visible()
+    give = page.get_by_role("banner").get_by_role("link", name="Give", exact=True)
+    give.focus()
+    expect(give).to_have_attribute("href", f"{live_server.url}/give/?fund=education&utm_source=Post")
     box.get_by_role("button", name="Continue").click()
-    expect(page).to_have_url(f"{live_server.url}/give/?fund=education&other_amount=40")
+    expect(page).to_have_url(f"{live_server.url}/give/?fund=education&other_amount=40&utm_source=Post")
     expect(page.get_by_label("Or another amount")).to_have_value("40.00")
 
 

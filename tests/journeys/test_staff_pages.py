@@ -25,6 +25,7 @@ PAGES = [
     "/staff/gifts/new/",
     "/staff/gifts/imports/",
     "/staff/gifts/{gift}/",
+    "/staff/came-from/",
     "/staff/attention/",
     "/staff/stripe/",
     "/staff/monthly/",
