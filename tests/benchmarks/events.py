@@ -21,7 +21,6 @@ from donations.models import Donation
 from sandbox.stack.ports import HOST, free_port
 from sandbox.stack.site import Site
 from sandbox.stripe.control import SandboxControl
-from sandbox.stripe.testing import running_sandbox
 from tests import paying
 from tests.benchmarks import scene, tables
 
@@ -43,8 +42,7 @@ def show() -> None:
         ],
         notes=["From sending to the whole answer; the sender, Python too, is on the same cores."],
     )
-    with running_sandbox() as sandbox:
-        settings.STRIPE_API_BASE = sandbox.base_url
+    with scene.stripe() as sandbox:
         seconds, calls, asked = _completed(sandbox)
     minutes = 10_000 / (UNHEARD / seconds) / 60
     tables.show(

@@ -28,7 +28,6 @@ from matching import holds
 from matching.allocation import Part
 from sandbox.stack.ports import HOST, free_port
 from sandbox.stack.site import Site
-from sandbox.stripe.testing import running_sandbox
 from tests import paying
 from tests.benchmarks import scene, tables
 from tests.benchmarks.processor import Cost, measure, postgres_pid
@@ -68,9 +67,7 @@ def _servers(folder: Path) -> Iterator[None]:
     """Stripe's stand-in and a mail server, beside us."""
     ports = free_port(), free_port()
     inbox = Site(environment=os.environ, folder=folder).inbox(ports[0], smtp_port=ports[1])
-    with running_sandbox() as sandbox:
-        settings.STRIPE_API_BASE = sandbox.base_url
-        settings.STRIPE_REQUESTS_A_SECOND = settings.STRIPE_REQUESTS_A_SECOND_IN_ALL = 1_000_000  # no waiting
+    with scene.stripe():
         settings.FORM_LEAST_SECONDS = 0
         settings.EMAIL_HOST, settings.EMAIL_PORT = HOST, ports[1]
         inbox.start()
