@@ -21,6 +21,7 @@ from donations import (
     gateway,
     imports,
     kept_gifts,
+    openings,
     proofs,
     reconciliation,
     renewals,
@@ -29,7 +30,7 @@ from donations import (
     tributes,
     work,
 )
-from donations.models import Donation, FollowUp, StripeEvent
+from donations.models import Donation, FollowUp, OpeningMail, StripeEvent
 from matching import challenges
 from matching.ledger import SYSTEM, PoolsBusy
 
@@ -111,6 +112,12 @@ def run_follow_up(row_id: int) -> None:
 
 
 @shared_task
+def send_opening_mail(row_id: int) -> None:
+    """Ask somebody whether they want the reminder of the opening, or send it."""
+    openings.run(mail_id=row_id, now=database_now())
+
+
+@shared_task
 def enter_import(import_id: int) -> None:
     """Enter gifts of a confirmed spreadsheet for a while, then make room for other work and come again.
 
@@ -144,7 +151,19 @@ def wake_due_work() -> int:
             for row_id in owed:
                 wake(run_follow_up, row_id, queue=queue, expires=_SWEPT_EXPIRES_SECONDS)
             found += len(owed)
-    return found
+    return found + _wake_opening_mails()
+
+
+def _wake_opening_mails() -> int:
+    """Thousands come due at the opening: as many a sweep as leave room for receipts."""
+    now = database_now()
+    openings.bring_forward(now=now)
+    if not _has_room(settings.MAIL_QUEUE):
+        return 0
+    owed = work.overdue(OpeningMail, now=now, limit=_SWEPT_AT_ONCE)
+    for row_id in owed:
+        wake(send_opening_mail, row_id, queue=settings.MAIL_QUEUE, expires=_SWEPT_EXPIRES_SECONDS)
+    return len(owed)
 
 
 def _has_room(queue: str) -> bool:
@@ -179,8 +198,9 @@ def keep_watch() -> bool:
 
 @shared_task
 def forget_recipients() -> int:
-    """Take out what we know of people who were told of a tribute long ago; returns how many."""
-    return tributes.forget(now=database_now())
+    """Take out what we know of people who were told of a tribute long ago, and of who asked to hear of an opening."""
+    now = database_now()
+    return tributes.forget(now=now) + openings.forget(now=now)
 
 
 @shared_task

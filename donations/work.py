@@ -1,4 +1,4 @@
-"""Rows that are work to do: events to apply, follow-ups that are owed. A message only wakes; the row is the truth.
+"""Rows that are work to do: events to apply, follow-ups and mails owed. A message only wakes; the row is the truth.
 
 claim() counts the attempt and moves `due_at` ahead before anything is tried, so a worker that dies leaves a row that
 comes due again, and of two workers with the same message one gets the row. The lease outlives the longest time that a
@@ -13,15 +13,15 @@ from typing import TypeVar
 from django.conf import settings
 from django.db.models import F, Q
 
-from donations.models import Donation, FollowUp, StripeEvent
+from donations.models import Donation, FollowUp, OpeningMail, StripeEvent
 
 LAST_ATTEMPT = 12
 RETRY = timedelta(seconds=15)
 _LONGEST = timedelta(hours=1)
 _ALL = Q()
 
-Work = FollowUp | StripeEvent
-Row = TypeVar("Row", FollowUp, StripeEvent)
+Work = FollowUp | OpeningMail | StripeEvent
+Row = TypeVar("Row", FollowUp, OpeningMail, StripeEvent)
 
 
 def claim(model: type[Row], *, pk: int, now: datetime) -> Row | None:
@@ -60,12 +60,12 @@ def note_failure(row: Work, *, error: Exception, now: datetime, permanent: bool 
     _note(row, state=state, last_error=f"{type(error).__name__}: {error}"[:2000], due_at=again_at)
 
 
-def put_off(row: FollowUp, *, until: datetime) -> None:
+def put_off(row: FollowUp | OpeningMail, *, until: datetime) -> None:
     """It was too early for the claimed row: it comes due then, and that was no attempt."""
     _note(row, due_at=until, attempts=0, last_error="")
 
 
-def overdue(model: type[FollowUp] | type[StripeEvent], *, now: datetime, limit: int, among: Q = _ALL) -> list[int]:
+def overdue(model: type[Work], *, now: datetime, limit: int, among: Q = _ALL) -> list[int]:
     """Ids of rows that no message woke in WORK_GRACE_SECONDS, the oldest first: what the sweep wakes."""
     grace = timedelta(seconds=settings.WORK_GRACE_SECONDS)
     rows = model.objects.filter(among, state=_waiting(model), due_at__lte=now - grace).order_by("due_at")
@@ -87,8 +87,8 @@ def _note(row: Work, **changes: object) -> bool:
     return bool(claimed.update(**changes))
 
 
-def _waiting(model: type[FollowUp] | type[StripeEvent]) -> str:
-    return str(FollowUp.State.DUE if model is FollowUp else StripeEvent.State.RECEIVED)
+def _waiting(model: type[Work]) -> str:
+    return str(StripeEvent.State.RECEIVED if model is StripeEvent else FollowUp.State.DUE)
 
 
 def owe(*, donation: Donation, kind: FollowUp.Kind, now: datetime, subject_id: int = 0) -> FollowUp:

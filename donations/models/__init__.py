@@ -14,6 +14,7 @@ StrayPayment, FraudWarning, StripeMovement, StripeRun, TickOff   models/stripe_o
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
 MonthlyGift   what comes each month through a subscription; each payment is a Donation (models/monthly.py).
 Tribute       whom a gift honors; TributeNotice: who is told of it (models/tributes.py).
+OpeningReminder  an address that asked to hear of the opening; OpeningMail: what is owed to it (models/openings.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (models/receipts.py).
 FailedTry, PayerCheck, UsedProof, StripePace, StripeHealth   against thieves and overload (models/guards.py).
@@ -31,6 +32,7 @@ from donations.models.history import GiftCorrection, GiftNote, Reversal
 from donations.models.imports import GiftImport, ImportRow
 from donations.models.messages import GiftMessage
 from donations.models.monthly import MonthlyChange, MonthlyGift, MonthlyProduct
+from donations.models.openings import OpeningMail, OpeningReminder
 from donations.models.receipts import Receipt, ReceiptCounter, ReceiptSend
 from donations.models.stripe_objects import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
 from donations.models.tributes import Tribute, TributeNotice
@@ -53,6 +55,8 @@ __all__ = [
     "MonthlyChange",
     "MonthlyGift",
     "MonthlyProduct",
+    "OpeningMail",
+    "OpeningReminder",
     "PayerCheck",
     "Receipt",
     "ReceiptCounter",
