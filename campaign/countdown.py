@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 
 from campaign.models import Campaign
 
+LAST_HOUR = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Countdown:
     """phase: `before`, `open` or `closed`. until: the moment counted down to; None when closed.
 
     days to seconds: what is left, whole seconds rounded up, so that a page never says 0 before the moment has come.
+    switches_at: when pages say something else by themselves; that is the last hour's beginning, or until.
     """
 
     phase: str
@@ -19,6 +22,13 @@ class Countdown:
     hours: int = 0
     minutes: int = 0
     seconds: int = 0
+    is_last_hour: bool = False
+    switches_at: datetime | None = None
+
+    @property
+    def stage(self) -> str:
+        """The phase, or `last-hour` for the end of `open`: names a copy of the band, as what came before it."""
+        return "last-hour" if self.is_last_hour else self.phase
 
 
 def countdown(*, campaign: Campaign, now: datetime) -> Countdown:
@@ -31,7 +41,24 @@ def countdown(*, campaign: Campaign, now: datetime) -> Countdown:
     minutes, seconds = divmod(left, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    return Countdown(phase, until, days, hours, minutes, seconds)
+    begins = last_hour_begins(campaign)
+    has_to_come = phase == "open" and begins is not None and now < begins
+    return Countdown(
+        phase,
+        until,
+        days,
+        hours,
+        minutes,
+        seconds,
+        is_last_hour=phase == "open" and begins is not None and now >= begins,
+        switches_at=begins if has_to_come else until,
+    )
+
+
+def last_hour_begins(campaign: Campaign) -> datetime | None:
+    """None for a campaign that is hardly longer than an hour itself."""
+    begins = campaign.closes_at - LAST_HOUR
+    return begins if begins - campaign.opens_at >= LAST_HOUR else None
 
 
 def start_text(moment: datetime, *, campaign: Campaign) -> str:

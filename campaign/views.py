@@ -36,8 +36,8 @@ _PARTS = {
     "band": "campaign/_band.html",
     "line": "campaign/_line.html",
 }
-# A band that is asked for after a phase has a copy of its own: one made before the phase ended would be no answer.
-_PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": ("before", "open", "closed")}
+# A band that is asked for after a stage has a copy of its own: one made before the stage ended would be no answer.
+_PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": ("before", "open", "last-hour", "closed")}
 shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
 opens_for_videos = csp_update({"frame-src": FRAME_HOSTS})
 

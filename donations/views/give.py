@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_safe
 
+from campaign import pages
+from campaign.banner import takes_gifts
 from campaign.clock import database_now
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
@@ -55,7 +57,7 @@ _BUSY = (
 def give(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     campaign = Campaign.objects.current()
-    opens_later = campaign is not None and campaign.phase(now=now) == "before" and not campaign.takes_gifts_early
+    opens_later = campaign is not None and not takes_gifts(campaign, now=now)
     if campaign is None or opens_later or not funds_that_take_gifts(campaign):
         return render(request, "donations/give_closed.html", {"campaign": campaign, "opens_later": opens_later})
     if request.method == "POST":
@@ -71,6 +73,20 @@ def give(request: HttpRequest) -> HttpResponse:
     form = GiftForm(campaign=campaign, initial=initial)
     form.now = now
     return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices, begun=begun)
+
+
+def previewed(request: HttpRequest, *, sight: pages.Sight) -> HttpResponse:
+    """The form as donors would see it at that sight: it cannot be sent, and makes and keeps nothing."""
+    campaign = Campaign.objects.current()
+    opens_later = campaign is not None and not takes_gifts(campaign, now=sight.now)
+    if campaign is None or opens_later or not funds_that_take_gifts(campaign):
+        context = {"campaign": campaign, "opens_later": opens_later, "preview": sight.bar}
+        return render(request, "donations/give_closed.html", context)
+    initial, notices = _initial(request, campaign=campaign, begun=None)
+    form = GiftForm(campaign=campaign, initial=initial)
+    form.now = sight.now
+    context = _shown(form, now=sight.now, parts=_first_parts(form), notices=notices, pools=sight.pools)
+    return render(request, "donations/give.html", context | {"preview": sight.bar})
 
 
 @cache_control(private=True, no_store=True)
@@ -159,24 +175,38 @@ def _page(
     status: int = 200,
     begun: Donation | None = None,
 ) -> HttpResponse:
-    campaign = form.campaign
-    _point_to_notices(form, notices or {})
-    way = str(form["way"].value() or Donation.Way.ONCE)
-    context = _quote(campaign, parts=parts, now=now, way=way) | {
-        "way": way,
-        "form": form,
+    context = _shown(form, now=now, parts=parts, notices=notices or {}) | {
         "form_key": form_key.sealed,
-        "notices": notices or {},
         "problem": problem,
         "must_wait": status == 429,
         "begun": begun if begun and begun.state in _GOES_ON else None,
-        "presets": _presets(form),
-        "pools": pool_figures(campaign=campaign, now=now) if now < campaign.closes_at else [],
-        "phase": campaign.phase(now=now),
     }
     response = render(request, "donations/give.html", context, status=status)
     form_keys.keep_form_key(response, form_key)
     return response
+
+
+def _shown(
+    form: GiftForm,
+    *,
+    now: datetime,
+    parts: tuple[tuple[int, int], ...],
+    notices: dict[str, str],
+    pools: str = "",
+) -> dict[str, Any]:
+    """What the page shows of a form. pools: a state to show the pools in, for a preview."""
+    campaign = form.campaign
+    _point_to_notices(form, notices)
+    way = str(form["way"].value() or Donation.Way.ONCE)
+    is_over = now >= campaign.closes_at
+    return _quote(campaign, parts=parts, now=now, way=way, pools=pools) | {
+        "way": way,
+        "form": form,
+        "notices": notices,
+        "presets": _presets(form),
+        "pools": [] if is_over else pool_figures(campaign=campaign, now=now, shown_as=pools),
+        "phase": campaign.phase(now=now),
+    }
 
 
 def _point_to_notices(form: GiftForm, notices: dict[str, str]) -> None:
@@ -186,11 +216,13 @@ def _point_to_notices(form: GiftForm, notices: dict[str, str]) -> None:
         form.fields[name].widget.attrs |= {"aria-describedby": places, "aria-invalid": "true"}
 
 
-def _quote(campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime, way: str) -> dict[str, Any]:
+def _quote(
+    campaign: Campaign, *, parts: tuple[tuple[int, int], ...], now: datetime, way: str, pools: str = ""
+) -> dict[str, Any]:
     """What the page says of the gift as it stands: its match, and the exact card cost."""
     amount_minor = sum(amount for _, amount in parts)
     is_later = way == Donation.Way.SCHEDULED and now < campaign.opens_at
-    line = match_line_for(campaign=campaign, parts=parts, now=campaign.opens_at if is_later else now)
+    line = match_line_for(campaign=campaign, parts=parts, now=campaign.opens_at if is_later else now, pools=pools)
     return {
         "campaign": campaign,
         "amount_minor": amount_minor,

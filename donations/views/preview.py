@@ -11,12 +11,14 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from campaign import pages
-from campaign.countdown import start_text
+from campaign.countdown import last_hour_begins, start_text
 from campaign.models import Campaign, Fund, Story
 from campaign.views import opens_for_videos
 from donations.roles import needs
+from donations.views.give import previewed
 from matching.shown_states import STATES
 
+_PAGES = {**pages.PAGES, "give": previewed}
 _LONGEST = 200
 _MOST_PAGES = 200
 
@@ -41,11 +43,11 @@ def preview(request: HttpRequest) -> HttpResponseBase:
         problems.append("There is no such state of the pools: they are shown as they are.")
         asked["pools"] = ""
     name, found = _page(asked["page"])
-    if name not in pages.PAGES:
+    if name not in _PAGES:
         problems.append("There is no page of that address to preview: this is the first page.")
         asked["page"], name, found = "/", "home", {}
     bar = _bar(campaign, asked=asked, at=at or now, problems=problems)
-    return pages.PAGES[name](request, **found, sight=pages.Sight(now=at or now, pools=asked["pools"], bar=bar))
+    return _PAGES[name](request, **found, sight=pages.Sight(now=at or now, pools=asked["pools"], bar=bar))
 
 
 def _page(address: str) -> tuple[str, dict[str, Any]]:
@@ -86,12 +88,12 @@ def _bar(campaign: Campaign | None, *, asked: dict[str, str], at: datetime, prob
 
 def _moments(campaign: Campaign) -> list[tuple[str, str]]:
     """The moments at which pages change, as the bar's links name them."""
-    hour = timedelta(hours=1)
+    hour, last_hour = timedelta(hours=1), last_hour_begins(campaign)
     named = [
         ("A week before", campaign.opens_at - 7 * 24 * hour),
         ("The opening", campaign.opens_at),
         ("Live", campaign.opens_at + (campaign.closes_at - campaign.opens_at) / 2),
-        ("The last hour", campaign.closes_at - hour / 2),
+        *([("The last hour", last_hour)] if last_hour else []),
         ("Ended", campaign.closes_at),
     ]
     return [(words, f"{moment.astimezone(campaign.tz):%Y-%m-%dT%H:%M}") for words, moment in named]
@@ -100,6 +102,7 @@ def _moments(campaign: Campaign) -> list[tuple[str, str]]:
 def _pages() -> list[tuple[str, str]]:
     """Address and name of every page there is to preview, drafts marked."""
     fixed = [("home", "First page"), ("funds", "Funds"), ("stories", "Stories"), ("match", "How the match works")]
+    fixed += [("give", "Giving form")]
     rows: list[Fund | Story] = [*Fund.objects.all()[:_MOST_PAGES], *Story.objects.all()[:_MOST_PAGES]]
     drafts = [(row.get_absolute_url(), f"{row}{'' if row.is_published else ' (draft)'}") for row in rows]
     return [*((reverse(name), words) for name, words in fixed), *drafts]

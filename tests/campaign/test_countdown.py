@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign.countdown import Countdown, clock_text, countdown, end_text, start_text
+from campaign.countdown import LAST_HOUR, Countdown, clock_text, countdown, end_text, start_text
 from campaign.models import Campaign
 from tests.factories import CLOSES_AT, OPENS_AT
 
@@ -33,14 +33,31 @@ def test_it_adds_up_to_what_is_left_and_never_says_nothing_too_early(left):
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (OPENS_AT - timedelta(microseconds=1), Countdown("before", OPENS_AT, 0, 0, 0, 1)),
-        (OPENS_AT, Countdown("open", CLOSES_AT, 1, 0, 0, 0)),
-        (CLOSES_AT - timedelta(seconds=1), Countdown("open", CLOSES_AT, 0, 0, 0, 1)),
+        (OPENS_AT - timedelta(microseconds=1), Countdown("before", OPENS_AT, 0, 0, 0, 1, switches_at=OPENS_AT)),
+        (OPENS_AT, Countdown("open", CLOSES_AT, 1, 0, 0, 0, switches_at=CLOSES_AT - LAST_HOUR)),
+        (
+            CLOSES_AT - LAST_HOUR - timedelta(microseconds=1),
+            Countdown("open", CLOSES_AT, 0, 1, 0, 1, switches_at=CLOSES_AT - LAST_HOUR),
+        ),
+        (
+            CLOSES_AT - LAST_HOUR,
+            Countdown("open", CLOSES_AT, 0, 1, 0, 0, is_last_hour=True, switches_at=CLOSES_AT),
+        ),
+        (
+            CLOSES_AT - timedelta(seconds=1),
+            Countdown("open", CLOSES_AT, 0, 0, 0, 1, is_last_hour=True, switches_at=CLOSES_AT),
+        ),
         (CLOSES_AT, Countdown("closed", None)),
     ],
 )
 def test_the_window_is_half_open(now, expected):
     assert countdown(campaign=CAMPAIGN, now=now) == expected
+
+
+def test_a_campaign_that_is_hardly_longer_than_an_hour_has_no_last_one():
+    campaign = Campaign(opens_at=OPENS_AT, closes_at=OPENS_AT + 2 * LAST_HOUR - timedelta(seconds=1))
+    found = countdown(campaign=campaign, now=campaign.closes_at - timedelta(minutes=1))
+    assert (found.is_last_hour, found.stage, found.switches_at) == (False, "open", campaign.closes_at)
 
 
 def test_it_is_right_across_the_end_of_daylight_saving_time():

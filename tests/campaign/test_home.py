@@ -1,5 +1,7 @@
 """`/`: the campaign before, during and after."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.cache import cache
 from django.test import Client
@@ -53,6 +55,19 @@ def test_it_opens_at_its_very_moment(campaign):
     assert "Giving Tuesday ends in" in html
     assert '<b data-unit="hours">14</b>' in html
     assert "It ends at midnight as Tuesday, December 1, ends, Boston time." in html
+
+
+def test_its_last_hour_says_so_from_its_first_moment_and_the_page_before_fetches_it(campaign):
+    begins = factories.CLOSES_AT - timedelta(hours=1)
+    words = "<b>This is the last hour of Giving Tuesday.</b>"
+    earlier = text("/", at=begins - timedelta(seconds=1))
+    assert words not in earlier
+    assert 'data-again="/progress/?part=band&amp;after=open" data-switches="2026-12-02T04:00:00+00:00"' in earlier
+    html = text("/progress/?part=band&after=open", at=begins)
+    assert words in html
+    assert 'class="band last-hour"' in html
+    assert 'after=last-hour" data-switches="2026-12-02T05:00:00+00:00"' in html
+    assert words not in text("/progress/?part=band&after=last-hour", at=factories.CLOSES_AT)
 
 
 def test_it_closes_at_its_very_moment_with_thanks_and_the_result(campaign):

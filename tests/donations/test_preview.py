@@ -3,7 +3,8 @@
 import pytest
 from django.test import Client
 
-from campaign.models import Fund, Section, Story
+from campaign.models import Campaign, Fund, Section, Story
+from donations.models import Donation
 from matching.models import MatchPool
 from tests import factories
 from tests.campaign.pages import BEFORE, get
@@ -32,6 +33,7 @@ def seen(**asked):
     [
         ("2026-11-24T12:00", "Giving Tuesday starts in"),
         ("2026-12-01T00:00", "Giving Tuesday ends in"),
+        ("2026-12-01T23:00", "This is the last hour of Giving Tuesday."),
         ("2026-12-01T23:59", '<b data-unit="minutes">01</b>'),
         ("2026-12-02T00:00", "Giving Tuesday raised"),
     ],
@@ -57,6 +59,31 @@ def test_it_shows_the_pools_in_a_state_and_changes_none(fund, pools, figures, li
     assert figures in html
     assert line in html
     assert list(MatchPool.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    ("at", "pools", "words"),
+    [
+        ("2026-11-24T12:00", "", "Once, on December 1"),
+        ("2026-12-01T12:00", "last", "$100 becomes $107.35."),
+        ("2026-12-02T00:00", "", "Giving Tuesday has ended, and your gift is still welcome."),
+    ],
+)
+def test_it_shows_the_giving_form_which_cannot_be_sent(fund, at, pools, words):
+    client = dana()
+    html = client.get(URL, {"page": "/give/", "at": at, "pools": pools}).content.decode()
+    assert words in html
+    assert 'data-busy="One moment…" disabled>' in html
+    assert "hx-get" not in html
+    assert "gift_form" not in client.cookies
+    assert not Donation.objects.exists()
+
+
+def test_it_shows_that_the_form_is_not_open_yet(fund):
+    Campaign.objects.update(takes_gifts_early=False)
+    html = seen(page="/give/", at="2026-11-24T12:00")
+    assert "Giving opens soon" in html
+    assert "<b>Preview</b>" in html
 
 
 def test_it_says_loudly_what_it_is_and_renews_nothing(fund):
@@ -99,7 +126,7 @@ def test_what_was_previewed_is_in_no_cache(fund):
         ({"at": "2026-13-45T99:00"}, "That moment cannot be read"),
         ({"at": "0001-01-01T00:00"}, "That moment cannot be read"),
         ({"pools": "melted"}, "There is no such state of the pools"),
-        ({"page": "/give/"}, "There is no page of that address to preview"),
+        ({"page": "/give/match/"}, "There is no page of that address to preview"),
         ({"page": "/funds/none/"}, "There is no page of that address to preview"),
         ({"page": "//evil.example/"}, "There is no page of that address to preview"),
     ],

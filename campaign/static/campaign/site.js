@@ -37,7 +37,8 @@
     const left = (Date.parse(timer.dataset.until) - now()) / 1000;
     show(timer, Math.max(0, Math.ceil(left)));
     // The moment has come: fetch the band as it is now (a preview does not). Not everybody in the same instant.
-    if (left <= 0 && timer.dataset.again && performance.now() - askedAt > RETRY_MS + JITTER_MS) {
+    const isAsked = timer.dataset.again && Date.parse(timer.dataset.switches) <= now();
+    if (isAsked && performance.now() - askedAt > RETRY_MS + JITTER_MS) {
       askedAt = performance.now();
       window.setTimeout(() => window.htmx?.ajax("GET", timer.dataset.again, { target: "#band", swap: "outerHTML" }), Math.random() * JITTER_MS);
     }
