@@ -15,7 +15,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.urls import reverse
 
-from campaign.countdown import start_text
+from campaign.countdown import end_text, start_text
 from campaign.models import Campaign, Organization
 from donations import mail, work
 from donations.models import Donor, OpeningMail, OpeningReminder
@@ -171,7 +171,10 @@ def _question(campaign: Campaign, answer_url: str) -> dict[str, Any]:
 def _news(campaign: Campaign) -> dict[str, Any]:
     return {
         "heading": f"{campaign.name} has begun",
-        "sentences": ["You asked us to tell you. " + campaign.lead],
+        "sentences": [
+            f"You asked us to tell you. It ends {end_text(campaign.closes_at, campaign=campaign)}.",
+            "The form says what the match adds to your gift before you pay.",
+        ],
         "button": "Go to the page",
         "url": f"{settings.SITE_URL}/",
         "why": "You asked for this one e-mail on our page and confirmed it. No other follows.",

@@ -6,6 +6,7 @@ import pytest
 from django.core import mail as outbox
 from django.utils import timezone
 
+from campaign.countdown import end_text
 from donations import openings, tasks
 from donations.models import Donor, OpeningMail, OpeningReminder
 from tests import factories
@@ -179,7 +180,7 @@ class TestTheMail:
         assert not openings.run(mail_id=news(reminder).pk, now=at)
         [letter] = outbox.outbox
         assert letter.subject == "Giving Tuesday has begun: Harborview Hospital"
-        assert campaign.lead in letter.body
+        assert f"It ends {end_text(campaign.closes_at, campaign=campaign)}." in letter.body
         assert "Dear" not in letter.body
 
     def test_the_sweep_wakes_it_also_when_the_opening_was_moved(self, client, campaign, woken):
