@@ -144,7 +144,7 @@ def message(reminder: OpeningReminder, *, kind: str) -> EmailMultiAlternatives:
     made = mail.news(
         "opening",
         words | {"stop_url": answer_url},
-        subject=f"{plain_line(words['heading'])}: {plain_line(organization.public_name)}",
+        subject=plain_line(words["heading"]),
         to=reminder.email,
         organization=organization,
         key=f"opening-{reminder.pk}-{kind}-{reminder.times_asked}",
