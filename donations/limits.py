@@ -1,10 +1,12 @@
 """Limits on tries to pay and on unpaid holds: what a card tester does many times, donors don't.
 
-Counted are cards that Stripe reported as declined (FailedTry) and presses whose end is not known yet; what was paid
-from the same place raises the limits, so that four hundred donors behind one hospital's address get through while a
-list of stolen cards does not. All from the database: with Redis gone the limits hold.
+Counted are cards that Stripe reported as declined (FailedTry), payments that were opened and whose end is not known
+yet, and cards that were saved for the day and called off again, since that proves a card for nothing; what was paid
+from the same place, or is scheduled there, raises the limits, so that four hundred donors behind one hospital's address
+get through while a list of stolen cards does not. All from the database: with Redis gone the limits hold.
 
-    from one address   failures + open presses up to 10 + 2 x paid, or the donor waits some seconds
+    from one address   failures + open payments up to 10 + 2 x paid, or the donor waits some seconds, and payments that
+                       were opened long ago and forgotten end
                        failures from 5 + paid/4 on: a proof of work; from 10 + paid/2 on: refused for the hour,
                        and the payments it has opened end
     from one browser   10 failures: refused
@@ -46,7 +48,9 @@ LEAST_SHARE_MINOR = 100_000
 MUCH_HELD_PERCENT = 30
 SHORT_HOLD = timedelta(minutes=5)
 LONGEST_UNPAID = timedelta(days=2)  # a gift is closed long before
-PRESSED_FOR = timedelta(minutes=1)  # a press whose end is not known counts for so long
+PRESSED_FOR = timedelta(minutes=1)  # a press counts for so long while no payment of its gift is known
+FORGOTTEN_AFTER = timedelta(minutes=10)  # a payment that was opened and not ended, where others wait for it
+MOST_FORGOTTEN_AT_ONCE = 3
 SENTENCE = (
     "We cannot take another card payment here just now, and nothing was charged by this try. "
     "Please wait an hour, or give by phone or post."
@@ -57,6 +61,8 @@ HELD_SENTENCE = (
 )
 # Its card is saved and will be charged, or was refused and its donor has been asked to pay (scheduling.py).
 _WAITS_FOR_ITS_DAY = Q(state=Donation.State.SCHEDULED) | Q(state=Donation.State.STARTED, pay_by__isnull=False)
+# Its card was saved, and it was called off before it was ever charged.
+_WAS_SAVED = Q(state=Donation.State.ABANDONED, pay_by=None) & ~Q(payment_method="")
 _LOCK_CLASS = 0x2F01D  # of PostgreSQL's advisory locks: one source at a time
 
 
@@ -70,14 +76,14 @@ class SourceCrowded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the last hour knows of where a gift comes from. by_*: failures; open_presses: with unknown end."""
+    """What the last hour knows of where a gift comes from. by_*: failures; open_payments: with unknown end."""
 
     by_source: int
     by_session: int
     by_pair: int
     by_donor: int
     paid: int
-    open_presses: int
+    open_payments: int
 
     @property
     def is_source_refused(self) -> bool:
@@ -89,7 +95,7 @@ class Standing:
 
     @property
     def is_crowded(self) -> bool:
-        return self.by_source + self.open_presses >= MOST_FAILURES + 2 * self.paid
+        return self.by_source + self.open_payments >= MOST_FAILURES + 2 * self.paid
 
     @property
     def is_suspicious(self) -> bool:
@@ -115,15 +121,47 @@ def standing(donation: Donation, *, now: datetime) -> Standing:
         by_pair=Count("pk", filter=source & donor),
         by_donor=Count("pk", filter=donor),
     )
-    near = Donation.objects.filter(source=donation.source, submitted_at__gt=now - 2 * WINDOW)
-    near = near.exclude(pk=donation.pk) if donation.source else near.none()
-    pressed = Q(state=Donation.State.STARTED, pressed_at__gt=now - PRESSED_FOR)
-    unknown = Q(declined_at=None) | Q(declined_at__lt=F("pressed_at"))
-    seen = near.aggregate(
+    seen = _near(donation, now=now).aggregate(
         paid=Count("pk", filter=Q(state=Donation.State.PAID, paid_at__gt=since)),
-        open_presses=Count("pk", filter=pressed & unknown),
+        scheduled=Count("card", filter=Q(state=Donation.State.SCHEDULED, scheduled_at__gt=since), distinct=True),
+        called_off=Count("pk", filter=_WAS_SAVED & Q(closed_at__gt=since)),
+        open_payments=Count("pk", filter=_is_open(now)),
     )
-    return Standing(**failed, **seen)
+    return Standing(
+        by_source=failed["by_source"] + seen["called_off"],
+        by_session=failed["by_session"],
+        by_pair=failed["by_pair"],
+        by_donor=failed["by_donor"],
+        paid=seen["paid"] + seen["scheduled"],
+        open_payments=seen["open_payments"],
+    )
+
+
+def _near(donation: Donation, *, now: datetime) -> QuerySet[Donation]:
+    """The other gifts of a gift's source; an unknown source has none."""
+    if not donation.source:
+        return Donation.objects.none()
+    near = Donation.objects.filter(source=donation.source, submitted_at__gt=now - LONGEST_UNPAID)
+    return near.exclude(pk=donation.pk)
+
+
+def _is_open(now: datetime) -> Q:
+    """Gifts on which a card can be tried without asking us, for Give was pressed and the end is not known: a payment
+    was opened, however long ago, or is being opened this moment."""
+    opened = Q(payment_intent__isnull=False) | ~Q(setup_intent="")
+    is_new = Q(pressed_at__gt=now - PRESSED_FOR)
+    unknown = Q(declined_at=None) | Q(declined_at__lt=F("pressed_at"))
+    return Q(state=Donation.State.STARTED, pay_by=None, pressed_at__isnull=False) & (opened | is_new) & unknown
+
+
+def forgotten_payments(donation: Donation, *, now: datetime) -> list[int]:
+    """The gifts whose payments may end where a gift's source is crowded, so that the next donor there goes on.
+
+    Opened FORGOTTEN_AFTER ago and since then neither paid nor declined: a 3-D Secure page that was closed, or a thief's
+    store of payments for later. Ids, oldest first, at most MOST_FORGOTTEN_AT_ONCE. Writes nothing.
+    """
+    old = _near(donation, now=now).filter(_is_open(now), pressed_at__lte=now - FORGOTTEN_AFTER)
+    return list(old.order_by("pressed_at").values_list("pk", flat=True)[:MOST_FORGOTTEN_AT_ONCE])
 
 
 def judge(donation: Donation, *, now: datetime) -> Standing:
@@ -193,7 +231,8 @@ def payments_of_a_refused_source(donation: Donation, *, now: datetime) -> list[i
     """
     if not standing(donation, now=now).is_source_refused:
         return []
-    opened = _unpaid(now).filter(source=donation.source, payment_intent__isnull=False, pay_by__isnull=True)
+    is_opened = Q(payment_intent__isnull=False) | ~Q(setup_intent="")
+    opened = _unpaid(now).filter(is_opened, source=donation.source, pay_by__isnull=True)
     return list(opened.order_by("pk").values_list("pk", flat=True)[:MOST_ENDED_AT_ONCE])
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from campaign.money import format_amount
-from donations import gateway, limits, payer_check, renewals, subscriptions, work
+from donations import gateway, limits, payer_check, payments, proofs, renewals, subscriptions, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, newest_change, note, product_of
@@ -20,7 +20,7 @@ from donations.subscriptions import RefusedCard
 from matching.ledger import DONOR
 
 DAYS = range(1, 29)  # the days that every month has
-MOST_REFUSED = 5  # cards that could not be saved within the hour
+MOST_CARDS = 5  # saved or refused within the hour: a card that is saved is proven for nothing
 _SOONEST = timedelta(hours=12)
 
 
@@ -101,19 +101,22 @@ def date_on(day: int, *, monthly: MonthlyGift, now: datetime) -> datetime:
     return due
 
 
-def begin_card_change(*, monthly_id: int, now: datetime) -> str:
+def begin_card_change(*, monthly_id: int, now: datetime, proof: str = "") -> str:
     """Open the saving of another card, or go on with the one that is open; the secret with which the browser does it.
 
-    One call to Stripe, or two. Raises NotRunning, limits.TooManyAttempts, the gateway's errors.
+    A card that was saved, and whose browser did not come back to say so, is taken first. proof: of work, or empty.
+    One call to Stripe, or two. Raises NotRunning, limits.TooManyAttempts, payments.ProofNeeded, the gateway's errors.
     """
     monthly = _running(monthly_id)
+    open_one = subscriptions.retrieve_saved_card(monthly.setup_intent) if monthly.setup_intent else None
+    if open_one is not None and open_one.status == "succeeded":
+        monthly, open_one = finish_card_change(monthly_id=monthly_id, now=now), None
     first = first_gift(monthly)
-    if _refusals(first, now=now) >= MOST_REFUSED or limits.standing(first, now=now).is_refused:
+    if _cards_tried(first, now=now) >= MOST_CARDS or limits.standing(first, now=now).is_refused:
         raise limits.TooManyAttempts(limits.SENTENCE)
-    if monthly.setup_intent:
-        open_one = subscriptions.retrieve_saved_card(monthly.setup_intent)
-        if open_one.status not in ("succeeded", "canceled"):
-            return open_one.client_secret
+    _refuse_robots(monthly, proof=proof, now=now)
+    if open_one is not None and open_one.status != "canceled":
+        return open_one.client_secret
     saved = subscriptions.save_card(
         idempotency_key=f"card-{monthly.token}-{newest_change(monthly)}-{int(now.timestamp()) // 60}",
         customer=monthly.customer,
@@ -123,10 +126,20 @@ def begin_card_change(*, monthly_id: int, now: datetime) -> str:
     return saved.client_secret
 
 
+def _refuse_robots(monthly: MonthlyGift, *, proof: str, now: datetime) -> None:
+    """While all payers are checked, those who save another card are too. A proof is good for one press."""
+    if not payer_check.read(now=now).is_on:
+        return
+    try:
+        proofs.accept(proof, subject=monthly.token)
+    except proofs.BadProof as error:
+        raise payments.ProofNeeded(str(error)) from error
+
+
 def count_refusal(*, refused: RefusedCard, now: datetime) -> Donation | None:
     """Count a card that could not be saved, on the gift with which the monthly gift began; None when it is not ours.
 
-    After MOST_REFUSED within the hour this saving ends, and no other begins: nobody is to try a list of cards here.
+    After MOST_CARDS within the hour this saving ends, and no other begins: nobody is to try a list of cards here.
     One short transaction, then at most one call to Stripe. Raises PoolsBusy, the gateway's errors.
     """
     monthly = MonthlyGift.objects.filter(customer=refused.customer).first() if refused.customer else None
@@ -136,14 +149,16 @@ def count_refusal(*, refused: RefusedCard, now: datetime) -> Donation | None:
         first = locked_gift(first_gift(monthly).pk)
         if limits.note_failure(first, payment=refused.as_payment(first), now=now):
             payer_check.weigh(campaign_id=first.campaign_id, now=now)
-        is_over = _refusals(first, now=now) >= MOST_REFUSED
+        is_over = _cards_tried(first, now=now) >= MOST_CARDS
     if is_over:
         subscriptions.cancel_saving(refused.setup_intent)
     return first
 
 
-def _refusals(first: Donation, *, now: datetime) -> int:
-    return first.failed_tries.filter(at__gt=now - limits.WINDOW).count()
+def _cards_tried(first: Donation, *, now: datetime) -> int:
+    since = now - limits.WINDOW
+    saved = MonthlyChange.objects.filter(monthly=first.monthly_id, kind=MonthlyChange.Kind.CARD, at__gt=since)
+    return first.failed_tries.filter(at__gt=since).count() + saved.count()
 
 
 def finish_card_change(*, monthly_id: int, now: datetime) -> MonthlyGift:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
+from django.templatetags.static import static
 from django.urls import reverse
 
 from campaign.models import Fund
@@ -103,4 +104,5 @@ class MonthlyPage:
             "postalCode": first.postal_code,
             "intentUrl": reverse("monthly-card-intent", args=[self.monthly.token]),
             "giftUrl": reverse("monthly-card-done", args=[self.monthly.token]),
+            "proofUrl": static("donations/proof.js"),
         }

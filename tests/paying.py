@@ -1,5 +1,7 @@
 """Gifts made through the site's own functions and paid at the Stripe sandbox, for tests in this process."""
 
+import base64
+import hashlib
 import json
 from typing import Any
 from urllib.request import Request, urlopen
@@ -73,6 +75,18 @@ def deliver(event: dict[str, Any]) -> StripeEvent:
     if row_id is not None:
         events.apply(row_id=row_id, now=timezone.now())
     return StripeEvent.objects.get(event_id=event["id"])
+
+
+def solved(challenge: dict[str, Any], **changes: Any) -> str:
+    """The proof of work that a browser would send."""
+    number = next(
+        number
+        for number in range(challenge["maxnumber"] + 1)
+        if hashlib.sha256(f"{challenge['salt']}{number}".encode()).hexdigest() == challenge["challenge"]
+    )
+    names = ("algorithm", "challenge", "salt", "signature")
+    solution = {name: challenge[name] for name in names} | {"number": number} | changes
+    return base64.b64encode(json.dumps(solution).encode()).decode()
 
 
 def finish(*gifts: Donation) -> None:

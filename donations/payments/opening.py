@@ -1,7 +1,7 @@
 """The payment of a gift, opened at Stripe when Give is pressed: in its turn, once, and never for another sum."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -9,11 +9,18 @@ from django.db.models import F
 
 from donations import gateway, limits, monthly_start, pace, payer_check, proofs
 from donations.gateway import Payment
-from donations.giving import GiftAlreadyPaid, GiftInFlight, cancel_at_stripe, locked_gift, match_is_lower
+from donations.giving import (
+    GiftAlreadyPaid,
+    GiftInFlight,
+    abandon_gift,
+    cancel_at_stripe,
+    locked_gift,
+    match_is_lower,
+)
 from donations.models import Donation
 from donations.payments.settlement import LONGEST_PAYING, WHILE_PAYING, compare, settle
 from matching import holds
-from matching.ledger import busy_when_locked
+from matching.ledger import SYSTEM, PoolsBusy, busy_when_locked
 from matching.queries import gift_match
 
 MOST_TRIES = 5
@@ -125,7 +132,18 @@ def take_proof(donation_id: int, *, proof: str, now: datetime) -> None:
 
 def prepare(donation_id: int, *, now: datetime) -> Donation:
     """Whether Give may be pressed, and count it; the hold is kept while the payment is under way. Raises as
-    open_payment() does. One transaction."""
+    open_payment() does. One transaction; where the source is crowded, Stripe is asked to end what was forgotten there.
+    """
+    try:
+        return _count_press(donation_id, now=now)
+    except limits.SourceCrowded:
+        for forgotten in limits.forgotten_payments(Donation.objects.get(pk=donation_id), now=now):
+            with suppress(gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
+                abandon_gift(donation_id=forgotten, now=now, actor=SYSTEM)
+        raise
+
+
+def _count_press(donation_id: int, *, now: datetime) -> Donation:
     with transaction.atomic():
         donation = locked_gift(donation_id)
         if donation.state == Donation.State.PROCESSING:

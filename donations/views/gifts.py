@@ -321,13 +321,18 @@ def _instead(error: Exception, gift: Donation) -> JsonResponse:
     if isinstance(error, payments.InLine | limits.SourceCrowded):
         return _wait(error, gift)
     if isinstance(error, payments.ProofNeeded):
-        challenge = proofs.new_challenge(subject=str(gift.match_key), now=database_now())
-        return JsonResponse({"code": "check", "error": _CHECKING, "challenge": challenge}, status=202)
+        return ask_for_proof(str(gift.match_key))
     if isinstance(error, payments.PaymentUnavailable):
         is_down = outage.down_since() is not None
         code = ("down" if is_down else "unavailable") if error.is_certain else "unknown"
         return _refusal(code, str(error), status=503)
     return _refused(error, gift)
+
+
+def ask_for_proof(subject: str) -> JsonResponse:
+    """202: pay.js does some work, shows the sentence meanwhile, and sends the same again with the proof."""
+    challenge = proofs.new_challenge(subject=subject, now=database_now())
+    return JsonResponse({"code": "check", "error": _CHECKING, "challenge": challenge}, status=202)
 
 
 def _wait(error: payments.InLine | limits.SourceCrowded, gift: Donation) -> JsonResponse:

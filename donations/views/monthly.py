@@ -8,12 +8,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaign.clock import database_now
 from campaign.money import plain_amount
-from donations import gateway, limits, monthly
+from donations import gateway, limits, monthly, payments
 from donations.content_policy import opens_for_stripe
 from donations.models import MonthlyGift
 from donations.monthly_forms import MonthlyAmountForm, MonthlyDayForm
 from donations.monthly_page import MonthlyPage
-from donations.views.gifts import TOKEN, private
+from donations.views.gifts import TOKEN, ask_for_proof, private
 
 _AWAY = "The card company does not answer at this moment."
 _GATEWAY = (gateway.GatewayUnavailable, gateway.GatewayRefused)
@@ -86,7 +86,11 @@ def card_intent(request: HttpRequest, token: str) -> JsonResponse:
     """For pay.js: the secret with which the browser saves a card, or a sentence for the donor."""
     found = _monthly_or_404(token)
     try:
-        client_secret = monthly.begin_card_change(monthly_id=found.pk, now=database_now())
+        client_secret = monthly.begin_card_change(
+            monthly_id=found.pk, now=database_now(), proof=request.POST.get("proof", "")
+        )
+    except payments.ProofNeeded:
+        return ask_for_proof(found.token)
     except monthly.NotRunning:
         return JsonResponse({"code": "not_open", "error": "This monthly gift was stopped."}, status=409)
     except limits.TooManyAttempts as error:

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from donations import gateway, giving, payments
-from donations.models import Donation
+from donations import gateway, giving, limits, payments
+from donations.models import Donation, FailedTry
 from matching.ledger import PoolsBusy
 from matching.queries import gift_match
 from tests import factories
@@ -97,3 +97,15 @@ def test_a_press_reads_the_match_twice(client, campaign, pool, monkeypatch):
         assert post(client, gift, "intent/").status_code == 200
     reads = [query["sql"] for query in seen if query["sql"].startswith("SELECT DISTINCT ON")]
     assert len([sql for sql in reads if '"matching_reservation"' in sql]) == 2
+
+
+def test_with_redis_gone_the_limits_hold(client, campaign, pool, settings, fault_table):
+    gift = give(client)
+    FailedTry.objects.bulk_create(
+        FailedTry(donation=gift, stripe_id=f"ch_{number}", at=gift.submitted_at, donor_id=1, source=gift.source)
+        for number in range(limits.MOST_FAILURES)
+    )
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:9/1"}}
+    answer = post(client, gift, "intent/")
+    fault_table("Redis gone, and a thief at work", "refused from the database", f"answered {answer.status_code}")
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_tries")

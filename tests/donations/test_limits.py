@@ -96,6 +96,36 @@ def test_a_press_that_was_declined_counts_once_and_an_old_one_no_more():
     assert verdict(fresh(source="hospital")) == "goes on"
 
 
+def test_an_opened_payment_counts_until_it_ends_and_what_was_forgotten_ends_where_others_wait(monkeypatch):
+    now, cancelled = timezone.now(), []
+    monkeypatch.setattr("donations.gateway.cancel_payment", cancelled.append)
+    minutes = (300, 90, 11, 9, *[2] * 6)
+    for number, ago in enumerate(minutes):
+        at = now - timedelta(minutes=ago)
+        factories.donation(state="started", at=at, payment_intent=f"pi_{number}", pressed_at=at, source="hospital")
+    last = fresh(source="hospital")
+    with pytest.raises(limits.SourceCrowded):
+        payments.open_payment(donation_id=last.pk, now=now)
+    assert (cancelled, verdict(last)) == (["pi_0", "pi_1", "pi_2"], "goes on")
+
+
+def test_cards_saved_for_the_day_weigh_as_paid_ones_and_those_called_off_as_failures():
+    """Nobody pays before the day; and who saves a card and calls the gift off has proven it for nothing."""
+    now, campaign = timezone.now(), factories.open_campaign()
+    saved = {"campaign": campaign, "payment_method": "pm_1", "scheduled_at": now, "charge_at": now, "way": "scheduled"}
+
+    def schedule(source, *, state, card):
+        factories.donation(at=now, state=state, card=card, closed_at=now, payment_intent=None, source=source, **saved)
+
+    for number in range(10):
+        failed(fresh(source="hospital", campaign=campaign))
+        schedule("hospital", state="scheduled", card=f"card-{number}")
+        schedule("thief", state="abandoned", card=f"card-{number}")
+        schedule("one card", state="scheduled", card="the one")
+        failed(fresh(source="one card", campaign=campaign))
+    assert [verdict(fresh(source=one)) for one in ("hospital", "thief", "one card")] == ["proves", "refused", "refused"]
+
+
 def test_nobody_can_lock_a_stranger_out_with_their_e_mail():
     marta = factories.donor(email="marta@example.org")
     for source in ("thief", "other"):

@@ -1,7 +1,6 @@
 """The check of payers: when it comes on and goes off, what it asks for, what staff see and switch."""
 
 import base64
-import hashlib
 import json
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from donations.gateway import Payment
 from donations.models import Donation, FailedTry, PayerCheck, UsedProof
 from tests import factories, staff
 from tests.donations.give_form import filled, give, open_campaign, post
+from tests.paying import solved
 
 pytestmark = pytest.mark.django_db
 
@@ -48,17 +48,6 @@ def declined(count, *, at=None):
         for number in range(count)
     )
     return gift
-
-
-def solved(challenge, **changes):
-    number = next(
-        number
-        for number in range(challenge["maxnumber"] + 1)
-        if hashlib.sha256(f"{challenge['salt']}{number}".encode()).hexdigest() == challenge["challenge"]
-    )
-    names = ("algorithm", "challenge", "salt", "signature")
-    solution = {name: challenge[name] for name in names} | {"number": number} | changes
-    return base64.b64encode(json.dumps(solution).encode()).decode()
 
 
 def is_on(now=None):

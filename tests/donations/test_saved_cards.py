@@ -4,14 +4,15 @@ from datetime import timedelta
 
 import pytest
 import stripe
+from django.test import Client
 from django.utils import timezone
 
-from donations import follow_ups, giving, limits, monthly, payments, scheduling, work
+from donations import follow_ups, giving, limits, monthly, payer_check, payments, scheduling, work
 from donations.models import Donation, FailedTry, FollowUp
 from tests import factories
 from tests.donations.give_form import open_campaign
 from tests.donations.monthly_gifts import begun_monthly, control, deliver_all
-from tests.paying import client, started_gift
+from tests.paying import client, solved, started_gift
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("stripe_sandbox")]
 
@@ -112,7 +113,7 @@ class TestTries:
             reached += try_to_save(secret, BAD)
             deliver_all()
         say("the card page of one monthly gift, 1,000 cards", f"{reached} reached Stripe within the hour")
-        assert reached == monthly.MOST_REFUSED
+        assert reached == monthly.MOST_CARDS
         assert not try_to_save(secret, GOOD), "the secret that is out is of no more use"
         later = timezone.now() + timedelta(minutes=61)
         assert try_to_save(monthly.begin_card_change(monthly_id=given.pk, now=later), GOOD)
@@ -122,6 +123,35 @@ class TestTries:
         now = timezone.now()
         secrets = {monthly.begin_card_change(monthly_id=given.pk, now=now + timedelta(minutes=n)) for n in range(3)}
         assert len(secrets) == 1
+
+    def test_cards_that_can_be_saved_there_are_as_few(self, open_now, say):
+        given, now = begun_monthly(open_now), timezone.now()
+        for _ in range(monthly.MOST_CARDS):  # never coming back to say that it was saved
+            assert try_to_save(monthly.begin_card_change(monthly_id=given.pk, now=now), GOOD)
+        with pytest.raises(limits.TooManyAttempts):
+            monthly.begin_card_change(monthly_id=given.pk, now=now)
+        saved = given.changes.filter(kind="card").count()
+        say("the card page of one monthly gift, good cards", f"{saved} saved within the hour")
+        assert saved == monthly.MOST_CARDS
+
+    def test_while_payers_are_checked_the_card_page_asks_for_a_proof(self, open_now, settings):
+        settings.CHECK_WORK, page = 300, Client()
+        given = begun_monthly(open_now)
+        payer_check.switch(mode="on", actor="staff:1", now=timezone.now())
+        answer = page.post(f"/monthly/{given.token}/card/intent/")
+        assert (answer.status_code, answer.json()["code"]) == (202, "check")
+        given.refresh_from_db()
+        assert given.setup_intent == ""
+        proof = solved(answer.json()["challenge"])
+        assert "client_secret" in page.post(f"/monthly/{given.token}/card/intent/", {"proof": proof}).json()
+
+    def test_a_source_that_may_not_try_again_loses_the_savings_it_has_opened(self, campaign):
+        made = [opened(campaign, source="thief") for _ in range(10)]
+        for _gift, secret in made[:4]:
+            for _ in range(3):
+                try_to_save(secret, BAD)
+        deliver_all("setup_intent.setup_failed")
+        assert not try_to_save(made[-1][1], GOOD)
 
     def test_a_gift_that_is_left_takes_its_secret_with_it(self, campaign):
         donation, secret = opened(campaign)

@@ -10,13 +10,15 @@ from django.db.models import F, Sum
 from django.test import Client
 from django.utils import timezone
 
+from campaign.money import format_amount
 from donations import events, gateway, stripe_days, stripe_lists, stripe_runs, tasks
 from donations.models import Donation, Reversal, StrayPayment, StripeEvent, StripeMovement, StripeRun
 from donations.search import midnight
 from matching.checking import check_campaigns
 from matching.queries import gift_match
 from tests import factories, staff
-from tests.paying import client, confirm, deliver, events_of, started_gift
+from tests.fault_table import charged_once, outcome_of
+from tests.paying import client, confirm, deliver, events_of, finish, started_gift
 from tests.site import request_json
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -71,6 +73,10 @@ def today(campaign):
     return stripe_days.compare(start=start, end=start + timedelta(days=3), currency="USD")
 
 
+def difference_of(books):
+    return f"Stripe and our books differ by {format_amount(books.difference_minor, currency='USD')}"
+
+
 def exported(finance, name):
     """Reference or id of each row of a file of finance's, with its payout."""
     answer = finance.get(f"/staff/exports/{name}.csv?first=2026-01-01&last=2035-01-01")
@@ -84,7 +90,7 @@ def standing(donation):
     return donation.state, donation.refunded_minor, match.state, match.match_minor
 
 
-def test_payments_that_no_event_spoke_of_are_completed_with_their_match_and_card(campaign, sandbox):
+def test_payments_that_no_event_spoke_of_are_completed_with_their_match_and_card(campaign, sandbox, fault_table):
     gifts = [started_gift(campaign) for _ in range(3)]
     for gift in gifts:
         confirm(gift)
@@ -93,6 +99,10 @@ def test_payments_that_no_event_spoke_of_are_completed_with_their_match_and_card
     assert [standing(gift) for gift in gifts] == [("paid", 0, "committed", 10_000)] * 3
     assert [gift.method_text for gift in gifts] == ["Visa ending in 4242"] * 3
     assert (found["payments"], found["completed"]) == (3, 3)
+    finish(*gifts)
+    ended = outcome_of(gifts)
+    fault_table("payments that no event spoke of", ended, "1 of them never heard of here")
+    assert ended == charged_once(3)
     assert run().get("completed") is None
     assert check_campaigns() == []
 
@@ -160,7 +170,7 @@ def test_fraud_warnings_are_noted(campaign, sandbox):
     assert (gift.fraud_warnings.get().fraud_type, run().get("warnings_noted")) == ("made_with_stolen_card", None)
 
 
-def test_events_that_never_reached_us_are_stored_and_applied_once(campaign, sandbox, stripe_sandbox):
+def test_events_that_never_reached_us_are_stored_and_applied_once(campaign, sandbox, stripe_sandbox, fault_table):
     sandbox("knobs", webhook_url="http://127.0.0.1:9/", paused=True)
     gift = started_gift(campaign)
     confirm(gift)
@@ -169,9 +179,13 @@ def test_events_that_never_reached_us_are_stored_and_applied_once(campaign, sand
     assert set(StripeEvent.objects.values_list("state", flat=True)) == {"applied"}
     [deliver(event) for event in events_of(gift)]
     assert (standing(gift)[0], gift.follow_ups.count(), run().get("events_stored")) == ("paid", 1, None)
+    finish(gift)
+    ended = outcome_of([gift])
+    fault_table("events that were never delivered", ended, f"{found['events_stored']} events found at Stripe")
+    assert ended == charged_once(1)
 
 
-def test_a_charge_of_no_gift_is_set_aside_and_found_again_when_its_gift_comes(campaign, sandbox):
+def test_a_charge_of_no_gift_is_set_aside_and_found_again_when_its_gift_comes(campaign, sandbox, fault_table):
     other = client().v1.payment_intents.create(
         {"amount": 5_000, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa",
          "return_url": "http://127.0.0.1/back"}
@@ -181,13 +195,14 @@ def test_a_charge_of_no_gift_is_set_aside_and_found_again_when_its_gift_comes(ca
     assert (stray.why, stray.amount_minor, stray.payment_intent, stray.decision) == ("no_gift", 5_000, other.id, "open")
     books = today(campaign)
     assert ([line.theirs_minor for line in books.set_aside], books.difference_minor) == ([5_000], 0)
+    fault_table("a charge without a gift", "posted nowhere, waits for finance", difference_of(books))
     factories.donation(campaign=campaign, amount_minor=5_000, payment_intent=other.id, charge=other.latest_charge)
     run()
     stray.refresh_from_db()
     assert (stray.decision, stray.reason) == ("left", "Its gift was found later.")
 
 
-def test_a_gift_without_a_charge_is_named(campaign, sandbox):
+def test_a_gift_without_a_charge_is_named(campaign, sandbox, fault_table):
     intent = client().v1.payment_intents.create({"amount": 10_000, "currency": "usd"})
     at = timezone.now() - timedelta(hours=1)
     gift = factories.donation(campaign=campaign, payment_intent=intent.id, charge="ch_nobody_has", charged_at=at, at=at)
@@ -197,13 +212,14 @@ def test_a_gift_without_a_charge_is_named(campaign, sandbox):
         "Gifts: here and not at Stripe", gift.reference, 10_000, f"/staff/gifts/{gift.pk}/",
     )  # fmt: skip
     assert today(campaign).difference_minor == -10_000
+    fault_table("a gift without a charge", "named, and leads to the gift", difference_of(today(campaign)))
     day = at.astimezone(campaign.tz).date().isoformat()
     page = staff.text_of(staff.farid().get("/staff/"))
     assert "Stripe and our books differ on a day" in page
     assert f"/staff/stripe/?day={day}" in page
 
 
-def test_a_day_of_everything_ties_to_the_cent(campaign, sandbox):
+def test_a_day_of_everything_ties_to_the_cent(campaign, sandbox, fault_table):
     gifts = [started_gift(campaign, fee_minor=331) for _ in range(4)]
     for gift in gifts:
         confirm(gift)
@@ -225,6 +241,7 @@ def test_a_day_of_everything_ties_to_the_cent(campaign, sandbox):
     ]
     assert (books.difference_minor, books.differences, books.fees_minor) == (0, [], 4 * 330 + 2 * 1_500)
     assert (books.is_equal, books.other_minor) == (True, 0)
+    fault_table("gifts, refunds, a failed one, disputes, a payout", "they tie", difference_of(books))
 
 
 @pytest.mark.parametrize("change", ["amount", "charge", "refund"])

@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from donations import tasks
+from donations import events, tasks
 from donations.models import StripeEvent
 
 pytestmark = pytest.mark.django_db
@@ -84,9 +84,13 @@ def test_a_copy_is_answered_and_stored_once(client):
     assert StripeEvent.objects.count() == 1
 
 
-def test_a_type_that_we_do_not_know_is_stored_and_answered(client):
+def test_a_type_that_we_do_not_know_is_stored_answered_and_ignored(client, fault_table):
     assert post(client, {**EVENT, "type": "tax.settings.updated", "data": {"object": {}}}).status_code == 200
-    assert StripeEvent.objects.get().type == "tax.settings.updated"
+    row = StripeEvent.objects.get()
+    events.apply(row_id=row.pk, now=row.due_at)
+    row.refresh_from_db()
+    fault_table("an event of a type that we do not know", f"stored, {row.state}", "listed under Stripe for staff")
+    assert (row.type, row.state, row.why_ignored) == ("tax.settings.updated", "ignored", "type")
 
 
 def test_a_broker_that_is_down_loses_nothing(client, monkeypatch):
@@ -133,7 +137,7 @@ def test_a_webhook_of_the_other_mode_is_refused_and_logged_once(client, settings
     assert post(client, {**EVENT, "livemode": not livemode}).status_code == 200
 
 
-def test_while_a_secret_is_rotated_stripe_signs_with_both_and_either_is_enough(client, settings):
+def test_while_a_secret_is_rotated_stripe_signs_with_both_and_either_is_enough(client, settings, fault_table):
     payload = json.dumps(EVENT)
     old, new = (stripe.WebhookSignature.generate_signature_header(payload, secret) for secret in ("whsec_a", "whsec_b"))
     both = f"{old},{new.partition(',')[2]}"
@@ -142,14 +146,16 @@ def test_while_a_secret_is_rotated_stripe_signs_with_both_and_either_is_enough(c
         assert post(client, header=both).status_code == 200
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_c"]
     assert post(client, header=both).status_code == 400
+    fault_table("the webhook's secret is rotated", "answered 200 while either secret is known", "2 live secrets")
 
 
 @pytest.mark.parametrize("days", [3, 29])
-def test_a_copy_after_days_is_answered_and_changes_nothing(client, woken, days):
+def test_a_copy_after_days_is_answered_and_changes_nothing(client, woken, days, fault_table):
     post(client)
     StripeEvent.objects.update(state="applied", attempts=1)
     with time_machine.travel(timezone.now() + timedelta(days=days), tick=False):
         assert post(client).status_code == 200
+    fault_table(f"a copy of an event {days} days later", "answered 200, nothing moved", f"{len(woken)} wake-up in all")
     assert (list(StripeEvent.objects.values_list("state", "attempts")), len(woken)) == ([("applied", 1)], 1)
 
 

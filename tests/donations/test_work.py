@@ -63,7 +63,7 @@ def test_a_failure_that_was_noted_is_tried_again_sooner_than_a_death(row, monkey
     assert pauses == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
-def test_after_the_last_attempt_it_waits_for_a_person_who_may_try_again(row, monkeypatch):
+def test_after_the_last_attempt_it_waits_for_a_person_who_may_try_again(row, monkeypatch, fault_table):
     monkeypatch.setattr(follow_ups.receipts, "issue_receipt", lambda **_: 1 / 0)
     now = timezone.now()
     for _ in range(work.LAST_ATTEMPT):
@@ -75,6 +75,7 @@ def test_after_the_last_attempt_it_waits_for_a_person_who_may_try_again(row, mon
     monkeypatch.undo()
     work.try_again(row, now=now)
     assert follow_ups.run(follow_up_id=row.pk, now=now)
+    fault_table("work that fails each time", "waits for a person; done at “try again”", f"{work.LAST_ATTEMPT} attempts")
 
 
 def test_a_mailbox_that_refuses_for_good_waits_for_a_person_at_once(row, monkeypatch):
