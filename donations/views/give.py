@@ -1,5 +1,6 @@
 """`/give/`: one page on which a donor says how much, for what, and who gives; and its line on the match."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import cache_control
@@ -29,6 +31,7 @@ from donations.source_codes import codes_of_request
 from donations.sources import source_of
 from donations.text_fields import one_line
 from donations.tribute_fields import typed
+from donations.views.first_forms import CODE_PLACES, PLACES, Visit, first_form, first_visit
 from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
 
@@ -51,14 +54,21 @@ _BUSY = (
 )
 
 
+class _Closed(Exception):
+    """No campaign takes gifts any more."""
+
+
 # Kept out of shared caches, but not "no-store": the back button must find what was typed.
 @cache_control(private=True, max_age=0, must_revalidate=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def give(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
+    if visit := first_visit(request, now=now):
+        with suppress(_Closed):
+            return _first_page(request, visit, now=now)
     campaign = Campaign.objects.current()
-    opens_later = campaign is not None and not takes_gifts(campaign, now=now)
-    if campaign is None or opens_later or not funds_that_take_gifts(campaign):
+    if campaign is None or not _is_open(campaign, now=now):
+        opens_later = campaign is not None and not takes_gifts(campaign, now=now)
         return render(request, "donations/give_closed.html", {"campaign": campaign, "opens_later": opens_later})
     if request.method == "POST":
         return _start_gift(request, campaign)
@@ -69,22 +79,51 @@ def give(request: HttpRequest) -> HttpResponse:
         form_keys.keep_form_key(response, form_keys.new_form_key(session=form_key.session))
         return response
     begun = _begun_gift(form_key, campaign=campaign, now=now)
+    form, notices = _empty_form(request, campaign=campaign, begun=begun, now=now)
+    return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices, begun=begun)
+
+
+def _is_open(campaign: Campaign, *, now: datetime) -> bool:
+    return takes_gifts(campaign, now=now) and bool(funds_that_take_gifts(campaign))
+
+
+def _first_page(request: HttpRequest, visit: Visit, *, now: datetime) -> HttpResponse:
+    """The form for a browser that never was here, from a copy (first_forms.py). _Closed: gifts ended this second."""
+
+    def make() -> str:
+        campaign = Campaign.objects.current()
+        if campaign is None or not _is_open(campaign, now=now):
+            raise _Closed
+        form, _ = _empty_form(request, campaign=campaign, begun=None, now=now)
+        form.initial.update(CODE_PLACES)
+        context = _shown(form, now=now, parts=_first_parts(form), notices={})
+        marks = {name: PLACES[name] for name in ("form_key", "csrf_token")}
+        return render_to_string("donations/give.html", context | marks, request)
+
+    form_key = form_keys.new_form_key()
+    response = HttpResponse(first_form(request, visit, sealed=form_key.sealed, now=now, make=make))
+    form_keys.keep_form_key(response, form_key)
+    return response
+
+
+def _empty_form(
+    request: HttpRequest, *, campaign: Campaign, begun: Donation | None, now: datetime
+) -> tuple[GiftForm, dict[str, str]]:
+    """The form as it stands before anything is typed, and a notice for each part of the address that cannot be had."""
     initial, notices = _initial(request, campaign=campaign, begun=begun)
     form = GiftForm(campaign=campaign, initial=initial)
     form.now = now
-    return _page(request, form=form, form_key=form_key, now=now, parts=_first_parts(form), notices=notices, begun=begun)
+    return form, notices
 
 
 def previewed(request: HttpRequest, *, sight: pages.Sight) -> HttpResponse:
     """The form as donors would see it at that sight: it cannot be sent, and makes and keeps nothing."""
     campaign = Campaign.objects.current()
-    opens_later = campaign is not None and not takes_gifts(campaign, now=sight.now)
-    if campaign is None or opens_later or not funds_that_take_gifts(campaign):
+    if campaign is None or not _is_open(campaign, now=sight.now):
+        opens_later = campaign is not None and not takes_gifts(campaign, now=sight.now)
         context = {"campaign": campaign, "opens_later": opens_later, "preview": sight.bar}
         return render(request, "donations/give_closed.html", context)
-    initial, notices = _initial(request, campaign=campaign, begun=None)
-    form = GiftForm(campaign=campaign, initial=initial)
-    form.now = sight.now
+    form, notices = _empty_form(request, campaign=campaign, begun=None, now=sight.now)
     context = _shown(form, now=sight.now, parts=_first_parts(form), notices=notices, pools=sight.pools)
     return render(request, "donations/give.html", context | {"preview": sight.bar})
 
@@ -268,9 +307,11 @@ def _initial(
     initial["opts_out"] = Organization.objects.filter(opts_out_first=True).exists()
     initial |= _gift_initial(begun, campaign=campaign) | codes_of_request(request)
     if slug := one_line(request.GET.get("fund", "")):
-        problem = fund_problem(slug, campaign=campaign)
-        notices["fund"] = problem
-        initial |= _without_split(initial) if problem else _without_split(initial) | {"fund": slug}
+        initial |= _without_split(initial)
+        if problem := fund_problem(slug, campaign=campaign):
+            notices["fund"] = problem
+        else:
+            initial["fund"] = slug
     amount_text = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
     if amount_text:
         try:

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from donations.models import Donation
 from matching.models import MatchPool
+from matching.wording import clock_text
 from tests import staff
 from tests.beside import eventually
 from tests.donations.give_form import open_campaign
@@ -131,7 +132,7 @@ def open_now(office: Page, site, hour: MatchPool) -> None:
     office.goto(f"{site.url}/staff/pools/{hour.pk}/terms/")
     begins = datetime.now(UTC) - timedelta(minutes=2)
     office.get_by_label("From", exact=True).fill(wall_time(begins, hour.campaign))
-    expect(office.locator("#preview")).to_contain_text(f"{begins.astimezone(hour.campaign.tz):%M}")
+    expect(office.locator("#preview")).to_contain_text(f", {clock_text(begins.astimezone(hour.campaign.tz))}")
     office.get_by_role("button", name="Save the terms").click()
     expect(office.get_by_text("New gifts go by these terms from now on.")).to_be_visible()
     expect(office.get_by_text("Terms 2:")).to_be_visible()
