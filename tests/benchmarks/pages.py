@@ -25,7 +25,8 @@ _PAGES = {
     "campaign": "/",
     "fund": "/funds/education/",
     "progress": "/progress/",
-    "giving form": "/give/",
+    "form, first visit": "/give/",
+    "form, own amount": "/give/?amount=77",
 }
 
 
