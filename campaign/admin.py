@@ -13,9 +13,9 @@ from django.urls import reverse
 from campaign import page_admin
 from campaign.amount_fields import MinorUnitsField
 from campaign.logos import NotALogo, logo_file
-from campaign.models import Campaign, CardPicture, Fund, Milestone, Organization, Section, Story
+from campaign.models import Campaign, CardPicture, Fund, Milestone, Organization, Section, Story, Team
 from campaign.money import format_amount_short
-from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime
+from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime, SaysWhenThereIsNoRoom
 
 MOST_FEE_BASIS_POINTS = 1_000
 
@@ -99,7 +99,7 @@ class OrganizationForm(forms.ModelForm):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(admin.ModelAdmin):
+class OrganizationAdmin(SaysWhenThereIsNoRoom):
     form = OrganizationForm
     fieldsets = [
         ("Who we are", {"fields": ["public_name", "legal_name", "ein", "address"]}),
@@ -184,10 +184,18 @@ class CardPictureInline(admin.TabularInline):
     verbose_name_plural = "Pictures for e-cards"
 
 
+class TeamInline(admin.TabularInline):
+    model = Team
+    extra = 0
+    fields = ["name", "slug", "is_open"]
+    prepopulated_fields = {"slug": ["name"]}
+    verbose_name_plural = "Departments and teams that a gift may name"
+
+
 @admin.register(Campaign)
-class CampaignAdmin(InCampaignTime):
+class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
     form = CampaignForm
-    inlines = [MilestoneInline, CardPictureInline]
+    inlines = [MilestoneInline, TeamInline, CardPictureInline]
     list_display = ["name", "is_current", "opens_at", "closes_at"]
     prepopulated_fields = {"slug": ["name"]}
     filter_horizontal = ["funds"]
@@ -238,6 +246,8 @@ class CampaignAdmin(InCampaignTime):
                     "shows_figures",
                     "shows_wall",
                     "shows_leaderboard",
+                    "shows_teams",
+                    "shows_regions",
                     "shows_milestones",
                     "shows_hours",
                     "shows_screen",

@@ -6,6 +6,7 @@ what took long rests ten times as long: a part costs a tenth of one thread at mo
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from campaign.time_limit import statements_within
 
 FRESH_FOR = timedelta(seconds=1)
 KEPT_SECONDS = 60
+CLEARED = "pages-cleared"  # the mark of the pages that are kept: changes when staff hide something
 REBUILD_SECONDS = 5
 Copy = TypeVar("Copy")
 
@@ -33,21 +35,24 @@ log = logging.getLogger(__name__)
 
 
 def fresh(
-    key: str, *, now: datetime, make: Callable[[], Copy], fresh_for: timedelta = FRESH_FOR
+    key: str, *, now: datetime, make: Callable[[], Copy], fresh_for: timedelta = FRESH_FOR, mark: str = ""
 ) -> tuple[datetime, Copy]:
     """The copy under this key with the moment it was made; made again when it is older than fresh_for.
 
     now: by the clock of the server that asks. Of several askers at once one makes the copy, the others take the old
     one, for at most REBUILD_SECONDS. The cache is only a help: when it does not answer, the copy is made here.
+    mark: a copy counts as long as this mark has not changed since its making began (change_mark), however late a slow
+    maker finishes it; empty for copies that nobody takes back.
     """
+    kept: tuple[datetime, Copy] | None
     try:
-        kept: tuple[datetime, Copy] | None = cache.get(key)
+        kept, marked = _look_with_mark(key, mark)
         if kept and abs(now - kept[0]) < fresh_for:
             return kept
         if kept and abs(now - kept[0]) < fresh_for + timedelta(seconds=KEPT_SECONDS):
             if not cache.add(f"{key}:lock", 1, REBUILD_SECONDS):
                 return kept
-            newer: tuple[datetime, Copy] | None = cache.get(key)  # made between our look and our lock
+            newer, marked = _look_with_mark(key, mark)  # made between our look and our lock
             if newer and abs(now - newer[0]) < fresh_for:
                 cache.delete(f"{key}:lock")
                 return newer
@@ -55,11 +60,26 @@ def fresh(
         return now, make()
     copy = now, make()
     try:
-        cache.set(key, copy, KEPT_SECONDS + int(fresh_for.total_seconds()))
+        cache.set(key, (*copy, marked), KEPT_SECONDS + int(fresh_for.total_seconds()))
         cache.delete(f"{key}:lock")
     except (RedisError, OSError):
         pass
     return copy
+
+
+def change_mark(mark: str) -> None:
+    """Have no copy looked at any more whose making began before this. One write; a cache that is away is only noted."""
+    try:
+        cache.set(mark, secrets.token_hex(8), None)
+    except (RedisError, OSError):
+        log.warning("the cache is away; copies under %s end by themselves", mark)
+
+
+def _look_with_mark(key: str, mark: str) -> tuple[tuple[datetime, Any] | None, str | None]:
+    """The copy, None when there is none of this mark, and the mark as it stands: one round trip."""
+    found = cache.get_many([key, mark] if mark else [key])
+    stands, kept = found.get(mark), found.get(key)
+    return ((kept[0], kept[1]) if kept and kept[2:] == (stands,) else None), stands
 
 
 def spared(

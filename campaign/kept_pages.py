@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 
-from campaign.copies import fresh
+from campaign.copies import CLEARED, fresh
 
 View = Callable[..., HttpResponse]
 CLOCK = "X-Now-Ms"  # the server's clock, in milliseconds; pages carry it as data-now, too
@@ -46,7 +46,8 @@ def kept_for_a_second(
             chosen = urlencode(asked)
             # Without the host: it is the sender's to write (127.0.0.1:1, :2 ...) and no page that is kept names it.
             key = f"page:{request.path}?{chosen}"
-            _, page = fresh(key, now=timezone.now(), make=lambda: _page(view(request, *args, **kwargs)))
+            make = partial(_made, view, request, args, kwargs)
+            _, page = fresh(key, now=timezone.now(), make=make, mark=CLEARED)
             page = _with_clock(page, now=timezone.now())  # rendering has taken its time
             response = HttpResponse(page.content, status=page.status, headers=page.headers)
             return _compared(request, response)
@@ -56,7 +57,8 @@ def kept_for_a_second(
     return decorate
 
 
-def _page(response: HttpResponse) -> Page:
+def _made(view: View, request: HttpRequest, args: Any, kwargs: Any) -> Page:
+    response = view(request, *args, **kwargs)
     return Page(response.status_code, dict(response.headers), response.content)
 
 

@@ -8,26 +8,31 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, UnidentifiedImageError
 
+from campaign.uploads import refuse_without_room
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 LARGEST = (800, 200)  # pixels: twice as sharp as pages show it
 LEAST_HEIGHT = 100
 MOST_PIXELS = 20_000_000  # a small file may unpack into much more than memory holds
 MOST_BYTES = 2_000_000
+_TOO_MANY = "This picture has too many pixels. Save it smaller: 800 wide is plenty."
 
 
 class NotALogo(ValueError):
     """Why the picture cannot be the logo, and what to do."""
 
 
-def logo_file(uploaded: IO[bytes], *, size: int) -> ContentFile:
+def logo_file(uploaded: IO[bytes], *, size: int, least_height: int = LEAST_HEIGHT) -> ContentFile:
     """A PNG of at most LARGEST, without its empty margin and without whatever else the file held.
 
-    size: of the upload in bytes. The name changes with the picture. Raises NotALogo.
+    size: of the upload in bytes. The name changes with the picture.
+    Raises NotALogo, or ValidationError when there is no room.
     """
     if size > MOST_BYTES:
         raise NotALogo(f"This picture has {size / 1e6:.1f} MB. Choose one of at most {MOST_BYTES // 1_000_000} MB.")
+    refuse_without_room()
     png = io.BytesIO()
-    _drawn_anew(uploaded).save(png, "PNG", optimize=True)
+    _drawn_anew(uploaded, least_height=least_height).save(png, "PNG", optimize=True)
     return ContentFile(png.getvalue(), name=f"{hashlib.sha256(png.getvalue()).hexdigest()[:16]}.png")
 
 
@@ -42,13 +47,15 @@ def stored_logo(name: str | None) -> bytes | None:
         return None
 
 
-def _drawn_anew(uploaded: IO[bytes]) -> Image.Image:
+def _drawn_anew(uploaded: IO[bytes], *, least_height: int) -> Image.Image:
     uploaded.seek(0)
     try:
         picture = Image.open(uploaded, formats=FORMATS)
         if picture.width * picture.height > MOST_PIXELS:
-            raise NotALogo("This picture has too many pixels. Save it smaller: 800 wide is plenty.")
+            raise NotALogo(_TOO_MANY)
         pixels = picture.convert("RGBA")
+    except Image.DecompressionBombError as error:
+        raise NotALogo(_TOO_MANY) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, NotALogo):
             raise
@@ -58,9 +65,9 @@ def _drawn_anew(uploaded: IO[bytes]) -> Image.Image:
         raise NotALogo("This picture is empty: all of it can be seen through.")
     logo = pixels.crop(box)
     logo.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-    if logo.height < LEAST_HEIGHT:
+    if logo.height < least_height:
         raise NotALogo(
             f"This logo would be {logo.width} by {logo.height} pixels: too flat to be read. Choose a larger or a more "
-            f"compact one, at least {LEAST_HEIGHT} pixels high when it is {LARGEST[0]} wide."
+            f"compact one, at least {least_height} pixels high when it is {LARGEST[0]} wide."
         )
     return logo

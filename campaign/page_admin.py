@@ -15,6 +15,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from reversion.admin import VersionAdmin
 
+from campaign import uploads
 from campaign.amount_fields import MinorUnitsField
 from campaign.models import Campaign, Fund, FundPreset, Section, SectionItem, Story
 from campaign.photographs import check_upload
@@ -52,6 +53,20 @@ reversion.register(Story, follow=["sections"])
 reversion.register(Section, follow=["items", "fund", "story"])
 reversion.register(SectionItem)
 _FORMS_OF_VERSIONS = {"revert": "reversion/revision_form.html", "recover": "reversion/recover_form.html"}
+
+
+class SaysWhenThereIsNoRoom(admin.ModelAdmin):
+    """A picture that the disk does not take is refused beside its field; stands before other base classes."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        inherited = super().changeform_view
+        return uploads.answered(request, lambda: inherited(request, object_id, form_url, extra_context))
 
 
 class InCampaignTime(admin.ModelAdmin):
@@ -178,7 +193,7 @@ class PresetInline(admin.TabularInline):
     verbose_name_plural = "Suggested gifts: instead of the campaign’s, each with what it does"
 
 
-class FundAdmin(InCampaignTime, VersionAdmin):
+class FundAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
     form = PageForm
     inlines = [PresetInline, SectionInline]
     list_display = ["name", "position", "is_open", "gl_code", "is_published", "publish_at"]
@@ -196,7 +211,7 @@ class FundAdmin(InCampaignTime, VersionAdmin):
         return _seen_at(obj)
 
 
-class SectionAdmin(VersionAdmin):
+class SectionAdmin(SaysWhenThereIsNoRoom, VersionAdmin):
     """One part of a page; reached from the fund or the story."""
 
     form = SectionForm
@@ -230,7 +245,7 @@ class SectionAdmin(VersionAdmin):
         return _seen_at(page, is_draft=obj.is_draft) if page else ""
 
 
-class StoryAdmin(InCampaignTime, VersionAdmin):
+class StoryAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
     form = PageForm
     inlines = [StorySectionInline]
     list_display = ["title", "fund", "position", "is_published", "publish_at"]

@@ -13,6 +13,7 @@ import io
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import IO, Any, NamedTuple
 
@@ -25,13 +26,19 @@ from django.db.models.fields.files import ImageFieldFile
 from django.utils.text import slugify
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
+from campaign.uploads import refuse_without_room
+
 WIDTHS = (480, 960, 1600)
 # The best first: a browser takes the first that it knows.
 FORMATS: dict[str, dict[str, Any]] = {
     **({"avif": {"quality": 55, "speed": 10}} if features.check("avif") else {}),
     "webp": {"quality": 78, "method": 4},
 }
-MOST_PIXELS = 50_000_000  # a small file may unpack into much more than memory holds
+READ = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if "avif" in FORMATS else []))  # no other decoder is ever run
+# A small file may unpack into much more than memory holds. A JPEG is unpacked no larger than needed.
+MOST_PIXELS, MOST_PIXELS_UNPACKED = 50_000_000, 24_000_000
+MOST_TIMES_AS_LONG = 4  # of one side and the other; WebP itself ends at 16,383 pixels
+_TOO_MANY = "This picture has too many pixels. Save it smaller: 1600 wide is plenty."
 _JPEG = {"quality": 80, "optimize": True, "progressive": True}
 _NAME = re.compile(r"(?P<base>.+_(?P<width>[0-9]{1,4})x(?P<height>[0-9]{1,5}))\.jpg", re.ASCII)
 _LONGEST_STEM = 40
@@ -53,11 +60,16 @@ def pixels_of(file: IO[bytes]) -> Image.Image:
     """The picture upright, in sRGB, on white, at most WIDTHS[-1] wide. Raises NotAPhotograph."""
     file.seek(0)
     try:
-        picture = Image.open(file)
-        if picture.width * picture.height > MOST_PIXELS:
-            raise NotAPhotograph("This picture has too many pixels. Save it smaller: 1600 wide is plenty.")
-        picture.draft("RGB", (WIDTHS[-1] * 2, WIDTHS[-1] * 2))  # a camera's JPEG is unpacked no larger than needed
+        picture = Image.open(file, formats=READ)
+        most = MOST_PIXELS if picture.format in ("JPEG", "MPO") else min(MOST_PIXELS, MOST_PIXELS_UNPACKED)
+        if picture.width * picture.height > most:
+            raise NotAPhotograph(_TOO_MANY)
+        if max(picture.size) > MOST_TIMES_AS_LONG * min(picture.size):
+            raise NotAPhotograph("This picture is too long and thin for a page. Crop it: at most four times as long.")
+        picture.draft("RGB", (WIDTHS[-1] * 2, WIDTHS[-1] * 2))
         upright = _opaque(_in_srgb(ImageOps.exif_transpose(picture)))
+    except Image.DecompressionBombError as error:
+        raise NotAPhotograph(_TOO_MANY) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, NotAPhotograph):
             raise
@@ -68,13 +80,27 @@ def pixels_of(file: IO[bytes]) -> Image.Image:
 
 
 def store(pixels: Image.Image, *, name: str, storage: Storage) -> str:
-    """Write every width and format. name: where, without the size; the stored name of the JPEG comes back."""
+    """Write every width and format. name: where, without the size; the stored name of the JPEG comes back.
+
+    All of them or none: raises OSError when one cannot be written, and takes away those before it.
+    """
     base = f"{name}_{pixels.width}x{pixels.height}"
+    files: dict[str, bytes] = {}
     for width in _widths(pixels.width):
         smaller = pixels if width == pixels.width else pixels.resize(_size(pixels, width), Image.Resampling.LANCZOS)
         for ending, options in FORMATS.items():
-            storage.save(f"{base}.{width}.{ending}", ContentFile(_encoded(smaller, ending, options)))
-    return storage.save(f"{base}.jpg", ContentFile(_encoded(pixels, "jpeg", _JPEG)))
+            files[f"{base}.{width}.{ending}"] = _encoded(smaller, ending, options)
+    files[f"{base}.jpg"] = _encoded(pixels, "jpeg", _JPEG)
+    written: list[str] = []
+    try:
+        for file, content in files.items():
+            written.append(storage.save(file, ContentFile(content)))
+    except OSError:
+        for file in written:
+            with suppress(OSError):
+                storage.delete(file)
+        raise
+    return written[-1]
 
 
 def shown(name: str) -> Shown | None:
@@ -123,7 +149,8 @@ class PhotographField(models.ImageField):
 
 
 def check_upload(file: IO[bytes]) -> None:
-    """Raises ValidationError with what to do when the picture cannot be shown."""
+    """Raises ValidationError with what to do when the picture cannot be shown, or kept."""
+    refuse_without_room()
     try:
         pixels_of(file)
     except NotAPhotograph as error:

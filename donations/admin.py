@@ -14,7 +14,17 @@ from django.utils.safestring import SafeString
 
 from campaign.clock import database_now
 from donations import attention
-from donations.models import Designation, Donation, Donor, FollowUp, GiftNote, Receipt, ReceiptSend, StripeEvent
+from donations.models import (
+    Designation,
+    Donation,
+    Donor,
+    FollowUp,
+    GiftNote,
+    NoCardsAddress,
+    Receipt,
+    ReceiptSend,
+    StripeEvent,
+)
 from donations.roles import actor
 from donations.sign_in import AdminLogInForm
 from matching.admin import ReadOnly, money_column
@@ -62,6 +72,18 @@ class DonorAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["name", "email", "opted_out_at"]
     search_fields = ["name", "email"]
     show_full_result_count = False
+
+
+@admin.register(NoCardsAddress)
+class NoCardsAddressAdmin(admin.ModelAdmin):
+    """Staff add an address when its owner asks for no more e-cards; ecards.py looks here before it sends one."""
+
+    list_display = ["email", "added_at"]
+    search_fields = ["email"]
+    fields = ["email"]
+
+    def has_change_permission(self, request: HttpRequest, obj: NoCardsAddress | None = None) -> bool:
+        return False
 
 
 class ReceiptSendInline(ReadOnly, admin.TabularInline):

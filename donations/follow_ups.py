@@ -33,7 +33,7 @@ def run(*, follow_up_id: int, now: datetime) -> bool:
     """Do one piece of work if it is due and nobody else has it. Returns whether it is now done.
 
     A failure stays on the row and is tried again later; it is not raised. Safe to repeat: receipts are issued
-    once, and an e-mail sent twice carries the same Message-ID. A reminder that comes too early is put off.
+    once, and an e-mail sent twice carries the same Message-ID. A reminder or an e-card that comes too early is put off.
     """
     row = work.claim(FollowUp, pk=follow_up_id, now=now)
     if row is None:
@@ -53,6 +53,8 @@ def _do(row: FollowUp, *, now: datetime) -> datetime | None:
     """The work itself; when to come again, where it is too early for it."""
     if row.kind == FollowUp.Kind.REMINDER:
         return reminders.remind(donation_id=row.donation_id, now=now)
+    if row.kind == FollowUp.Kind.ECARD:
+        return ecards.send(donation_id=row.donation_id, now=now)
     if row.kind == FollowUp.Kind.RECEIPT:
         _bring_receipt_up_to_date(row, now=now)
     elif row.kind == FollowUp.Kind.CARD:
@@ -76,8 +78,6 @@ def _write_to_somebody(row: FollowUp, *, now: datetime) -> None:
         bank_mail.tell_donor(donation_id=row.donation_id, now=now)
     elif row.kind == FollowUp.Kind.RETURNED:
         return_mail.tell_donor(receipt_id=row.subject_id, now=now)
-    elif row.kind == FollowUp.Kind.ECARD:
-        ecards.send(donation_id=row.donation_id, now=now)
     else:
         mail.send_receipt(receipt_id=row.subject_id, now=now)
 

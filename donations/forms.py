@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from django import forms
+from django.utils.functional import cached_property
 
-from campaign.models import Campaign, Fund
+from campaign.models import Campaign, Fund, Team
 from campaign.money import (
     LARGEST_MINOR,
     AmountTooLarge,
@@ -27,10 +28,20 @@ from donations.countries import CountrySelect, countries
 from donations.giving import GiftRequest
 from donations.models import Donation, GiftMessage
 from donations.source_codes import CodeField
-from donations.text_fields import LineField, MailField, MessageArea, NameField, PhoneField, line_field, one_line
+from donations.text_fields import (
+    LineField,
+    MailField,
+    MessageArea,
+    NameField,
+    PhoneField,
+    PlainNameField,
+    line_field,
+    one_line,
+)
 from donations.tribute_fields import TributeFields
 from matching.wording import listed
 
+TEAM_GONE = "That department or team is not on our list. Choose another one, or none."
 Parts = tuple[tuple[int, int], ...]
 
 _NOTHING = re.compile(r"[\s$]*0*[.,]?0*\s*")
@@ -220,7 +231,9 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
 class GiftForm(TributeFields, GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
-    donor_name = line_field(120, "name", required="Write your name, as your receipt should carry it.", kind=NameField)
+    donor_name = line_field(
+        120, "name", required="Write your name, as your receipt should carry it.", kind=PlainNameField
+    )
     donor_email = MailField(
         max_length=254,
         help_text="Your receipt goes there.",
@@ -277,6 +290,25 @@ class GiftForm(TributeFields, GiftPartsForm):
     utm_term = CodeField()
 
     ADDRESS = ("country", "address_line1", "address_line2", "city", "region", "postal_code")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["team"] = forms.ChoiceField(
+            required=False,
+            choices=[("", "None"), *((team.slug, team.name) for team in self.teams)],
+            help_text="Your gift counts for it on our pages.",
+            error_messages={"invalid_choice": TEAM_GONE},
+        )
+
+    @cached_property
+    def teams(self) -> list[Team]:
+        """The departments and teams that the gift may name; the form does not ask where there are none."""
+        return list(self.campaign.teams.filter(is_open=True))
+
+    @property
+    def team_id(self) -> int | None:
+        chosen = self.cleaned_data["team"]
+        return next((team.pk for team in self.teams if team.slug == chosen), None)
 
     @property
     def shows_address(self) -> bool:
@@ -356,5 +388,6 @@ class GiftForm(TributeFields, GiftPartsForm):
             opts_out=self.cleaned_data["opts_out"],
             tribute=self.tribute_request,
             message=self.cleaned_data["message"] if self.takes_message else "",
+            team_id=self.team_id,
             **fields,
         )

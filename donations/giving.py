@@ -25,6 +25,7 @@ _TYPED = (
     *Donation.OF_DONOR_ONLINE,
     "way",
     "wants_reminder",
+    "team_id",
 )
 
 
@@ -48,8 +49,9 @@ class GiftRequest:
     source: where it came from, hashed (sources.source_of). form_session: the browser, as its cookie
     names it. suspicion: what made the form look like a robot's, or empty. way: one of Donation.Way. wants_reminder: one
     e-mail if the gift is not finished (reminders.py). opts_out: no fundraising messages from now on.
-    message: for everybody to read, once staff have. tribute: whom the gift honors. utm_*: of the link that led here,
-    cleaned (source_codes.py); other ones do not make it another gift.
+    message: for everybody to read, once staff have. tribute: whom the gift honors. team_id: the department or team it
+    counts for, one of the campaign's. utm_*: of the link that led here, cleaned (source_codes.py); other ones do not
+    make it another gift.
     """
 
     form_key: str
@@ -70,6 +72,7 @@ class GiftRequest:
     opts_out: bool = False
     message: str = ""
     tribute: TributeRequest | None = None
+    team_id: int | None = None
     promised_match_minor: int = 0
     source: str = ""
     way: str = Donation.Way.ONCE

@@ -1,7 +1,7 @@
 """What donors say in public: on the wall of recent gifts once staff have read it, and never after they hid it.
 
-A decision is one conditional update, so of two people who press at once one decides. Hiding also marks the campaign
-(`Campaign.wall_cleared_at`): copies of the wall that were made before are not looked at any more.
+A decision is one conditional update, so of two people who press at once one decides. Hiding also throws away
+the copies of the wall that were made before, or are being made (wall_copies.py).
 """
 
 from datetime import datetime
@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from campaign.models import Campaign
+from donations import wall_copies
 from donations.models import Donation, GiftMessage, GiftNote
 
 _State = GiftMessage.State
@@ -62,5 +63,5 @@ def decide(*, message_id: int, decision: str, actor: str, now: datetime) -> bool
     message = GiftMessage.objects.select_related("donation").get(pk=message_id)
     GiftNote.objects.create(donation=message.donation, at=now, actor=actor, text=said)
     if decision == "hide":
-        Campaign.objects.filter(pk=message.donation.campaign_id).update(wall_cleared_at=now)
+        wall_copies.throw_away(campaign_id=message.donation.campaign_id, now=now)
     return True

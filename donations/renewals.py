@@ -30,7 +30,7 @@ _COPIED = (
     "currency",
     *Donation.OF_DONOR_ONLINE,
     *Donation.SOURCE_CODES,
-    "way",
+    *("way", "team", "names_hidden_at"),
 )
 _REASONS = {
     "expired_card": "the card has expired",

@@ -1,7 +1,7 @@
 """Who on the staff may do what: two groups, kept in code, and the decorator that asks for a right.
 
 development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools, writes the pages and decides
-             which messages of donors they show.
+             which messages and names of donors they show.
 finance      sees the day, gifts, donors and pools, receipts, and exports them; refunds gifts and decides on payments
              that fit no gift, since that moves money; changes no page and no pool.
 Both tick off what needed a person.
@@ -52,18 +52,21 @@ _SETS_UP_POOLS = (
     "matching.add_matchpool",
     "matching.change_matchpool",
 )
+_PAGE_MODELS = (
+    *("campaign", "cardpicture", "milestone", "team", "fund", "fundpreset"),
+    *("story", "section", "sectionitem"),
+)
 _WRITES_PAGES = (
     "donations.change_giftmessage",
+    "donations.view_nocardsaddress",
+    "donations.add_nocardsaddress",
+    "donations.delete_nocardsaddress",
     "campaign.view_organization",
     "campaign.change_organization",
-    *(
-        f"campaign.{verb}_{model}"
-        for model in ("campaign", "cardpicture", "milestone", "fund", "fundpreset", "story", "section", "sectionitem")
-        for verb in ("view", "add", "change")
-    ),
+    *(f"campaign.{verb}_{model}" for model in _PAGE_MODELS for verb in ("view", "add", "change")),
     *(
         f"campaign.delete_{model}"
-        for model in ("cardpicture", "milestone", "fundpreset", "story", "section", "sectionitem")
+        for model in ("cardpicture", "milestone", "team", "fundpreset", "story", "section", "sectionitem")
     ),
 )
 _ENTERS_GIFTS = ("donations.enter_offline_gift",)

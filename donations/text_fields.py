@@ -1,20 +1,38 @@
 """Text that people type into forms: one clean line, a name, an e-mail address, a phone number."""
 
 import re
+import unicodedata
 from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
 
 # Line breaks would break mail headers; marks that turn or hide text would let a name pretend to be another.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069"
+    "\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+# No script needs more marks on one letter; heaps of them grow over the lines above and below.
+_MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_HEAP = re.compile(f"({_MARK}{{4}}){_MARK}+")
+# What mail programs turn into a link by themselves: also a bare name under one of the common endings.
+_LINK = re.compile(
+    r"://|www\.|@\w[\w-]*\.\w|\w\.[a-z]{2,}/|\w[\w-]+\.(com|net|org|info|biz|io|co|me|us|uk|ca|eu|de|ru|cn|in|xyz|top|shop"
+    r"|site|store|online|app|dev|link|click|live|club|ly|gl|gd|to|tk|cc|tv|win|vip|pro|edu|gov|mil|onion)\b",
+    re.IGNORECASE,
+)
 _PHONE = re.compile(r"[0-9+().,/#*\s-]+((x|ext\.?)\s*[0-9]+)?", re.IGNORECASE)
 _DIGITS_OF_PHONE = range(7, 21)
 
 
 def one_line(text: str) -> str:
     """The text with marks that no reader sees, and runs of white space, each as one space."""
-    return " ".join(_UNSEEN.sub(" ", text).split())
+    return _HEAP.sub(r"\1", " ".join(_UNSEEN.sub(" ", text).split()))
+
+
+def has_link(text: str) -> bool:
+    """Whether there is a web or e-mail address in it, in letters of any width."""
+    return bool(_LINK.search(unicodedata.normalize("NFKC", text)))
 
 
 class LineField(forms.CharField):
@@ -37,12 +55,28 @@ class NameField(LineField):
             raise forms.ValidationError(self.error_messages["required"])
 
 
+class PlainLineField(LineField):
+    """Words that strangers read: without web addresses, so that nobody has this site spread or send theirs."""
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if value and has_link(value):
+            raise forms.ValidationError("Write it without web addresses.")
+
+
+class PlainNameField(PlainLineField, NameField):
+    """A name, without web addresses."""
+
+
 class MailField(forms.EmailField):
-    """An address that mail from here can reach: with a domain that has a dot, and not cut by the browser."""
+    """An address that mail from here can reach: with a dot in its domain, nothing quoted, not cut by the browser."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.validators = [*self.validators, RegexValidator(r"@[^\[\]]+\.[^\[\]]+$", self.error_messages["invalid"])]
+        self.validators = [
+            *self.validators,
+            RegexValidator(r'^[^"\s]+@[^\[\]]+\.[^\[\]]+$', self.error_messages["invalid"]),
+        ]
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}

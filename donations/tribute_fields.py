@@ -3,7 +3,6 @@
 What does not count for the way that was chosen (an address for an e-card) is never an error.
 """
 
-import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,25 +12,11 @@ from django.utils.functional import cached_property
 from campaign.models import Campaign, CardPicture
 from donations.countries import CountrySelect, countries
 from donations.models import Tribute, TributeNotice
-from donations.text_fields import LineField, MailField, MessageArea, NameField, line_field
+from donations.text_fields import MailField, MessageArea, PlainLineField, PlainNameField, line_field
 from donations.tributes import NoticeRequest, TributeRequest
 
 LATEST_CARD = timedelta(days=366)
 _EMAIL, _POST = TributeNotice.Way.EMAIL, TributeNotice.Way.POST
-_LINK = re.compile(r"://|www\.", re.IGNORECASE)
-
-
-class PlainLineField(LineField):
-    """Words to somebody we do not know: without web addresses, so that nobody has this site send theirs."""
-
-    def validate(self, value: Any) -> None:
-        super().validate(value)
-        if value and _LINK.search(value):
-            raise forms.ValidationError("Write it without web addresses.")
-
-
-class PlainNameField(PlainLineField, NameField):
-    """A name, without web addresses."""
 
 
 class TributeFields(forms.Form):

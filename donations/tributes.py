@@ -80,9 +80,10 @@ def text_of(donation: Donation) -> str:
 
 
 def shown_text(donation: Donation) -> str:
-    """The same as everybody may read it: empty unless the donor allows it."""
+    """The same as everybody may read it: empty unless the donor allows it, and when staff hid the gift's names."""
     tribute = getattr(donation, "tribute", None)
-    return str(tribute) if tribute is not None and tribute.is_public else ""
+    is_shown = tribute is not None and tribute.is_public and donation.names_hidden_at is None
+    return str(tribute) if is_shown else ""
 
 
 def notice_text(donation: Donation) -> str:

@@ -11,8 +11,10 @@ from django.urls import reverse
 
 from campaign.models import Fund
 from campaign.money import format_amount
+from campaign.page_admin import SaysWhenThereIsNoRoom
 from matching import wording
 from matching.models import Allocation, LedgerCheck, LedgerEntry, MatchPool, PoolHalt, PoolTerms, Reservation, Sponsor
+from matching.pool_form import SponsorForm
 
 Shown = Callable[[Any, Any], str]
 
@@ -45,7 +47,8 @@ def money_column(field: str, label: str, *, currency_of: str = "", ordering: Com
 
 
 @admin.register(Sponsor)
-class SponsorAdmin(admin.ModelAdmin):
+class SponsorAdmin(SaysWhenThereIsNoRoom):
+    form = SponsorForm  # the same as on the staff pages: a logo is drawn anew
     list_display = ["name", "public_name", "is_anonymous"]
     search_fields = ["name", "public_name"]
 

@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from campaign.logos import NotALogo, logo_file
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from matching.allocation import AWARD, BASE, BONUS
@@ -15,7 +16,7 @@ from matching.models import MatchPool, PoolTerms, Sponsor
 from matching.pools import InvalidTerms, Terms, refuse_impossible
 
 LARGEST_POOL_MINOR = 100_000_000_000  # a slip of the keyboard above this is likelier than the pool
-LARGEST_LOGO_BYTES = 2_000_000
+LEAST_LOGO_HEIGHT = 16
 _MOMENT = "%Y-%m-%dT%H:%M"
 
 MATCH, HOUR, LOCKED, LUMP, EVERY = "match", "hour", "locked", "lump", "every"
@@ -291,10 +292,14 @@ class SponsorForm(forms.ModelForm):
         return name
 
     def clean_logo(self) -> Any:
+        """The new logo drawn anew, as the organization's own; the old one where nothing was uploaded."""
         logo = self.cleaned_data["logo"]
-        if logo and getattr(logo, "size", 0) > LARGEST_LOGO_BYTES:
-            raise forms.ValidationError("That picture is larger than 2 MB. Choose a smaller one.")
-        return logo
+        if not logo or "logo" not in self.changed_data:
+            return logo
+        try:
+            return logo_file(logo, size=logo.size, least_height=LEAST_LOGO_HEIGHT)
+        except NotALogo as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class SponsorChoice(forms.Form):

@@ -246,6 +246,12 @@ class Campaign(models.Model):
     shows_figures = models.BooleanField("progress on the banner", default=True)
     shows_wall = models.BooleanField("wall of recent gifts", default=True)
     shows_leaderboard = models.BooleanField("leaderboard of funds", default=True)
+    shows_teams = models.BooleanField("leaderboard of departments and teams", default=True)
+    shows_regions = models.BooleanField(
+        "places donors give from",
+        default=True,
+        help_text="States and countries by number of donors, never fewer than five in a row. No amounts.",
+    )
     shows_milestones = models.BooleanField("milestones", default=True)
     shows_hours = models.BooleanField("chart of gifts by hour", default=True)
     shows_screen = models.BooleanField("screen for the lobby and the gala", default=True)
@@ -258,7 +264,7 @@ class Campaign(models.Model):
     )
 
     wall_cleared_at = models.DateTimeField(
-        null=True, editable=False, help_text="When staff last hid a message: no copy of the wall from before is shown."
+        null=True, editable=False, help_text="When staff last hid something: no copy of the wall from before is shown."
     )
 
     objects = CampaignQuerySet.as_manager()
@@ -333,6 +339,33 @@ class CardPicture(models.Model):
 
     def __str__(self) -> str:
         return self.picture_alt
+
+
+class Team(models.Model):
+    """A department or team that a gift may name. One that is not open any more keeps its gifts and its place."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="teams")
+    name = models.CharField(max_length=80, help_text="A department or team, such as 7 West nurses.")
+    slug = models.SlugField(help_text="For links: /give/?team=7-west chooses it on the giving form.")
+    is_open = models.BooleanField("can be chosen", default=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "slug"],
+                name="one_team_per_address",
+                violation_error_message="This campaign has a team of that address already.",
+            ),
+            models.UniqueConstraint(
+                fields=["campaign", "name"],
+                name="one_team_per_name",
+                violation_error_message="This campaign has a team of that name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Milestone(models.Model):

@@ -90,6 +90,7 @@ def gifts_table(*, campaign: Campaign, days: Days) -> Table:
         Column("Tribute", width=30),
         Column("Telling of the tribute", width=26),
         *(Column(name, width=16) for name in Donation.SOURCE_CODES),
+        Column("Department or team", width=26),
     ]
     return Table("Gifts", "gift", columns, _gift_rows(campaign, days), campaign.currency)
 
@@ -178,7 +179,7 @@ def _award_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
 
 def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
     funds = Fund.objects.in_bulk()
-    found = paid_gifts(campaign=campaign, days=days).select_related("donor", "message", "tribute__notice")
+    found = paid_gifts(campaign=campaign, days=days).select_related("donor", "message", "tribute__notice", "team")
     for batch in batches(found.order_by("paid_at", "pk")):
         parts = parts_by_gift(batch)
         matches = _matches(batch)
@@ -234,6 +235,7 @@ def _gift_rows(campaign: Campaign, days: Days) -> Iterator[tuple[Any, ...]]:
                 tributes.text_of(gift),
                 tributes.notice_text(gift),
                 *(getattr(gift, name) for name in Donation.SOURCE_CODES),
+                gift.team.name if gift.team else "",
             )
 
 

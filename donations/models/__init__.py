@@ -13,7 +13,7 @@ StripeEvent   every verified webhook, raw, under its unique id; applied by a wor
 StrayPayment, FraudWarning, StripeMovement, StripeRun, TickOff   models/stripe_objects.py
 FollowUp      work owed for a gift (receipt, e-mail), written in the transaction that made it due.
 MonthlyGift   what comes each month through a subscription; each payment is a Donation (models/monthly.py).
-Tribute       whom a gift honors; TributeNotice: who is told of it (models/tributes.py).
+Tribute       whom a gift honors; TributeNotice: who is told of it; NoCardsAddress: who is not (models/tributes.py).
 OpeningReminder  an address that asked to hear of the opening; OpeningMail: what is owed to it (models/openings.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (models/receipts.py).
@@ -35,7 +35,7 @@ from donations.models.monthly import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.models.openings import OpeningMail, OpeningReminder
 from donations.models.receipts import Receipt, ReceiptCounter, ReceiptSend
 from donations.models.stripe_objects import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
-from donations.models.tributes import Tribute, TributeNotice
+from donations.models.tributes import NoCardsAddress, Tribute, TributeNotice
 from donations.models.work import FollowUp, StripeEvent
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "MonthlyChange",
     "MonthlyGift",
     "MonthlyProduct",
+    "NoCardsAddress",
     "OpeningMail",
     "OpeningReminder",
     "PayerCheck",

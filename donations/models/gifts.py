@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
-from campaign.models import Campaign, Fund
+from campaign.models import Campaign, Fund, Team
 from donations import triggers
 from donations.models.monthly import MonthlyGift
 from donations.models.tokens import new_token
@@ -128,6 +128,18 @@ class Donation(models.Model):
     )
     hides_name = models.BooleanField(default=False)
     hides_amount = models.BooleanField(default=False)
+    names_hidden_at = models.DateTimeField(
+        null=True, blank=True, help_text="When staff took its names off the public pages."
+    )
+    team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="donations",
+        db_index=False,  # most gifts name none: gift_of_team has those that count
+        help_text="The department or team that its donor named.",
+    )
 
     way = models.CharField(max_length=9, choices=Way, default=Way.ONCE)
     monthly = models.ForeignKey(MonthlyGift, null=True, blank=True, on_delete=models.PROTECT, related_name="donations")
@@ -235,6 +247,12 @@ class Donation(models.Model):
                 condition=Q(state="paid"),
                 name="gift_paid",
             ),
+            models.Index(
+                fields=["campaign", "team"],
+                include=["amount_minor", "refunded_minor", "donor"],  # as totals
+                condition=Q(state="paid", team__isnull=False),
+                name="gift_of_team",
+            ),
             models.Index(fields=["campaign", "-id"], condition=Q(match_shortfall_minor__gt=0), name="gift_short"),
             models.Index(fields=["submitted_at"], condition=Q(state__in=["started", "processing"]), name="gift_open"),
             models.Index(
@@ -324,7 +342,7 @@ class Donation(models.Model):
 
     @property
     def public_name(self) -> str:
-        return "Anonymous" if self.hides_name else self.giver_name
+        return "Anonymous" if self.hides_name or self.names_hidden_at else self.giver_name
 
     @property
     def giver_name(self) -> str:

@@ -39,6 +39,7 @@ class TributeNotice(models.Model):
         SENT = "sent", "sent"
         POSTED = "posted", "posted"
         RETURNED = "returned", "not sent: the gift was returned"
+        UNWANTED = "unwanted", "not sent: they asked for no cards"
 
     LONGEST_MESSAGE = 300
     # Of the recipient, or for them alone.
@@ -88,3 +89,21 @@ class TributeNotice(models.Model):
         place = f"{', '.join(filter(None, [self.city, self.region]))} {self.postal_code}".strip()
         country = "" if self.country in ("", "US") else self.country
         return [line for line in (self.address_line1, self.address_line2, place, country) if line]
+
+
+class NoCardsAddress(models.Model):
+    """An e-mail address whose owner asked for no more cards: none is sent to it, whoever asks for one."""
+
+    email = models.EmailField("e-mail", unique=True, max_length=254)
+    added_at = models.DateTimeField("since", auto_now_add=True)
+
+    class Meta:
+        ordering = ["email"]
+        verbose_name = "address that gets no e-cards"
+        verbose_name_plural = "addresses that get no e-cards"
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        self.email = self.email.strip().lower()

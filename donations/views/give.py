@@ -22,7 +22,7 @@ from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from donations import form_keys, giving, limits, public_messages, tributes
 from donations.form_keys import FormKey
-from donations.forms import GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
+from donations.forms import TEAM_GONE, GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
 from donations.gateway import GatewayRefused, GatewayUnavailable
 from donations.match_line import MatchLine, for_monthly
 from donations.match_line import match_line as match_line_for
@@ -312,6 +312,11 @@ def _initial(
             notices["fund"] = problem
         else:
             initial["fund"] = slug
+    if slug := one_line(request.GET.get("team", ""))[:50]:
+        initial["team"] = slug
+        teams = {team.slug: team.is_open for team in campaign.teams.all()}
+        if any(teams.values()) and not teams.get(slug):
+            notices["team"] = TEAM_GONE
     amount_text = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
     if amount_text:
         try:
@@ -355,6 +360,7 @@ def _gift_initial(gift: Donation | None, *, campaign: Campaign) -> dict[str, Any
         return {}
     initial = {name: getattr(gift, name) for name in _GIFT_FIELDS} | {"cover_fee": gift.fee_minor > 0}
     initial |= {"opts_out": gift.opted_out_at is not None, "message": public_messages.text_of(gift)}
+    initial["team"] = gift.team.slug if gift.team else ""
     initial |= typed(tributes.asked_of(gift))
     designations = list(gift.designations.select_related("fund"))
     initial["fund"] = designations[0].fund.slug

@@ -1,4 +1,4 @@
-"""What donors wish to say in public, on the staff pages: read it, then show it or not."""
+"""What donors say in public, on the staff pages: read a message, then show it or not; take names off the pages."""
 
 from django.contrib import messages as notices
 from django.contrib.auth.models import User
@@ -9,8 +9,8 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
-from donations import public_messages
-from donations.models import GiftMessage
+from donations import public_messages, public_names
+from donations.models import Donation, GiftMessage
 from donations.paging import page_of
 from donations.roles import actor, needs
 from donations.views.offline import chosen_campaign
@@ -22,6 +22,10 @@ _SAID = {
     "hide": "The message is hidden; pages that are open drop it within seconds.",
 }
 _TITLES = {"waiting": "To be read", "shown": "Shown", "not-shown": "Not shown"}
+_NAMES = {
+    "hide": (public_names.hide, "The gift is “Anonymous” on public pages; pages that are open follow within seconds."),
+    "show": (public_names.show, "Public pages may name it again, as far as its donor lets them."),
+}
 
 
 @require_GET
@@ -62,6 +66,40 @@ def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
     if request.POST.get("campaign"):
         query["campaign"] = str(message.donation.campaign_id)
     return redirect(f"{reverse('staff-messages')}?{urlencode(query)}")
+
+
+@require_GET
+@needs("donations.view_giftmessage")
+def names(request: HttpRequest) -> HttpResponseBase:
+    """The names that public pages show with paid gifts, the newest first, and those that staff took off."""
+    campaign = chosen_campaign(request)
+    if campaign is None:
+        return render(request, "donations/staff_no_campaign.html")
+    found = page_of(public_names.shown(campaign=campaign), request=request)
+    context = {
+        "page": found,
+        "lists": _TITLES,
+        "wait_count": public_messages.listed_as("waiting", campaign=campaign).count(),
+    }
+    return page(request, "donations/staff_names.html", campaign, context)
+
+
+@require_POST
+@needs("donations.change_giftmessage")
+def decide_names(request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
+    """Take one gift's names off the public pages, or let them stand there again; back to where the button was."""
+    if decision not in _NAMES:
+        raise Http404("There is no such decision.")
+    gift = get_object_or_404(Donation, pk=pk)
+    change, said = _NAMES[decision]
+    if change(donation_id=pk, actor=actor(request), now=database_now()):
+        notices.success(request, said)
+    else:
+        notices.info(request, "Somebody else has done that already, or the gift is not paid; nothing was changed.")
+    if request.POST.get("from") == "list":
+        query = f"?{urlencode({'campaign': gift.campaign_id})}" if request.POST.get("campaign") else ""
+        return redirect(f"{reverse('staff-names')}{query}")
+    return redirect("staff-gift", pk)
 
 
 def _names(actors: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaign.clock import database_now
+from campaign.uploads import says_when_there_is_no_room
 from donations.roles import actor, needs
 from donations.views.offline import chosen_campaign
 from donations.views.pool_desks import NewPool, OpenedPool
@@ -69,6 +70,7 @@ def pool(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("matching.add_matchpool")
+@says_when_there_is_no_room
 def new_pool(request: HttpRequest) -> HttpResponseBase:
     """Choose what the pool is for; `?kind=` is the form of that kind, which opens it."""
     campaign = chosen_campaign(request)
@@ -117,6 +119,7 @@ def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("matching.change_sponsor")
+@says_when_there_is_no_room
 def sponsor(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A sponsor's names, link and logo, as all their pools show them."""
     found = get_object_or_404(Sponsor, pk=pk)

@@ -13,7 +13,8 @@ from tests.campaign.pages import get, picture, text
 pytestmark = pytest.mark.django_db
 INLINE = {"presets-TOTAL_FORMS": 0, "presets-INITIAL_FORMS": 0, "sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0}
 NO_PICTURES = {"card_pictures-TOTAL_FORMS": 0, "card_pictures-INITIAL_FORMS": 0}
-NO_MILESTONES = {"milestones-TOTAL_FORMS": 0, "milestones-INITIAL_FORMS": 0} | NO_PICTURES
+NO_TEAMS = {"teams-TOTAL_FORMS": 0, "teams-INITIAL_FORMS": 0}
+NO_MILESTONES = {"milestones-TOTAL_FORMS": 0, "milestones-INITIAL_FORMS": 0} | NO_PICTURES | NO_TEAMS
 NO_ITEMS = {"items-TOTAL_FORMS": 0, "items-INITIAL_FORMS": 0}
 FUND = {
     "name": "Nursing",
@@ -216,6 +217,7 @@ def test_staff_write_milestones_and_the_sites_that_may_show_the_campaign(admin):
     url = f"/admin/campaign/campaign/{campaign.pk}/change/"
     moments = {"opens_at_0": "2026-12-01", "opens_at_1": "00:00", "closes_at_0": "2026-12-02", "closes_at_1": "00:00"}
     row = {"milestones-TOTAL_FORMS": 1, "milestones-INITIAL_FORMS": 0, "milestones-0-text": "A new simulator"}
+    row |= {"teams-TOTAL_FORMS": 1, "teams-INITIAL_FORMS": 0, "teams-0-name": "7 West", "teams-0-slug": "7-west"}
     written = fields(admin, url) | moments | NO_PICTURES | row | {"embed_hosts": "www.harborview.org\n*.harborview.org"}
     answer = admin.post(url, written | {"milestones-0-amount_minor": "a lot"})
     assert "“a lot” is not an amount we can read." in answer.content.decode()

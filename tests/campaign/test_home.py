@@ -140,7 +140,7 @@ def test_while_one_visitor_counts_anew_the_others_see_the_last_figures(campaign)
     assert "Figures from 10:00:00 AM" in html
 
 
-@pytest.mark.parametrize("broken", ["get", "set", "add"])
+@pytest.mark.parametrize("broken", ["get_many", "set", "add"])
 def test_it_answers_from_the_database_when_the_cache_is_down(campaign, monkeypatch, broken):
     def fail(*_args, **_options):
         raise NoCache("gone")

@@ -112,7 +112,7 @@ def test_without_the_cache_every_page_is_rendered(monkeypatch):
     def away(*_, **__):
         raise RedisAway
 
-    for name in ("get", "set", "add", "delete"):
+    for name in ("get_many", "set", "add", "delete"):
         monkeypatch.setattr(cache, name, away)
     assert "First words" in text("/")
     change_heading()

@@ -1,20 +1,25 @@
 """Photographs: made once in widths and formats, shown with them, gone when nothing shows them any more."""
 
+import errno
 import io
 import os
 import re
+import struct
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import reversion
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from PIL import Image
 
 from campaign import photographs
 from campaign.models import CardPicture, Fund, Story
 from campaign.unused_photographs import remove_unused
+from campaign.uploads import NO_ROOM
 from tests import factories, staff
 from tests.campaign.pages import text
 
@@ -32,6 +37,16 @@ def upload(width=1100, height=700, kind="JPEG", name="Night ward.JPG", mode="RGB
     found = io.BytesIO()
     Image.new(mode, (width, height), "#0d6b64").save(found, kind, **options)
     return SimpleUploadedFile(name, found.getvalue())
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG that says it has this size and holds nothing: it must be refused before it is unpacked."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 def fund(**options) -> Fund:
@@ -124,6 +139,84 @@ def test_a_damaged_picture_is_refused(monkeypatch):
     monkeypatch.setattr(photographs, "MOST_PIXELS", 1_000)
     with pytest.raises(photographs.NotAPhotograph, match="too many pixels"):
         photographs.pixels_of(io.BytesIO(whole))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "This picture is damaged"),
+        (png_of(30_000, 30_000), "too many pixels"),
+        (png_of(7_000, 5_000), "too many pixels"),  # a JPEG of that size is unpacked smaller
+        (png_of(60, 20_000), "too long and thin"),
+        (png_of(20_000, 60), "too long and thin"),
+    ],
+)
+def test_what_would_cost_too_much_is_refused_unopened(content, says):
+    with pytest.raises(photographs.NotAPhotograph, match=says):
+        photographs.pixels_of(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("room_for", [0, 4])
+def test_on_a_full_disk_nothing_is_half_kept_and_nothing_typed_is_lost(folder, monkeypatch, room_for):
+    """The disk is full before the first file, or while a later one is written; each file is begun before."""
+    sent = {"title": "A night", "slug": "t", "summary": "s", "position": 0, "picture_alt": "A ward"} | {
+        "sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0, "picture": upload(500, 300),
+    }  # fmt: skip
+    dana = staff.dana()
+    with monkeypatch.context() as full:
+        full.setattr(FileSystemStorage, "_save", half_written(folder, room_for=room_for))
+        answer = dana.post("/admin/campaign/story/add/", sent)
+    assert (files(folder), Story.objects.count()) == ([], 0)
+    assert answer.context["adminform"].form.errors["picture"] == [NO_ROOM]
+    assert 'value="A night"' in answer.content.decode()
+
+
+def half_written(folder: Path, *, room_for: int):
+    """FileSystemStorage._save on a disk with room for so many files: of the next one the first bytes are there."""
+    kept, whole = [], FileSystemStorage._save
+
+    def save(self, name, content):
+        if len(kept) < room_for:
+            kept.append(name)
+            return whole(self, name, content)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return save
+
+
+def test_pictures_of_before_are_made_anew_and_what_cannot_be_is_named(folder):
+    for name, content in (
+        ("old.jpg", upload(500, 300).read()),
+        ("bad.jpg", b"no picture"),
+        ("logo.jpg", logo_with_a_place()),
+    ):
+        default_storage.save(f"funds/{name}", io.BytesIO(content))
+    good, bad, gone = (factories.fund() for _ in range(3))
+    for made, name in ((good, "old"), (bad, "bad"), (gone, "gone")):
+        Fund.objects.filter(pk=made.pk).update(picture=f"funds/{name}.jpg", picture_alt="-")
+    sponsor = factories.sponsor(logo="funds/logo.jpg")
+    for count in (2, 0):  # again changes nothing
+        out = io.StringIO()
+        with pytest.raises(CommandError, match="2 could not be, and are shown as they were"):
+            call_command("convert_pictures", stdout=out, stderr=out)
+        assert f"{count} pictures were made anew." in out.getvalue()
+    assert f"fund {bad.pk}, funds/bad.jpg: This picture is damaged." in out.getvalue()
+    good.refresh_from_db()
+    sponsor.refresh_from_db()
+    assert photographs.shown(good.picture.name).width == 500
+    assert re.fullmatch(r"sponsors/[0-9a-f]{16}\.png", sponsor.logo.name)
+    assert b"42.36 N" not in sponsor.logo.read()
+    assert not default_storage.exists("funds/logo.jpg")
+
+
+def logo_with_a_place() -> bytes:
+    told, found = Image.Exif(), io.BytesIO()
+    told[0x010E] = "42.36 N"
+    Image.new("RGB", (300, 200), "teal").save(found, "JPEG", exif=told)
+    assert b"42.36 N" in found.getvalue()
+    return found.getvalue()
 
 
 def test_a_damaged_picture_is_refused_beside_its_field_and_nothing_is_kept(folder):
