@@ -4,25 +4,30 @@ from typing import Any
 from urllib.parse import urlencode
 
 import reversion
+from csp.constants import NONCE
+from csp.decorators import csp_update
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_POST
 from reversion.admin import VersionAdmin
 
-from campaign import uploads
+from campaign import part_preview, uploads
 from campaign.amount_fields import MinorUnitsField
 from campaign.models import Campaign, Fund, FundPreset, Section, SectionItem, Story
 from campaign.photographs import check_upload
+from campaign.rich_text import RichTextArea
 
 ONE_LINE = forms.TextInput(attrs={"size": 80})
 FEW_LINES = forms.Textarea(attrs={"rows": 3, "cols": 80})
-PARAGRAPHS = forms.Textarea(attrs={"rows": 10, "cols": 80})
 IN_A_CELL = forms.Textarea(attrs={"rows": 3, "cols": 22})
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif")
 LARGEST_PICTURE_BYTES = 8_000_000
@@ -94,6 +99,20 @@ class InCampaignTime(admin.ModelAdmin):
             return response.render()
 
 
+class WithRichText(admin.ModelAdmin):
+    """Pages with the editor: it puts style elements of its own into the page, under a nonce."""
+
+    @method_decorator(csp_update({"style-src": [NONCE]}))
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), "has_rich_text": True})
+
+
 def preview_address(page: Fund | Story) -> str:
     """Where staff see a page with its drafts."""
     return f"{reverse('staff-preview')}?{urlencode({'page': page.get_absolute_url()})}"
@@ -130,7 +149,7 @@ class SectionForm(PictureForm):
     """A part on its own page. In the list of a page's parts it may be begun without its picture or story."""
 
     class Meta:
-        widgets = {"heading": ONE_LINE, "body": PARAGRAPHS, "closing": FEW_LINES, "picture_alt": ONE_LINE}
+        widgets = {"heading": ONE_LINE, "body": RichTextArea, "closing": RichTextArea, "picture_alt": ONE_LINE}
         help_texts = {"picture_alt": _ABOUT_ALT}
 
     def clean(self) -> dict[str, Any]:
@@ -211,7 +230,7 @@ class FundAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
         return _seen_at(obj)
 
 
-class SectionAdmin(SaysWhenThereIsNoRoom, VersionAdmin):
+class SectionAdmin(WithRichText, SaysWhenThereIsNoRoom, VersionAdmin):
     """One part of a page; reached from the fund or the story."""
 
     form = SectionForm
@@ -221,7 +240,7 @@ class SectionAdmin(SaysWhenThereIsNoRoom, VersionAdmin):
     list_filter = ["fund", "story"]
     ordering = ["fund", "story", "position"]
     save_on_top = True
-    readonly_fields = ["about_kinds"]
+    readonly_fields = ["about_kinds", "as_visitors_see_it"]
     fieldsets = [
         (None, {"fields": ["fund", "story", "kind", "position", "is_draft", "about_kinds"]}),
         ("Words", {"fields": ["heading", "body", "closing"]}),
@@ -229,7 +248,35 @@ class SectionAdmin(SaysWhenThereIsNoRoom, VersionAdmin):
             "Picture, video or story",
             {"fields": ["picture", "picture_alt", "picture_caption", "video_link", "featured"]},
         ),
+        ("As visitors see it", {"fields": ["as_visitors_see_it"]}),
     ]
+
+    class Media:
+        css = {"all": ["campaign/part-preview.css"]}
+        js = ["campaign/part-preview.js"]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.part_preview)
+        return [path("<int:pk>/as-seen/", view, name="campaign_section_as_seen"), *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def part_preview(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What the form would show, unsaved. pk: 0 for a part that is new."""
+        part = get_object_or_404(Section, pk=pk) if pk else None
+        if not (self.has_change_permission(request, part) if part else self.has_add_permission(request)):
+            raise PermissionDenied
+        form_class = self.get_form(request, part, change=part is not None)
+        return part_preview.answer(request, part=part, form_class=form_class, item_form=ItemForm)
+
+    @admin.display(description="Preview")
+    def as_visitors_see_it(self, section: Section) -> SafeString:
+        return format_html(
+            '<div class="part-preview" data-address="{}"><p data-shown="{}" data-trouble="{}">{}</p></div>',
+            reverse("admin:campaign_section_as_seen", args=[section.pk or 0]),
+            "Nothing of this is saved yet. Pictures that you choose now appear once they are.",
+            "This could not be renewed just now. What you typed is still here.",
+            "Save it, then see the page in the preview.",
+        )
 
     @admin.display(description="What each kind uses")
     def about_kinds(self, _section: Section) -> SafeString:
@@ -245,7 +292,7 @@ class SectionAdmin(SaysWhenThereIsNoRoom, VersionAdmin):
         return _seen_at(page, is_draft=obj.is_draft) if page else ""
 
 
-class StoryAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
+class StoryAdmin(WithRichText, SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
     form = PageForm
     inlines = [StorySectionInline]
     list_display = ["title", "fund", "position", "is_published", "publish_at"]
@@ -263,7 +310,7 @@ class StoryAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.name == "body":
-            field.widget = forms.Textarea(attrs={"rows": 24, "cols": 90})
+            field.widget = RichTextArea(attrs={"rows": 24, "cols": 90})
         return field
 
     def view_on_site(self, obj: Story) -> str:

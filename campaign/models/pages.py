@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from campaign.photographs import PhotographField
+from campaign.rich_text import RichTextField
 from campaign.videos import NotAVideo, Video, video
 
 _NO_ALT = "Describe the picture for people who cannot see it."
@@ -59,11 +60,7 @@ class Story(Publishable):
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=160)
     summary = models.TextField(help_text="One or two sentences, for cards.")
-    body = models.TextField(
-        blank=True,
-        help_text="Leave an empty line between paragraphs. Start a line with ## for a heading. "
-        "What needs more than words goes into the parts below.",
-    )
+    body = RichTextField(blank=True, help_text="What needs more than words goes into the parts below.")
     picture = PhotographField(upload_to="stories/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)
@@ -116,10 +113,8 @@ class Section(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     is_draft = models.BooleanField("draft", default=False, help_text="Only staff see this part, in the preview.")
     heading = models.CharField(max_length=160, blank=True)
-    body = models.TextField(blank=True, help_text="Leave an empty line between paragraphs.")
-    closing = models.TextField(
-        blank=True, help_text="Words after a list; who said a quotation; what is said in a video."
-    )
+    body = RichTextField(blank=True)
+    closing = RichTextField(blank=True, help_text="Words after a list; who said a quotation; what is said in a video.")
     picture = PhotographField(upload_to="sections/", blank=True)
     picture_alt = models.CharField("alternative text", max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)

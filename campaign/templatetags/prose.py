@@ -1,15 +1,13 @@
 """What staff type, as paragraphs; shares of a whole for the meter; small words for moments."""
 
 import json
-import re
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from django import template
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from campaign import rich_text
 from campaign.models import Campaign, Fund
 from campaign.money import format_amount_compact
 
@@ -19,27 +17,8 @@ _IN_SCRIPT = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 @register.filter
 def prose(text: str) -> SafeString:
-    """Paragraphs parted by empty lines; `## ` starts a heading, lines with `- ` make a list. Everything is escaped."""
-    blocks = [block.strip() for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n")) if block.strip()]
-    return format_html_join("\n", "{}", ((_block(block),) for block in blocks))
-
-
-def _block(block: str) -> SafeString:
-    parts = [_part(kind, list(lines)) for kind, lines in groupby(block.split("\n"), key=_kind)]
-    return format_html_join("\n", "{}", ((part,) for part in parts))
-
-
-def _kind(line: str) -> str:
-    return "heading" if line.startswith("## ") else "list" if line.startswith(("- ", "• ")) else "text"
-
-
-def _part(kind: str, lines: list[str]) -> SafeString:
-    if kind == "heading":
-        return format_html_join("\n", "<h2>{}</h2>", ((line[3:].strip(),) for line in lines))
-    if kind == "list":
-        items = format_html_join("", "<li>{}</li>", ((line[2:].strip(),) for line in lines))
-        return format_html("<ul>{}</ul>", items)
-    return format_html("<p>{}</p>", format_html_join("", "{} ", ((line.strip(),) for line in lines)))
+    """What staff wrote, with what rich_text.py allows; plain text in paragraphs, everything in it escaped."""
+    return rich_text.as_html(text)
 
 
 @register.filter
