@@ -56,6 +56,7 @@ def _request(row: dict[str, str], number: int, *, campaign: Campaign, funds: dic
     parts = tuple(_part(text, funds=funds) for text in row["gift"].split(" + "))
     amount_minor = sum(part_minor for _, part_minor in parts)
     city, region = _place(row["city"])
+    source, medium, name = row["came_from"].split("/") if row["came_from"] else ("", "", "")
     return giving.GiftRequest(
         form_key=f"sample-gift-{number}",
         parts=parts,
@@ -66,6 +67,9 @@ def _request(row: dict[str, str], number: int, *, campaign: Campaign, funds: dic
         region=region,
         hides_name="name" in row["hides"],
         hides_amount="amount" in row["hides"],
+        utm_source=source,
+        utm_medium=medium,
+        utm_campaign=name,
     )
 
 

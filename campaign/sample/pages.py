@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from campaign.models import Campaign, Fund, Milestone, Organization, Section, SectionItem, Story
+from campaign.models import Campaign, Fund, FundPreset, Milestone, Organization, Section, SectionItem, Story
 from campaign.sample import content
 
 
@@ -45,7 +45,9 @@ def write_funds(*, pictures: dict[str, str]) -> list[Fund]:
 def _fund(words: dict[str, Any], position: int, *, pictures: dict[str, str]) -> Fund:
     fields = {name: words[name] for name in ("name", "summary", "gl_code")}
     values = {**fields, "position": position, **_picture(words, pictures)}
-    fund, _ = Fund.objects.get_or_create(slug=words["slug"], defaults=values)
+    fund, is_new = Fund.objects.get_or_create(slug=words["slug"], defaults=values)
+    for preset in words.get("presets", []) if is_new else []:
+        FundPreset.objects.create(fund=fund, amount_minor=content.minor(preset["amount"]), does=preset["does"])
     return fund
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from campaign import photographs
 from campaign.models import Campaign, Fund, Organization, Section, SectionItem, Story
+from donations.came_from import origins
 from donations.models import Donation, FollowUp, Receipt
 from donations.queries import totals
 from matching.models import MatchPool, Reservation
@@ -191,6 +192,22 @@ def test_the_education_page_shows_all_its_parts(loaded):
         assert section.heading in page
         assert section.closing in page
         assert all(item.text in page for item in section.items.all())
+    # Around them: the banner with its heading, words, button and countdown; the featured story; what a gift does.
+    campaign = Campaign.objects.get()
+    around = [campaign.heading, campaign.lead, campaign.action_label, f"{campaign.name} starts in", "Featured story"]
+    places = [page.index(words) for words in around]
+    assert places[:4] == sorted(places[:4])
+    assert "Read more" in page
+    assert "<b>$100</b> <small>buys an hour for one nurse in the practice rooms</small>" in page
+    assert "too old to show this site well" in page
+
+
+def test_suggested_gifts_and_where_gifts_came_from_are_in_it(loaded):
+    told = {fund.slug: [preset.does for preset in fund.presets.all()] for fund in Fund.objects.all()}
+    assert [len(told[slug]) for slug in ("education", "nursing", "childrens-care", "research")] == [4, 4, 3, 0]
+    found = origins(campaign_id=Campaign.objects.get().pk)
+    assert {row.source for row in found.rows} == {"newsletter", "instagram", "staff-intranet", "patients-letter"}
+    assert (found.rest_count, sum(row.gift_count for row in found.rows) + found.without_count) == (0, 84)
 
 
 def test_all_its_pages_answer_and_their_pictures_are_there(loaded):
