@@ -13,6 +13,7 @@ from campaign.models.pages import published
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4
+TEAMS, REGIONS, HOURS = "Departments and teams", "Where donors live", "Gifts by hour"
 
 
 def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None = None) -> dict[str, Any]:
@@ -39,21 +40,28 @@ def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as
 
 
 def live_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[str, Any]:
-    """Leaderboard, milestones and hours for a banner's context: each only when staff have it on and it has content.
+    """Leaderboards, milestones and hours for a banner's context: each only when staff have it on and it has content.
 
-    hours: None when there is nothing to show; `hours_rest` says that they are on and cannot be had now.
+    hours, teams, regions: None when they are off, or cannot be had now; `resting` has the headings of the latter.
     """
     campaign, found, now = context["campaign"], context["figures"], context["now"]
     has_gifts = bool(found and found.totals.gift_count)
     wants_hours = campaign.shows_hours and has_gifts and now >= campaign.opens_at
     hours = figures.hours(campaign=campaign, now=now, shown_as=shown_as) if wants_hours else None
+    wants_teams, wants_regions = campaign.shows_teams and has_gifts, campaign.shows_regions and has_gifts
+    teams = figures.teams(campaign=campaign, now=now, shown_as=shown_as) if wants_teams else None
+    regions = figures.regions(campaign=campaign, now=now, shown_as=shown_as) if wants_regions else None
+    parts = ((TEAMS, wants_teams, teams), (REGIONS, wants_regions, regions), (HOURS, wants_hours, hours))
     return {
         "places": figures.leaderboard(found=found, funds=campaign.funds.filter(published(now=now)))
         if found and campaign.shows_leaderboard
         else [],
         "milestones": found.milestones if found and campaign.shows_milestones else (),
+        "teams": teams,
+        "most_minor": max((team.raised_minor or 0 for team in teams or ()), default=0),
+        "regions": regions,
         "hours": hours,
-        "hours_rest": wants_hours and hours is None,
+        "resting": [heading for heading, is_wanted, part in parts if is_wanted and part is None],
     }
 
 

@@ -83,7 +83,7 @@ def _look_with_mark(key: str, mark: str) -> tuple[tuple[datetime, Any] | None, s
 
 
 def spared(
-    key: str, *, now: datetime, make: Callable[[], Copy], is_wanted: bool = False
+    key: str, *, now: datetime, make: Callable[[], Copy], is_wanted: bool = False, fresh_for: timedelta = FRESH_FOR
 ) -> tuple[datetime, Copy] | None:
     """As fresh(), for what pages can do without: an older copy, up to SPARED_KEPT_SECONDS, or None, and never a wait.
 
@@ -95,12 +95,12 @@ def spared(
     newer: tuple[datetime, Copy] | None
     try:
         kept, rests = _look(key)
-        if (kept and _is_fresh(kept, now=now)) or rests:
+        if (kept and abs(now - kept[0]) < fresh_for) or rests:
             return kept
         if not cache.add(f"{key}:lock", 1, SPARED_REBUILD_SECONDS):
             return kept or (_first_copy(key) if is_wanted else None)
         newer, rests = _look(key)
-        if (newer and _is_fresh(newer, now=now)) or rests:
+        if (newer and abs(now - newer[0]) < fresh_for) or rests:
             cache.delete(f"{key}:lock")
             return newer
     except (RedisError, OSError):
@@ -115,10 +115,6 @@ def spared(
     except (RedisError, OSError):
         pass
     return copy or newer
-
-
-def _is_fresh(kept: tuple[datetime, Copy], *, now: datetime) -> bool:
-    return abs(now - kept[0]) < FRESH_FOR
 
 
 def _look(key: str) -> tuple[Any, bool]:

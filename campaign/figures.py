@@ -7,21 +7,25 @@ leave it out, and giving goes on as fast as before.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from campaign.copies import fresh, spared
 from campaign.models import Campaign, Fund
 from donations import queries as gift_queries
+from donations import standings
 from donations.charts import HourChart, hour_chart
 from donations.match_line import MatchLine
 from donations.match_line import match_line as match_line_for
 from donations.queries import HOUR, HourFigures, PublicGift, Totals
+from donations.standings import PlaceStanding, TeamStanding
 from matching.models import MatchPool
 from matching.public_state import public_state_text
 from matching.queries import PoolFigures, pool_figures
 
 _SHAPE = 3  # raise it with a change of what is kept here: a copy of an older release is not read
 _MOST_HOURS = 24
+_REGIONS_FOR = timedelta(seconds=30)  # they read every gift
 _FEWEST_IN_AN_HOUR = 3
 
 
@@ -170,6 +174,24 @@ def hours(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> 
     if shown_as is not None:
         return _hours(campaign=campaign, now=now)
     found = spared(f"hours:{_SHAPE}:{campaign.pk}", now=now, make=lambda: _hours(campaign=campaign, now=now))
+    return found[1] if found else None
+
+
+def teams(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> list[TeamStanding] | None:
+    """Departments and teams by what was given for them, 0..n. None: not to be had now."""
+    make = partial(standings.teams, campaign_id=campaign.pk)
+    if shown_as is not None:
+        return make()
+    found = spared(f"teams:{_SHAPE}:{campaign.pk}", now=now, make=make)
+    return found[1] if found else None
+
+
+def regions(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> list[PlaceStanding] | None:
+    """States and countries by their donors, 0..n, none of few. None: not to be had now."""
+    make = partial(standings.places, campaign_id=campaign.pk)
+    if shown_as is not None:
+        return make()
+    found = spared(f"regions:{_SHAPE}:{campaign.pk}", now=now, make=make, fresh_for=_REGIONS_FOR)
     return found[1] if found else None
 
 

@@ -70,6 +70,7 @@ def _request(row: dict[str, str], number: int, *, campaign: Campaign, funds: dic
         utm_source=source,
         utm_medium=medium,
         utm_campaign=name,
+        team_id=next((team.pk for team in campaign.teams.all() if team.slug == row["team"]), None),
     )
 
 

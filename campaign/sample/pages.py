@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from campaign.models import Campaign, Fund, FundPreset, Milestone, Organization, Section, SectionItem, Story
+from campaign.models import Campaign, Fund, FundPreset, Milestone, Organization, Section, SectionItem, Story, Team
 from campaign.sample import content
 
 
@@ -18,12 +18,13 @@ def write_campaign(funds: list[Fund]) -> Campaign:
     words = dict(content.campaign_file()["campaign"])
     words["goal_minor"] = content.minor(words.pop("goal"))
     words["currency"] = content.CURRENCY
-    milestones = words.pop("milestones")
+    milestones, teams = words.pop("milestones"), words.pop("teams")
     words["is_current"] = Campaign.objects.current() is None
     campaign = Campaign.objects.create(**words)
     campaign.funds.set(funds)
     for row in milestones:
         Milestone.objects.create(campaign=campaign, amount_minor=content.minor(row["amount"]), text=row["text"])
+    Team.objects.bulk_create(Team(campaign=campaign, **row) for row in teams)
     return campaign
 
 

@@ -152,8 +152,9 @@ def slow_figures(monkeypatch):
     factories.donation(campaign=factories.open_campaign())
 
     def slow(seconds):
-        for name in ("totals", "recent_public_gifts", "gifts_by_hour"):
-            monkeypatch.setattr(figures.gift_queries, name, lambda **_options: sleep_in_postgresql(seconds))
+        parts = [(figures.gift_queries, name) for name in ("totals", "recent_public_gifts", "gifts_by_hour")]
+        for module, name in (*parts, (figures.standings, "teams"), (figures.standings, "places")):
+            monkeypatch.setattr(module, name, lambda **_options: sleep_in_postgresql(seconds))
 
     return slow
 
@@ -162,7 +163,7 @@ def slow_figures(monkeypatch):
 def test_without_the_limit_a_slow_figure_holds_up_giving(slow_figures, monkeypatch):
     """The control: pages that make their figures themselves keep every thread of the server, and a donor waits."""
     slow_figures(0.8)
-    monkeypatch.setattr(figures, "spared", lambda _key, *, now, make, is_wanted=False: (now, make()))
+    monkeypatch.setattr(figures, "spared", lambda _key, *, now, make, **_options: (now, make()))
     assert seconds_of_giving_beside_a_crowd() > 0.8
 
 

@@ -3,16 +3,20 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
-from campaign.models import Campaign, Milestone
+from campaign import figures
+from campaign.models import Campaign, Milestone, Team
 from tests import factories
 from tests.campaign.pages import AFTER, BEFORE, DURING, assert_shared, get, text
 
 pytestmark = pytest.mark.django_db
 SWITCHES = {
     "shows_wall": 'class="wall"',
-    "shows_leaderboard": 'class="places"',
+    "shows_leaderboard": 'id="places-heading"',
+    "shows_teams": 'id="teams-heading"',
+    "shows_regions": 'id="regions-heading"',
     "shows_milestones": 'class="milestones"',
     "shows_hours": 'class="hours"',
     "shows_figures": '<p class="raised">',
@@ -174,11 +178,34 @@ def test_a_campaign_of_weeks_shows_its_last_day(campaign):
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_staff_switch_each_part_by_itself(campaign, switch):
     Milestone.objects.create(campaign=campaign, amount_minor=5_000, text="A chair")
-    give(campaign, 10_000)
+    team = Team.objects.create(campaign=campaign, name="ICU", slug="icu")
+    give(campaign, *[10_000] * 5, region="MA", team=team)
     Campaign.objects.update(**{switch: False})
     html = text("/", at=DURING + timedelta(hours=1))
     shown = {name: mark in html for name, mark in SWITCHES.items()}
     assert shown == {name: name != switch for name in SWITCHES}
+
+
+@pytest.mark.parametrize("part", ["teams", "regions", "hours"])
+def test_a_part_that_rests_says_so_and_the_others_go_on(campaign, part):
+    team = Team.objects.create(campaign=campaign, name="ICU", slug="icu")
+    give(campaign, *[10_000] * 5, region="MA", team=team)
+    cache.set(f"{part}:{figures._SHAPE}:{campaign.pk}:rest", 1, 30)
+    html = text("/progress/?part=live", at=DURING + timedelta(hours=1))
+    shown = {name: f'id="{name}-heading"' in html for name in ("places", "teams", "regions", "hours")}
+    assert shown == {name: name != part for name in shown}
+    assert html.count("So many people are giving that this takes a break.") == 1
+
+
+def test_teams_stand_by_what_was_given_for_them_and_lead_to_the_form(campaign):
+    icu = Team.objects.create(campaign=campaign, name="<b>ICU</b>", slug="icu")
+    give(campaign, 10_000, 5_000, 2_500, team=icu)
+    give(campaign, 90_000, team=Team.objects.create(campaign=campaign, name="Porters", slug="porters", is_open=False))
+    html = words(text("/progress/?part=live", at=DURING + timedelta(hours=1)))
+    html = html.split("teams-heading")[2].split("</section>")[0]
+    assert '<a href="/give/?team=icu">&lt;b&gt;ICU&lt;/b&gt;</a> <span class="num"><b>$175</b> from 3 donors' in html
+    assert '<span>Porters</span> <span class="num">1 donor</span>' in html
+    assert "$900" not in html  # one donor's gift
 
 
 def test_open_pages_stop_asking_for_what_is_switched_off(campaign):
