@@ -111,7 +111,7 @@ def start_gift(*, campaign: Campaign, request: GiftRequest, now: datetime) -> Do
         source=request.source,
         session=request.form_session,
         form_key=request.form_key,
-        most_minor=campaign.max_gift_minor,
+        largest_gift_minor=campaign.max_gift_minor,
         now=now,
     )
     if earlier is not None and not abandon_gift(donation_id=earlier.pk, now=now, actor=DONOR):
@@ -190,7 +190,7 @@ def renew_hold(*, donation_id: int, now: datetime) -> GiftMatch | None:
                 source=donation.source,
                 session=donation.form_session,
                 form_key=donation.form_key,
-                most_minor=donation.campaign.max_gift_minor,
+                largest_gift_minor=donation.campaign.max_gift_minor,
                 now=now,
             )
             limits.refuse_another_hold(donation)

@@ -15,10 +15,10 @@ get through while a list of stolen cards does not. All from the database: with R
     with one card      5 failures anywhere: its next failure ends the payment it was used for
     in all             payer_check.py
 
-Holds: five of one browser; of one address as much as the largest gift, and a fifth of any pool, with what lapsed there
-unpaid within the hour, so that holds made again and again do not keep a pool; four of one gift; much held in all makes
-every new hold shorter. A scheduled gift's hold counts until its day, but one gift of each card that is saved counts as
-a payment does.
+Holds: five of one browser; of one address as much as two of the largest gifts, and of any pool one gift that is larger
+than a fifth and a fifth beside it, with what lapsed there unpaid within the hour, so that holds made again and again do
+not keep a pool; four of one gift; much held in all makes every new hold shorter. A scheduled gift's hold counts until
+its day, but one gift of each card that is saved counts as a payment does.
 """
 
 import zlib
@@ -29,7 +29,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from donations.gateway import Payment
 from donations.models import Donation, FailedTry
@@ -42,6 +42,7 @@ PROOF_FROM_FAILURES = 5
 MOST_FAILURES_OF_A_CARD = 5
 MOST_ENDED_AT_ONCE = 50  # payments of one source; the next failure ends further ones
 MOST_HOLDS_OF_A_SESSION = 5
+LARGEST_GIFTS_OF_A_SOURCE = 2
 MOST_HOLDS_OF_A_GIFT = 4  # one after the other, each of them lapsed
 LARGEST_SHARE_PERCENT = 20
 LEAST_SHARE_MINOR = 100_000
@@ -240,13 +241,13 @@ class TooMuchHeld(PoolsBusy):
     """Gifts begun by this source and not paid hold so much match that it has to pay or leave one first."""
 
 
-def refuse_too_much_held(*, source: str, session: str, form_key: str, most_minor: int, now: datetime) -> None:
+def refuse_too_much_held(*, source: str, session: str, form_key: str, largest_gift_minor: int, now: datetime) -> None:
     """Raise TooMuchHeld when other unpaid gifts of a browser, or of a source, hold too much match already.
 
     A form costs nothing: without this one computer could hold every pool, and again when the holds lapse. A browser
-    has MOST_HOLDS_OF_A_SESSION; a source is counted in money, most_minor or more, not in gifts, so that all of a
-    hospital's staff can give at the same time. source: sources.source_of. Empty ones are never refused. form_key: of
-    the gift to be held, whose own hold does not count.
+    has MOST_HOLDS_OF_A_SESSION; a source is counted in money, LARGEST_GIFTS_OF_A_SOURCE times largest_gift_minor or
+    more, not in gifts, so that all of a hospital's staff can give at the same time. source: sources.source_of. Empty
+    ones are never refused. form_key: of the gift to be held, whose own hold does not count.
     Writes nothing; senders at the same moment may pass together, as many as there are threads.
     """
     for name, value in (("form_session", session), ("source", source)):
@@ -262,7 +263,7 @@ def refuse_too_much_held(*, source: str, session: str, form_key: str, most_minor
             .aggregate(sum=Sum("amount_minor"), gifts=Count("reservation", distinct=True))
         )
         is_many = name == "form_session" and found["gifts"] >= MOST_HOLDS_OF_A_SESSION
-        if is_many or (found["sum"] or 0) >= most_minor:
+        if is_many or (found["sum"] or 0) >= LARGEST_GIFTS_OF_A_SOURCE * largest_gift_minor:
             raise TooMuchHeld(f"unpaid gifts of {name} {value} hold {found['sum']}")
 
 
@@ -270,8 +271,9 @@ def refuse_too_large_a_share(donation: Donation, *, now: datetime) -> None:
     """Raise TooMuchHeld when a source's unpaid gifts hold more than a fifth of a pool, this one's new hold included.
 
     Counted with them is what they held for long and did not pay, within the hour: else a form sent every quarter of an
-    hour would keep the money for good. Of a small pool LEAST_SHARE_MINOR may be held. A single gift may hold more: it
-    is the others that count. So may a source that pays: _earned() is added.
+    hour would keep the money for good. Of a small pool LEAST_SHARE_MINOR may be held. The largest gift, where it alone
+    is more, does not count: it is whom the sponsor waits for, and its colleagues must not be refused for it. A source
+    that pays may hold more: _earned() is added.
     A bank debit that is on its way is not counted: its account was proven.
     To be called in the transaction that made the hold, which is undone; its pools are locked there. One small query
     for who is alone behind an address; writes nothing.
@@ -292,13 +294,14 @@ def refuse_too_large_a_share(donation: Donation, *, now: datetime) -> None:
         Allocation.objects.filter(is_held | ~own & (is_lapsed | was_long), reservation__held_until__gt=now - WINDOW)
         .filter(pool__in=list(pools), reservation__key__in=[*keys, donation.match_key])
         .values("pool_id", "pool__limit_minor")
-        .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=~own))
+        .annotate(all=Sum("amount_minor"), others=Sum("amount_minor", filter=~own), largest=Max("amount_minor"))
     )
     for row in shares:
         most_minor = max(row["pool__limit_minor"] * LARGEST_SHARE_PERCENT // 100, LEAST_SHARE_MINOR)
-        if not row["others"] or row["all"] <= most_minor:
+        counted_minor = row["all"] - (row["largest"] if row["largest"] > most_minor else 0)
+        if not row["others"] or counted_minor <= most_minor:
             continue
-        if row["all"] > most_minor + _earned(donation.source, pool_id=row["pool_id"], now=now):
+        if counted_minor > most_minor + _earned(donation.source, pool_id=row["pool_id"], now=now):
             raise TooMuchHeld(f"unpaid gifts of {donation.source} hold {row['all']} of pool {row['pool_id']}")
 
 

@@ -125,6 +125,20 @@ def test_a_hold_let_go_shortly_before_it_lapses_counts_as_well_and_a_quick_chang
     assert start(campaign, now=now + timedelta(minutes=80), amount_minor=200_000)
 
 
+def test_a_large_gift_is_held_whole_and_its_colleagues_are_not_refused_for_it(campaign, say):
+    """It is begun and not paid, live or lapsed; a second one like it is refused, and so is more than a fifth beside."""
+    pool = factories.pool(campaign=campaign, limit_minor=POOL)
+    now = timezone.now()
+    start(campaign, now=now, source="hospital", amount_minor=600_000)
+    with pytest.raises(limits.TooMuchHeld):
+        start(campaign, now=now, source="hospital", amount_minor=300_000)
+    assert as_many_as_it_takes(campaign, now=now, source="hospital") == 4
+    say(
+        "unpaid holds, one address, one large gift first", f"that gift and {200_000 * 100 // POOL} % of the pool beside"
+    )
+    assert held_of(pool) == 800_000
+
+
 def test_a_large_gift_is_held_again_four_times_and_then_no_more(campaign):
     factories.pool(campaign=campaign, limit_minor=POOL)
     now = timezone.now()
