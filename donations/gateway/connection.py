@@ -48,6 +48,19 @@ _CONNECT_SECONDS = 4.0
 _is_probe = threading.local()
 
 
+class _Call(threading.local):
+    """The call that this thread makes, with its retries. unsure: what to raise for it once a request of it was not
+    answered, or with an error of Stripe's: from then on nobody may say that no call was made."""
+
+    unsure: type[GatewayUnavailable] | None = None
+
+    def not_made(self, error: GatewayUnavailable) -> GatewayUnavailable:
+        return self.unsure(f"not tried again: {error}") if self.unsure else error
+
+
+_call = _Call()
+
+
 @lru_cache(maxsize=1)
 def client() -> stripe.StripeClient:
     addresses: Any = {"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {}
@@ -69,10 +82,14 @@ def _seats() -> threading.BoundedSemaphore:
 class _InTurn(stripe.RequestsClient):
     """Every request, the library's own retries too, goes out in its turn and is counted as answered or not."""
 
+    def request_with_retries(self, *args: Any, **kwargs: Any) -> Any:
+        _call.unsure = None
+        return super().request_with_retries(*args, **kwargs)
+
     def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_usage: Any) -> Any:
         if not _seats().acquire(timeout=pace.patience().total_seconds()):
             soon = timedelta(seconds=SystemRandom().uniform(1, 3))  # so that not all come back at once
-            raise TurnLater(database_now() + soon if pace.is_in_line() else None)
+            raise _call.not_made(TurnLater(database_now() + soon if pace.is_in_line() else None))
         try:
             return self._request_in_turn(method, url, headers, post_data)
         finally:
@@ -83,16 +100,18 @@ class _InTurn(stripe.RequestsClient):
             found = outage.refuse_while_down(is_probe=getattr(_is_probe, "value", False))
             pace.take_turn(endpoint_of(method, urlsplit(url).path))
         except outage.StripeIsDown as error:
-            raise StripeIsDown(str(error)) from error
+            raise _call.not_made(StripeIsDown(str(error))) from error
         except pace.NotYet as error:
-            raise TurnLater(error.turn_at) from error
+            raise _call.not_made(TurnLater(error.turn_at)) from error
         try:
             answer = super().request(method, url, headers, post_data)
         except stripe.APIConnectionError as error:
             outage.note_failure(type(error.__cause__).__name__)
+            _call.unsure = _call.unsure or GatewayUnavailable
             raise
         if answer[1] >= 500:
             outage.note_failure(f"status {answer[1]}")
+            _call.unsure = GatewayFailed
         else:
             outage.note_answer(found)
         return answer

@@ -221,9 +221,9 @@ function openPaymentStep(stripeFile) {
 
   // Stripe does not answer: nothing to press until it does, and this page says when.
   async function lookWhetherItAnswers() {
+    showWait("We look every ten seconds whether the card company answers again, and tell you here.");
     if (isLooking) return;
     isLooking = true;
-    showWait("We look every ten seconds whether the card company answers again, and tell you here.");
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       await pause(LOOK_AGAIN);
       if (isBusy || hasLapsed) break;
