@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from campaign.money import format_amount
 from donations import gateway, limits, payer_check, payments, proofs, renewals, subscriptions, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, newest_change, note, product_of
 from donations.receipt_content import day_text, local_day
-from donations.renewals import locked_monthly, scaled, tell
+from donations.renewals import locked_monthly, tell
 from donations.subscriptions import RefusedCard
 from matching.ledger import DONOR
 
@@ -46,18 +45,14 @@ def change_amount(*, monthly_id: int, amount_minor: int, fee_minor: int, now: da
         subscription=monthly.subscription or "",
         item=monthly.item,
         product=product_of(monthly),
-        amount_minor=amount_minor + fee_minor,
+        sums=(amount_minor, fee_minor),
         currency=monthly.currency,
     )
     with transaction.atomic():
         monthly = locked_monthly(monthly_id)
-        before = format_amount(monthly.total_minor, currency=monthly.currency)
-        monthly.parts = [list(part) for part in scaled(monthly.parts, amount_minor=amount_minor)]
-        monthly.amount_minor, monthly.fee_minor, monthly.next_at = amount_minor, fee_minor, found.next_at
+        renewals.set_amount(monthly, amount_minor=amount_minor, fee_minor=fee_minor, now=now)
+        monthly.next_at, monthly.asked_at = found.next_at, now
         monthly.save()
-        after = format_amount(monthly.total_minor, currency=monthly.currency)
-        text = f"The monthly amount was {before} and is {after}, from the next payment on."
-        tell(monthly, note(monthly, kind=MonthlyChange.Kind.AMOUNT, text=text, actor=DONOR, now=now), now=now)
     return monthly
 
 

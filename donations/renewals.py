@@ -17,7 +17,7 @@ from donations.gateway import Payment
 from donations.models import Designation, Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, note
 from donations.subscriptions import Invoice, Subscription
-from matching.ledger import STRIPE, PoolsBusy
+from matching.ledger import DONOR, STRIPE, PoolsBusy
 
 logger = logging.getLogger(__name__)
 LATE = timedelta(hours=3)  # Stripe charges about an hour after it makes an invoice
@@ -80,8 +80,22 @@ def keep(*, monthly_id: int, found: Subscription, asked_at: datetime, now: datet
         if monthly.state == MonthlyGift.State.UNPAID and found.status in _RUNS:
             monthly.state, monthly.retry_at = MonthlyGift.State.ACTIVE, None
         monthly.next_at, monthly.item = found.next_at, found.item
+        if found.sums is not None and sum(found.sums) == found.amount_minor:  # its answer may have been lost
+            set_amount(monthly, amount_minor=found.sums[0], fee_minor=found.sums[1], now=now)
     monthly.save()
     return True
+
+
+def set_amount(monthly: MonthlyGift, *, amount_minor: int, fee_minor: int, now: datetime) -> None:
+    """Write down another amount and owe the donor the news; nothing when it is so. Locked; the caller saves it."""
+    if (monthly.amount_minor, monthly.fee_minor) == (amount_minor, fee_minor):
+        return
+    before = format_amount(monthly.total_minor, currency=monthly.currency)
+    monthly.parts = [list(part) for part in scaled(monthly.parts, amount_minor=amount_minor)]
+    monthly.amount_minor, monthly.fee_minor = amount_minor, fee_minor
+    after = format_amount(monthly.total_minor, currency=monthly.currency)
+    text = f"The monthly amount was {before} and is {after}, from the next payment on."
+    tell(monthly, note(monthly, kind=MonthlyChange.Kind.AMOUNT, text=text, actor=DONOR, now=now), now=now)
 
 
 def stop(monthly: MonthlyGift, *, actor: str, because: str, now: datetime) -> None:
@@ -203,10 +217,16 @@ def _paid(monthly: MonthlyGift, invoice: Invoice, *, now: datetime) -> Donation 
         if not invoice.payment_intent:
             raise payments.PaymentMismatch(f"{invoice.invoice} of {monthly.reference} is paid without a payment")
         payment = gateway.retrieve_payment(invoice.payment_intent)
-        known = _write(monthly.pk, invoice, payment, now=now)
+        known = _write(monthly.pk, invoice, payment, now=now) or _write_anew(monthly, invoice, payment, now=now)
     if known is None:
         strays.set_aside(payment=payment, donation=first_gift(monthly), now=now)
     return known
+
+
+def _write_anew(monthly: MonthlyGift, invoice: Invoice, payment: Payment, *, now: datetime) -> Donation | None:
+    """For a sum that we do not know: perhaps the donor has asked for it and Stripe's answer was lost."""
+    keep(monthly_id=monthly.pk, found=subscriptions.retrieve(invoice.subscription), asked_at=now, now=now)
+    return _write(monthly.pk, invoice, payment, now=now)
 
 
 @transaction.atomic

@@ -16,12 +16,14 @@ from donations.models import Donation
 _WITH_PAYMENT = ["latest_invoice.confirmation_secret", "latest_invoice.payments"]
 _MOST_INVOICES = 24
 _MOST_CARDS = 100
+_GIFT, _FEE = "gift_minor", "fee_minor"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """status: Stripe's word. next_at: when the next payment is due. ended_because: `cancellation_requested`,
-    `payment_failed`, ... or empty. payment_method: the card that is charged; empty before the first payment."""
+    `payment_failed`, ... or empty. payment_method: the card that is charged; empty before the first payment. sums: gift
+    and covered fee as the donor last asked for them, in minor units; None when nobody has."""
 
     subscription: str
     status: str
@@ -31,6 +33,7 @@ class Subscription:
     latest_invoice: str
     ended_because: str
     payment_method: str = ""
+    sums: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +149,18 @@ def retrieve(subscription: str) -> Subscription:
 
 
 def change_amount(
-    *, idempotency_key: str, subscription: str, item: str, product: str, amount_minor: int, currency: str
+    *, idempotency_key: str, subscription: str, item: str, product: str, sums: tuple[int, int], currency: str
 ) -> Subscription:
-    """Another amount from the next payment on; nothing is charged or returned for the month that is paid."""
-    price = _price(product=product, amount_minor=amount_minor, currency=currency)
-    asked: Any = {"items": [{"id": item, "price_data": price}], "proration_behavior": "none"}
+    """Another amount from the next payment on; nothing is charged or returned for the month that is paid.
+
+    sums: gift and covered fee, which Stripe keeps for us too: should its answer be lost, they are found there.
+    """
+    price = _price(product=product, amount_minor=sum(sums), currency=currency)
+    asked: Any = {
+        "items": [{"id": item, "price_data": price}],
+        "proration_behavior": "none",
+        "metadata": {_GIFT: str(sums[0]), _FEE: str(sums[1])},
+    }
     return _update(subscription, asked, idempotency_key=idempotency_key)
 
 
@@ -264,7 +274,13 @@ def subscription_from(thing: Mapping[str, Any]) -> Subscription:
         latest_invoice=latest["id"] if isinstance(latest, Mapping) else latest,
         ended_because=(thing.get("cancellation_details") or {}).get("reason") or "",
         payment_method=thing.get("default_payment_method") or "",
+        sums=_sums(thing.get("metadata") or {}),
     )
+
+
+def _sums(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    gift, fee = metadata.get(_GIFT, ""), metadata.get(_FEE, "")
+    return (int(gift), int(fee)) if gift.isdecimal() and fee.isdecimal() else None
 
 
 def saved_card_from(thing: Mapping[str, Any]) -> SavedCard:

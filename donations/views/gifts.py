@@ -33,6 +33,7 @@ _TOO_MANY_UNKNOWN = (
     "Too many tries were made for this gift, and the card company does not tell us at this moment whether one of them "
     "went through. Please do not pay again: your gift’s page will tell you."
 )
+_EARLIER_TRY = "Whether your earlier try went through, your gift’s page will tell you: please do not pay again before."
 _BROKEN = "Paying is not possible here at this moment, and nothing was charged by this try. Please call us."
 _CROWDED = "Very many gifts are arriving this second. Nothing was charged by this try. Press Give once more."
 _CHECKING = (
@@ -227,7 +228,8 @@ def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpR
 
 
 def _try_again(request: HttpRequest, gift: Donation, reason: str) -> HttpResponse:
-    context = {"reason": reason, "back": reverse("gift-pay", args=[gift.token])}
+    unsure = _EARLIER_TRY if gift.payment_intent and gift.end_is_unknown else ""
+    context = {"reason": reason, "unsure": unsure, "back": reverse("gift-pay", args=[gift.token])}
     response = render(request, "donations/try_again.html", context, status=503)
     response.headers["Retry-After"] = "5"
     return response

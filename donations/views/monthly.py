@@ -16,6 +16,11 @@ from donations.monthly_page import MonthlyPage
 from donations.views.gifts import TOKEN, ask_for_proof, private
 
 _AWAY = "The card company does not answer at this moment."
+_UNSURE = (
+    "We do not know yet whether the change was made; your monthly gift’s page will show it, and we e-mail you. Asking "
+    "for the same again does no harm."
+)
+_NOT_CALLED = (gateway.StripeIsDown, gateway.TurnLater, gateway.GatewayRefused)
 _GATEWAY = (gateway.GatewayUnavailable, gateway.GatewayRefused)
 
 
@@ -47,8 +52,8 @@ def change_amount(request: HttpRequest, token: str) -> HttpResponse:
         )
     except monthly.NotRunning:
         return _back(found)
-    except _GATEWAY:
-        return _try_again(request, found)
+    except _GATEWAY as error:
+        return _try_again(request, found, error)
     return _back(found, changed=True)
 
 
@@ -63,8 +68,8 @@ def change_day(request: HttpRequest, token: str) -> HttpResponse:
         monthly.change_day(monthly_id=found.pk, day=form.cleaned_data["day"], now=database_now())
     except monthly.NotRunning:
         return _back(found)
-    except _GATEWAY:
-        return _try_again(request, found)
+    except _GATEWAY as error:
+        return _try_again(request, found, error)
     return _back(found, changed=True)
 
 
@@ -112,8 +117,8 @@ def card_done(request: HttpRequest, token: str) -> HttpResponse:
         return redirect("monthly-card", found.token)
     except monthly.NotRunning:
         return _back(found)
-    except _GATEWAY:
-        return _try_again(request, found, back=reverse("monthly-card-done", args=[found.token]))
+    except _GATEWAY as error:
+        return _try_again(request, found, error, back=reverse("monthly-card-done", args=[found.token]))
     return _back(found, changed=True)
 
 
@@ -131,8 +136,8 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
         monthly.stop(monthly_id=found.pk, now=database_now())
     except monthly.NotRunning:
         return _back(found)
-    except _GATEWAY:
-        return _try_again(request, found, back=reverse("monthly-stop", args=[found.token]))
+    except _GATEWAY as error:
+        return _try_again(request, found, error, back=reverse("monthly-stop", args=[found.token]))
     return _back(found)
 
 
@@ -161,8 +166,9 @@ def _back(found: MonthlyGift, *, changed: bool = False) -> HttpResponse:
     return HttpResponse(status=303, headers={"Location": address})
 
 
-def _try_again(request: HttpRequest, found: MonthlyGift, *, back: str = "") -> HttpResponse:
-    context = {"reason": _AWAY, "back": back or found.get_absolute_url()}
+def _try_again(request: HttpRequest, found: MonthlyGift, error: Exception, *, back: str = "") -> HttpResponse:
+    unsure = "" if isinstance(error, _NOT_CALLED) else _UNSURE
+    context = {"reason": _AWAY, "unsure": unsure, "back": back or found.get_absolute_url()}
     response = render(request, "donations/try_again.html", context, status=503)
     response.headers["Retry-After"] = "5"
     return response

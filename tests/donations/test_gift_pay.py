@@ -349,7 +349,9 @@ def test_a_payment_that_cannot_be_let_go_yet_says_so(client, campaign, monkeypat
     monkeypatch.setattr(gateway, "cancel_payment", silent)
     answer = post(client, gift, "change/")
     assert answer.status_code == 503
-    assert "The card company does not answer" in words(answer.content.decode())
+    said = words(answer.content.decode())
+    assert "The card company does not answer" in said
+    assert "Whether your earlier try went through, your gift’s page will tell you" in said
 
 
 def test_a_campaign_that_ended_while_the_form_was_open_is_said(client, campaign, pool):

@@ -279,6 +279,19 @@ class TestWhatTheDonorDoes:
         }
         assert given.changes.last().text == "The monthly amount was $100.00 and is $41.51, from the next payment on."
 
+    @pytest.mark.parametrize("events", [[], ["invoice.paid"]], ids=["all events", "the payment alone"])
+    def test_another_amount_counts_though_stripes_answer_to_it_was_lost(self, campaign, pool, sandbox, events):
+        given = begun_monthly(campaign)
+        sandbox.faults(answer="reset", when="after", path="/subscriptions/", method="POST", times=3)
+        with pytest.raises(gateway.GatewayUnavailable):
+            monthly.change_amount(monthly_id=given.pk, amount_minor=4_000, fee_minor=151, now=timezone.now())
+        assert story(given) == BEGUN
+        sandbox.renew(given.subscription)
+        deliver_all(*events)
+        ended = story(given)
+        assert (ended["payments"][1], ended["changes"]) == (("paid", 4_000, 151, True), ["began", "amount"])
+        assert (given.amount_minor, given.fee_minor, StrayPayment.objects.count()) == (4_000, 151, 0)
+
     def test_a_split_gift_keeps_its_proportions(self, campaign, pool, sandbox):
         research = factories.fund("Research")
         campaign.funds.add(research)
