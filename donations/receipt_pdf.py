@@ -13,8 +13,8 @@ from typing import TypeAlias
 import typst
 from django.conf import settings
 
+from campaign.font_coverage import covered_characters
 from campaign.logos import stored_logo
-from donations.font_coverage import covered_characters
 from donations.models import Receipt
 from donations.receipt_content import day_text, local_day
 

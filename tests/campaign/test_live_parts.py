@@ -180,6 +180,7 @@ def test_staff_switch_each_part_by_itself(campaign, switch):
     Milestone.objects.create(campaign=campaign, amount_minor=5_000, text="A chair")
     team = Team.objects.create(campaign=campaign, name="ICU", slug="icu")
     give(campaign, *[10_000] * 5, region="MA", team=team)
+    give(campaign, *[10_000] * 5, region="VT")
     Campaign.objects.update(**{switch: False})
     html = text("/", at=DURING + timedelta(hours=1))
     shown = {name: mark in html for name, mark in SWITCHES.items()}
@@ -190,6 +191,7 @@ def test_staff_switch_each_part_by_itself(campaign, switch):
 def test_a_part_that_rests_says_so_and_the_others_go_on(campaign, part):
     team = Team.objects.create(campaign=campaign, name="ICU", slug="icu")
     give(campaign, *[10_000] * 5, region="MA", team=team)
+    give(campaign, *[10_000] * 5, region="VT")
     cache.set(f"{part}:{figures._SHAPE}:{campaign.pk}:rest", 1, 30)
     html = text("/progress/?part=live", at=DURING + timedelta(hours=1))
     shown = {name: f'id="{name}-heading"' in html for name in ("places", "teams", "regions", "hours")}

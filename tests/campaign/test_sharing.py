@@ -6,6 +6,7 @@ from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from PIL import Image, ImageChops
 
@@ -92,6 +93,36 @@ def test_the_picture_is_drawn_with_the_progress_at_most_once_a_minute(campaign):
     mint = [half.getpixel((x, 560)) == half.getpixel((90, 560)) for x in (300, 590, 620, 1100)]
     assert mint == [True, True, False, False]
     assert len(get("/share/campaign.png", at=DURING).content) < 60_000
+
+
+def ink(picture: Image.Image, box: tuple[int, int, int, int]) -> int:
+    """How many pixels of a part are as light as words are."""
+    return sum(picture.crop(box).convert("L").histogram()[200:])
+
+
+@pytest.mark.parametrize(("words", "is_right"), [("הכפלנו", True), ("مضاعفة", True), ("募金", False), ("Gift", False)])
+def test_words_stand_where_their_script_begins(words, is_right):
+    """Hebrew and Arabic at the right edge."""
+    Campaign.objects.update(heading=words)
+    picture = drawn("/share/campaign.png")
+    left, right = ink(picture, (72, 150, 500, 260)), ink(picture, (700, 150, 1128, 260))
+    assert (left > 0, right > 0) == (not is_right, is_right)
+
+
+def test_letters_of_an_arabic_word_are_joined():
+    def width(heading: str) -> int:
+        Campaign.objects.update(heading=heading)
+        cache.clear()
+        picture = drawn("/share/campaign.png").crop((72, 140, 1128, 300)).convert("L")
+        left, _, right, _ = picture.point(lambda light: light > 200 and 255).getbbox()
+        return right - left
+
+    assert width("ععععع") < 0.9 * width("\u200c".join("ععععع"))  # the second keeps them apart
+
+
+def test_what_no_font_has_is_left_out_and_not_boxed():
+    Campaign.objects.update(heading="हिन्दी")
+    assert ink(drawn("/share/campaign.png"), (72, 150, 1128, 400)) == 0
 
 
 @pytest.mark.parametrize("words", ["W" * 160, "word " * 32, "Größe 募金 🎁", "x"])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign.font_coverage import covered_characters
 from campaign.money import parse_amount
 from donations import receipt_pdf, receipts
-from donations.font_coverage import covered_characters
 from donations.models import Donation, Receipt
 from donations.receipt_content import plain_line, receipt_facts
 from matching import heads

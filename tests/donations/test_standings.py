@@ -4,6 +4,7 @@ import pytest
 
 from campaign.models import Team
 from donations import standings
+from donations.models import Donation
 from donations.standings import PlaceStanding, TeamStanding
 from tests import factories
 
@@ -54,6 +55,8 @@ def test_places_are_counted_by_donors_however_they_write_them_and_never_few(camp
     give(campaign, *[10_000] * 5, region="RI", refunded_minor=10_000)
     found = standings.places(campaign_id=campaign.pk)
     assert found == [PlaceStanding("Canada", 6), PlaceStanding("Massachusetts", 5)]
+    Donation.objects.filter(country="CA").update(region="", country="US")
+    assert standings.places(campaign_id=campaign.pk) == []  # one place alone compares with nothing
 
 
 def test_there_are_fifty_states_the_district_and_puerto_rico():

@@ -1,7 +1,8 @@
 """Which characters a TrueType font has, read from its `cmap` table.
 
-PDF/UA refuses a document with a missing glyph, so the receipt must know before it prints a name. Formats 4 and 12
-are read: every font of today has one of them for Unicode. Source: the OpenType specification, chapter `cmap`.
+PDF/UA refuses a document with a missing glyph, so the receipt must know before it prints a name; a picture would show
+an empty box. Formats 4 and 12 are read: every font of today has one of them for Unicode. Source: the OpenType
+specification, chapter `cmap`.
 """
 
 import struct
