@@ -137,10 +137,16 @@ def prepare(donation_id: int, *, now: datetime) -> Donation:
     try:
         return _count_press(donation_id, now=now)
     except limits.SourceCrowded:
-        for forgotten in limits.forgotten_payments(Donation.objects.get(pk=donation_id), now=now):
-            with suppress(gateway.GatewayUnavailable, gateway.GatewayRefused, PoolsBusy):
-                abandon_gift(donation_id=forgotten, now=now, actor=SYSTEM)
+        _end_forgotten(Donation.objects.get(pk=donation_id), now=now)
         raise
+
+
+def _end_forgotten(donation: Donation, *, now: datetime) -> None:
+    """Each costs a call to Stripe; while it does not answer, one is enough: the donor waits."""
+    with suppress(gateway.GatewayUnavailable):
+        for forgotten in limits.forgotten_payments(donation, now=now):
+            with suppress(gateway.GatewayRefused, PoolsBusy):
+                abandon_gift(donation_id=forgotten, now=now, actor=SYSTEM)
 
 
 def _count_press(donation_id: int, *, now: datetime) -> Donation:
