@@ -54,6 +54,7 @@ class RunningSite:
             "MEDIA_ROOT": str(folder / "media"),
             "SANDBOX_RECORD": str(record),
             "FORM_LEAST_SECONDS": "0",
+            "CHECK_WORK": "20000",  # a proof within a moment, in a real browser
         }
         self._processes: dict[str, Process] = {}
         self._changed: set[str] = set()

@@ -1,9 +1,11 @@
 """A donor gives in a real browser: cards that work and cards that don't, one gift whatever is pressed."""
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from donations.models import Donation
+from donations import payer_check
+from donations.models import Donation, UsedProof
 from matching.models import Reservation
 from matching.queries import gift_match
 from tests.beside import eventually
@@ -22,6 +24,7 @@ from tests.journeys.giving_pages import (
     turn_knobs,
 )
 
+NO_MONEY, EXPIRED, WRONG_CODE = "4000000000009995", "4000000000000069", "4000000000000127"
 DECLINED_TEXT = (
     "Your card was declined. Nothing was charged. Try another card or another way to pay. Your match is still held."
 )
@@ -61,13 +64,15 @@ def test_a_card_gift_with_its_match_and_its_receipt(page, site, pool):
     assert gift.donor_email in str(message)
 
 
-def test_a_declined_card_and_then_another(page, page_errors, site, pool):
+def test_declined_cards_in_the_same_words_whatever_the_reason_and_then_another(page, page_errors, site, pool):
     page_errors.expect("402")
     go_to_payment(page, site)
-    fill_card(page, DECLINED)
-    press_give(page)
-    expect(page.locator("#pay-error")).to_have_text(DECLINED_TEXT)
-    expect(page.get_by_role("button", name="Give $100.00")).to_be_focused()
+    for number in (DECLINED, NO_MONEY, EXPIRED, WRONG_CODE):
+        fill_card(page, number)
+        press_give(page)
+        expect(page.get_by_role("button", name="One moment…")).to_be_hidden()
+        expect(page.locator("#pay-error")).to_have_text(DECLINED_TEXT)
+        expect(page.get_by_role("button", name="Give $100.00")).to_be_focused()
     assert gift_match(key=the_gift().match_key).state == "held"
     fill_card(page)
     press_give(page)
@@ -75,13 +80,15 @@ def test_a_declined_card_and_then_another(page, page_errors, site, pool):
     expect_one_paid_gift(site)
 
 
-def test_three_d_secure_passed(page, site, pool):
+def test_three_d_secure_passed_while_payers_are_checked(page, site, pool):
+    payer_check.switch(mode="on", actor="staff:1", now=timezone.now())
     go_to_payment(page, site)
     fill_card(page, ASKS_FOR_3DS)
     press_give(page)
     page.frame_locator("[role=dialog] iframe").get_by_role("button", name="Complete authentication").click()
     expect_thanks(page)
     expect_one_paid_gift(site)
+    assert UsedProof.objects.count() == 1
 
 
 def test_three_d_secure_failed_and_then_another_card(page, site, pool):
@@ -111,7 +118,7 @@ def test_without_a_wallet_there_is_only_the_card(page, site, pool):
     expect(page.get_by_text("or pay another way")).to_be_hidden()
 
 
-def test_a_bank_debit_is_on_its_way_until_the_bank_answers(page, site, pool):
+def pay_by_bank(page, site, account):
     turn_knobs(site, bank_delay_ms=3_000)
     go_to_payment(page, site)
     frame = card_frame(page)
@@ -119,12 +126,26 @@ def test_a_bank_debit_is_on_its_way_until_the_bank_answers(page, site, pool):
     expect(frame.get_by_label("Full name")).to_have_value("Marta Reyes")
     expect(frame.get_by_label("Email")).to_have_value("marta@example.org")
     frame.get_by_label("Routing number").fill("110000000")
-    frame.get_by_label("Account number").fill("000123456789")
+    frame.get_by_label("Account number").fill(account)
     press_give(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Your payment is on its way")
     expect(page.get_by_text("stays held for you")).to_be_visible()
+
+
+def test_a_bank_debit_is_on_its_way_until_the_bank_answers(page, site, pool):
+    pay_by_bank(page, site, "000123456789")
     expect_thanks(page)
     assert expect_one_paid_gift(site).method == Donation.Method.BANK
+
+
+def test_a_bank_that_does_not_pay_is_said_on_the_page_and_by_mail(page, site, pool):
+    pay_by_bank(page, site, "000111111116")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your payment did not go through")
+    expect(
+        page.get_by_text("Your bank did not pay the $100.00; it can tell you why. Nothing was charged")
+    ).to_be_visible()
+    assert gift_match(key=the_gift().match_key).state == "released"
+    assert "Your payment did not go through" in str(eventually(site.messages))
 
 
 def test_the_page_does_not_wait_for_events(page, site, pool):

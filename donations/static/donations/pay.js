@@ -32,6 +32,8 @@ function openPaymentStep(stripeFile) {
   const NOT_SURE = "Whether an earlier try went through, your gift’s page tells you.";
   const LOST_WHILE_WAITING = "We could not reach our site for a while. Nothing was charged. Check your connection and press Give again.";
   const ANSWERS_AGAIN = "The card company answers again. Press Give.";
+  const SLOW = "The card company takes longer than usual. Please keep this page open.";
+  const SLOW_AFTER = 4000;
   const LOOK_AGAIN = 10000;
   const MOST_ROUNDS = 600;
   const WALLET_PATIENCE = 15;
@@ -161,8 +163,9 @@ function openPaymentStep(stripeFile) {
 
   const pause = (milliseconds) => new Promise((done) => window.setTimeout(done, milliseconds));
 
-  function showWait(text) {
+  function showWait(text, { isOver = false } = {}) {
     $("pay-wait").hidden = !text;
+    $("pay-wait").classList.toggle("is-over", isOver);
     $("pay-wait-words").textContent = text;
   }
 
@@ -232,7 +235,7 @@ function openPaymentStep(stripeFile) {
         readClock(found.clock);
         if (!found.is_down) {
           $("pay-error").textContent = "";
-          showWait(ANSWERS_AGAIN);
+          showWait(ANSWERS_AGAIN, { isOver: true });
           say(ANSWERS_AGAIN);
           break;
         }
@@ -283,6 +286,7 @@ function openPaymentStep(stripeFile) {
       return false;
     }
     say("Paying. This takes a few seconds.");
+    const slow = window.setTimeout(() => $("pay-wait").hidden && showWait(SLOW), SLOW_AFTER);
     let opened;
     try {
       opened = await openInTurn(options);
@@ -290,6 +294,7 @@ function openPaymentStep(stripeFile) {
       fail(NOT_SENT);
       return false;
     } finally {
+      window.clearTimeout(slow);
       showWait("");
     }
     if (!opened.client_secret) {
