@@ -13,7 +13,7 @@ from django.db import transaction
 
 from campaign.models import Campaign, Fund
 from campaign.money import LOCALE, format_amount
-from donations import offline_gifts, work
+from donations import offline_gifts, wall_copies, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, GiftCorrection, GiftNote, Reversal
 from donations.offline_gifts import OfflineGift
@@ -72,6 +72,8 @@ def correct_gift(
             # Before the gift's key changes: who serves this gift has its reservation, and then writes to its history.
             refunds.lock_committed(key)
         _rewrite(donation, gift, is_rematched=is_rematched)
+        if (gift.hides_name, gift.hides_amount) != (before.hides_name, before.hides_amount):
+            wall_copies.throw_away(campaign_id=donation.campaign_id, now=now)
         if is_rematched:
             as_matched = offline_gifts.as_matched(donation, gift)
             late_gifts.correct(key=key, gift=as_matched, now=now, actor=actor)

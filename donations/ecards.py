@@ -24,7 +24,7 @@ from matching.ledger import SYSTEM
 logger = logging.getLogger(__name__)
 WIDEST, _QUALITY = 1056, 82  # twice the letter's width, for sharp screens
 # Cards sent in 24 hours: of one donor to one address, to one address in all, and of one network.
-MOST_OF_A_DONOR, MOST_TO_A_RECIPIENT, MOST_OF_A_PLACE = 3, 40, 40
+MOST_OF_A_DONOR, MOST_TO_A_RECIPIENT, MOST_OF_A_PLACE = 3, 40, 200
 _DAY = _WHILE_DISPUTED = timedelta(days=1)
 _WHILE_CROWDED = timedelta(hours=1)
 _DOT = re.compile(r"\.(?=\w)")

@@ -1,7 +1,8 @@
 """Names on public pages: a donor's, a company's, that of a tribute. Staff take those of one gift off with one press.
 
 From then on the gift is "Anonymous" wherever everybody can read it, and its tribute is not shown; receipts, letters and
-staff pages keep the names. Later payments of a monthly gift begin as the one before stood (renewals.py).
+staff pages keep the names. All payments of a monthly gift go together, those to come, too (renewals.py copies the
+first one).
 """
 
 from datetime import datetime
@@ -28,21 +29,30 @@ def hide(*, donation_id: int, actor: str, now: datetime) -> bool:
 
     One conditional update, so that of two people who press at once one does it. One transaction.
     """
-    gifts = Donation.objects.filter(pk=donation_id, state=Donation.State.PAID, names_hidden_at=None)
-    if not gifts.update(names_hidden_at=now):
+    gift = Donation.objects.get(pk=donation_id)
+    if not _mark(gift, Q(state=Donation.State.PAID, names_hidden_at=None), hidden_at=now):
         return False
     _note(donation_id, "Its names were taken off the public pages.", actor=actor, now=now)
-    campaign_id = Donation.objects.values_list("campaign_id", flat=True).get(pk=donation_id)
-    wall_copies.throw_away(campaign_id=campaign_id, now=now)
+    wall_copies.throw_away(campaign_id=gift.campaign_id, now=now)
     return True
 
 
 @transaction.atomic
 def show(*, donation_id: int, actor: str, now: datetime) -> bool:
     """Let public pages name it again, as far as its donor does; False when they do already. One transaction."""
-    if not Donation.objects.filter(pk=donation_id, names_hidden_at__isnull=False).update(names_hidden_at=None):
+    gift = Donation.objects.get(pk=donation_id)
+    if not _mark(gift, Q(names_hidden_at__isnull=False), hidden_at=None):
         return False
     _note(donation_id, "Its names may stand on the public pages again.", actor=actor, now=now)
+    return True
+
+
+def _mark(gift: Donation, stands: Q, *, hidden_at: datetime | None) -> bool:
+    """Write it for the gift, and then for the other payments of its monthly gift; whether the gift stood so."""
+    if not Donation.objects.filter(stands, pk=gift.pk).update(names_hidden_at=hidden_at):
+        return False
+    if gift.monthly_id:
+        Donation.objects.filter(monthly=gift.monthly_id).exclude(pk=gift.pk).update(names_hidden_at=hidden_at)
     return True
 
 

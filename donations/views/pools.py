@@ -129,7 +129,8 @@ def sponsor(request: HttpRequest, pk: int) -> HttpResponseBase:
     sent = (request.POST, request.FILES) if request.method == "POST" else ()
     form = SponsorForm(*sent, instance=found, prefix="sponsor")
     if request.method == "POST" and form.is_valid():
-        form.save()
+        with transaction.atomic():
+            form.save()
         messages.success(request, f"Saved {found.name}. Public pages show it within a second or two.")
         return redirect("staff-pools")
     return page(request, "donations/staff_sponsor.html", campaign, {"form": form, "sponsor": found})

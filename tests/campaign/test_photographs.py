@@ -171,6 +171,19 @@ def test_on_a_full_disk_nothing_is_half_kept_and_nothing_typed_is_lost(folder, m
     assert 'value="A night"' in answer.content.decode()
 
 
+def test_a_sponsors_logo_that_finds_no_room_is_refused_beside_its_field(folder, monkeypatch):
+    factories.campaign()
+    sponsor = factories.sponsor()
+    sent = {"sponsor-name": "New name", "sponsor-public_name": "New", "sponsor-logo": upload(300, 200)}
+    with monkeypatch.context() as full:
+        full.setattr(FileSystemStorage, "_save", half_written(folder, room_for=0))
+        html = staff.text_of(staff.dana().post(f"/staff/sponsors/{sponsor.pk}/", sent))
+    sponsor.refresh_from_db()
+    assert (files(folder), sponsor.name, sponsor.logo.name) == ([], "The Harbor Family", "")
+    assert "This picture could not be kept" in html
+    assert 'value="New name"' in html
+
+
 def half_written(folder: Path, *, room_for: int):
     """FileSystemStorage._save on a disk with room for so many files: of the next one the first bytes are there."""
     kept, whole = [], FileSystemStorage._save

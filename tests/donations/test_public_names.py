@@ -5,7 +5,7 @@ from django.core.cache import cache
 
 from campaign import copies
 from donations import public_names
-from donations.models import Donation, Tribute
+from donations.models import Donation, MonthlyGift, Tribute
 from tests import factories, staff
 from tests.donations.give_form import open_campaign, words
 from tests.factories import GIFT_AT
@@ -93,3 +93,17 @@ def test_a_page_that_was_being_made_while_they_were_hidden_does_not_bring_them_b
 
     copies.fresh("wall-page", now=GIFT_AT, make=slow, mark=mark)
     assert quick() == ("Anonymous" if mark else "Rude Words")
+
+
+def test_all_payments_of_a_monthly_gift_go_together(gift):
+    monthly = MonthlyGift.objects.create(
+        campaign=gift.campaign, donor=gift.donor, amount_minor=10_000, currency="USD", parts=[], created_at=GIFT_AT
+    )
+    Donation.objects.update(monthly=monthly, way="monthly")
+    later = factories.donation(
+        campaign=gift.campaign, monthly=monthly, way="monthly", renews=True, invoice="in_2", donor=gift.donor
+    )
+    public_names.hide(donation_id=later.pk, actor="staff:7", now=GIFT_AT)
+    assert set(Donation.objects.values_list("names_hidden_at", flat=True)) == {GIFT_AT}
+    public_names.show(donation_id=gift.pk, actor="staff:7", now=GIFT_AT)
+    assert set(Donation.objects.values_list("names_hidden_at", flat=True)) == {None}
