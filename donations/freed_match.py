@@ -14,13 +14,14 @@ from campaign.models import Organization
 from campaign.money import format_amount
 from donations import mail
 from donations.giving import locked_gift
-from donations.models import Donation, FollowUp, GiftNote
+from donations.models import Donation, FollowUp, GiftNote, Reversal
 from donations.receipt_content import plain_line
 from matching import offers, queries
 from matching.ledger import SYSTEM
 
 QUIET = timedelta(seconds=60)
 LEAST_NEWS_MINOR = 100  # more than the receipt says; less, such as a cent of rounding, stands on the gift's page alone
+AFTER_REFUND = timedelta(days=2)
 _MOST_BATCHES = 400  # of one call: 20,000 gifts; the timer comes again
 
 
@@ -42,8 +43,9 @@ def offer(*, campaign_id: int, now: datetime) -> int:
 
 def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     """E-mail the donor that the gift's match is now match_minor, unless it has changed again: then other news is owed.
-    Nothing is sent of less than a dollar more than the receipt says, nor to who took money back of this gift, or asks
-    for it: after a refund such news would read as if the gift stood. Its page says it.
+    Nothing is sent of less than a dollar more than the receipt says, nor to who took money back of this gift, asks for
+    it, or had another gift returned within AFTER_REFUND, whose match it may be: such news would read as if nothing had
+    gone back. The gift's page says it.
 
     Also brings the gift's shortfall up to date, which staff and the gift's page show. One short transaction, then the
     mail. Raises mail.MailNotSent. A repeat is the same message, with the same Message-ID.
@@ -55,11 +57,17 @@ def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     match = queries.gift_match(key=donation.match_key)
     if match is None or match.match_minor != match_minor or not donation.donor_email:
         return
-    is_taken_back = donation.refunded_minor or donation.disputed_at
-    if is_taken_back or match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
+    if _has_taken_back(donation, now=now) or match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
         return
     mail.deliver(news_message(donation, match=match))
     GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="E-mailed the donor about the added match.")
+
+
+def _has_taken_back(donation: Donation, *, now: datetime) -> bool:
+    if donation.refunded_minor or donation.disputed_at:
+        return True
+    lately = Reversal.objects.filter(donation__donor=donation.donor_id, changed_at__gt=now - AFTER_REFUND)
+    return lately.exists()
 
 
 def _match_on_receipt(donation: Donation) -> int:

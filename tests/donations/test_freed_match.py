@@ -6,7 +6,7 @@ import pytest
 from django.core import mail as outbox
 
 from donations import follow_ups, freed_match, receipts
-from donations.models import FollowUp
+from donations.models import FollowUp, Reversal
 from matching import pools
 from matching.ledger import SYSTEM
 from matching.queries import gift_match
@@ -106,10 +106,18 @@ def test_less_than_a_dollar_more_than_the_receipt_says_is_no_news(gift, pool, li
     assert (gift_match(key=gift.match_key).match_minor, gift.match_shortfall_minor) == (limit_minor, 0)
 
 
-@pytest.mark.parametrize("taken_back", [{"refunded_minor": 3_334}, {"disputed_at": LATER}], ids=["refund", "dispute"])
-def test_who_took_money_back_gets_more_match_and_no_news_of_it(gift, pool, taken_back):
+@pytest.mark.parametrize("how", ["a part was refunded", "it is disputed", "another gift was refunded"])
+def test_who_took_money_back_gets_more_match_and_no_news_of_it(gift, pool, how):
     grow(pool, 5_000)
     freed_match.offer(campaign_id=pool.campaign_id, now=LATER)
-    type(gift).objects.filter(pk=gift.pk).update(**taken_back)
+    if how == "another gift was refunded":
+        other = factories.donation(campaign=pool.campaign, donor=gift.donor)
+        at = {"created_at": LATER, "changed_at": LATER}
+        Reversal.objects.create(
+            donation=other, kind="refund", stripe_id="re_1", status="succeeded", amount_minor=1, **at
+        )
+    else:
+        taken = {"refunded_minor": 3_334} if how == "a part was refunded" else {"disputed_at": LATER}
+        type(gift).objects.filter(pk=gift.pk).update(**taken)
     assert run_all(LATER + timedelta(minutes=2)) == [True]
     assert (outbox.outbox, gift_match(key=gift.match_key).match_minor) == ([], 5_000)
