@@ -9,10 +9,13 @@ Forms read and judge; they write nothing and call nobody.
 import re
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.functional import cached_property
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign, Fund, Team
 from campaign.money import (
@@ -41,7 +44,10 @@ from donations.text_fields import (
 from donations.tribute_fields import TributeFields
 from matching.wording import listed
 
-TEAM_GONE = "That department or team is not on our list. Choose another one, or none."
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+TEAM_GONE = _("That department or team is not on our list. Choose another one, or none.")
 Parts = tuple[tuple[int, int], ...]
 
 _NOTHING = re.compile(r"[\s$]*0*[.,]?0*\s*")
@@ -104,9 +110,9 @@ class GiftPartsForm(forms.Form):
 
     parts: Parts = ()
     largest_minor = LARGEST_MINOR
-    amount_hint = "Such as 75 or 1,250. It counts instead of a choice above."
-    amount_missing = "Choose an amount, or write another one."
-    fund_missing = "Choose what your gift is for."
+    amount_hint: "StrOrPromise" = _("Such as 75 or 1,250. It counts instead of a choice above.")
+    amount_missing: "StrOrPromise" = _("Choose an amount, or write another one.")
+    fund_missing: "StrOrPromise" = _("Choose what your gift is for.")
 
     def __init__(self, *args: Any, campaign: Campaign, contact: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -125,7 +131,7 @@ class GiftPartsForm(forms.Form):
         self.fields["fund"] = LineField(required=False, widget=forms.Select(choices=choices))
         for fund in self.funds:
             field = amount_field(zero_is_empty=True, label=fund.name)
-            field.widget.attrs["aria-label"] = f"Amount for {fund.name}"
+            field.widget.attrs["aria-label"] = gettext("Amount for {fund}").format(fund=fund.name)
             self.fields[_SPLIT + fund.slug] = field
         self.order_fields(["amount", "other_amount", "fund", *(_SPLIT + fund.slug for fund in self.funds)])
 
@@ -202,7 +208,7 @@ class GiftPartsForm(forms.Form):
         fee_minor = self.campaign.fee_to_cover_minor(amount_minor=amount_minor)
         if amount_minor < self.campaign.min_gift_minor:
             smallest = format_amount(self.campaign.min_gift_minor, currency=currency)
-            return f"The smallest gift we can take by card is {smallest}."
+            return gettext("The smallest gift we can take by card is {smallest}.").format(smallest=smallest)
         if amount_minor > self.campaign.max_gift_minor or amount_minor + fee_minor > LARGEST_MINOR:
             return self._too_large()
         return ""
@@ -210,8 +216,9 @@ class GiftPartsForm(forms.Form):
     def _too_large(self) -> str:
         """What is said of any gift that is too large: the campaign's own limit, never Stripe's."""
         largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
-        words = f"The largest gift we can take by card is {largest}."
-        return f"{words} For more, please call us on {self.contact}: we would love to help." if self.contact else words
+        words = gettext("The largest gift we can take by card is {largest}.").format(largest=largest)
+        more = gettext("For more, please call us on {phone}: we would love to help.").format(phone=self.contact)
+        return f"{words} {more}" if self.contact else words
 
     def _forget_errors_of_what_does_not_count(self) -> None:
         for name in ("amount", "other_amount", "fund"):
@@ -224,24 +231,24 @@ def fund_problem(slug: str, *, campaign: Campaign) -> str:
         return ""
     fund = Fund.objects.filter(slug=slug[:50]).first()
     if fund is None:
-        return f"We have no fund called “{slug[:50]}”. Choose one from the list."
-    return f"{fund.name} is not taking gifts at the moment. Choose another fund."
+        return gettext("We have no fund called “{slug}”. Choose one from the list.").format(slug=slug[:50])
+    return gettext("{fund} is not taking gifts at the moment. Choose another fund.").format(fund=fund.name)
 
 
 class GiftForm(TributeFields, GiftPartsForm):
     """The whole first page. promised_match_minor and promised_for: the match that the page showed, and for what."""
 
     donor_name = line_field(
-        120, "name", required="Write your name, as your receipt should carry it.", kind=PlainNameField
+        120, "name", required=_("Write your name, as your receipt should carry it."), kind=PlainNameField
     )
     donor_email = MailField(
         max_length=254,
-        help_text="Your receipt goes there.",
+        help_text=_("Your receipt goes there."),
         widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
         error_messages={
-            "required": "Write your e-mail address: your receipt goes there.",
-            "max_length": "An e-mail address has at most 254 characters. Please check it.",
-            "invalid": "That is not a whole e-mail address. Write it like name@example.org.",
+            "required": _("Write your e-mail address: your receipt goes there."),
+            "max_length": _("An e-mail address has at most 254 characters. Please check it."),
+            "invalid": _("That is not a whole e-mail address. Write it like name@example.org."),
         },
     )
     country = forms.ChoiceField(
@@ -249,7 +256,7 @@ class GiftForm(TributeFields, GiftPartsForm):
         choices=countries,
         initial="US",
         widget=CountrySelect(attrs={"autocomplete": "country"}),
-        error_messages={"invalid_choice": "Choose a country from the list."},
+        error_messages={"invalid_choice": _("Choose a country from the list.")},
     )
     address_line1 = line_field(120, "address-line1")
     address_line2 = line_field(120, "address-line2")
@@ -260,15 +267,17 @@ class GiftForm(TributeFields, GiftPartsForm):
         120,
         "organization",
         kind=NameField,
-        help_text="Only for a gift of the company: its receipt is made out to the company, and public pages name it.",
+        help_text=_(
+            "Only for a gift of the company: its receipt is made out to the company, and public pages name it."
+        ),
     )
     phone = line_field(
-        40, "tel", kind=PhoneField, widget=forms.TelInput, help_text="Only for questions about this gift."
+        40, "tel", kind=PhoneField, widget=forms.TelInput, help_text=_("Only for questions about this gift.")
     )
     way = forms.ChoiceField(
         required=False,
         choices=Donation.Way.choices,
-        error_messages={"invalid_choice": "Choose whether to give once or monthly."},
+        error_messages={"invalid_choice": _("Choose whether to give once or monthly.")},
     )
     cover_fee = forms.BooleanField(required=False)
     hides_name = forms.BooleanField(required=False)
@@ -279,7 +288,10 @@ class GiftForm(TributeFields, GiftPartsForm):
         GiftMessage.LONGEST,
         "off",
         widget=MessageArea,
-        help_text=f"At most {GiftMessage.LONGEST} characters. Everybody can read it with your gift, once we have.",
+        help_text=format_lazy(
+            _("At most {most} characters. Everybody can read it with your gift, once we have."),
+            most=GiftMessage.LONGEST,
+        ),
     )
     promised_match_minor = forms.CharField(required=False)
     promised_for = forms.CharField(required=False)
@@ -295,8 +307,8 @@ class GiftForm(TributeFields, GiftPartsForm):
         super().__init__(*args, **kwargs)
         self.fields["team"] = forms.ChoiceField(
             required=False,
-            choices=[("", "None"), *((team.slug, team.name) for team in self.teams)],
-            help_text="Your gift counts for it on our pages.",
+            choices=[("", _("None")), *((team.slug, team.name) for team in self.teams)],
+            help_text=_("Your gift counts for it on our pages."),
             error_messages={"invalid_choice": TEAM_GONE},
         )
 
@@ -357,9 +369,9 @@ class GiftForm(TributeFields, GiftPartsForm):
     def clean_way(self) -> str:
         way: str = self.cleaned_data["way"]
         if way == Donation.Way.MONTHLY and not self.campaign.takes_monthly:
-            raise forms.ValidationError("We do not take monthly gifts at the moment. Please give once.")
+            raise forms.ValidationError(_("We do not take monthly gifts at the moment. Please give once."))
         if way == Donation.Way.SCHEDULED and not self.takes_scheduled:
-            raise forms.ValidationError("The match is open already, or gifts cannot be scheduled. Please give now.")
+            raise forms.ValidationError(_("The match is open already, or gifts cannot be scheduled. Please give now."))
         return way
 
     @property

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from campaign.models import Campaign
 from campaign.money import format_amount_short
 from matching import queries
@@ -19,7 +21,9 @@ class MatchLine:
     match_minor: int = 0
 
 
-ASK = MatchLine("ask", "", "Choose an amount to see what the match adds to it.")
+def ask() -> MatchLine:
+    """What stands there while no amount is known."""
+    return MatchLine("ask", "", gettext("Choose an amount to see what the match adds to it."))
 
 
 def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: datetime, pools: str = "") -> MatchLine:
@@ -30,7 +34,7 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
     pools: a state to show the pools in (matching.shown_states), for staff who preview a page.
     """
     if not parts:
-        return ASK
+        return ask()
     quote = queries.quote(campaign=campaign, parts=parts, now=now, shown_as=pools)
     amount_minor = sum(amount for _, amount in parts)
     later = "".join(f" {_locked_text(row, currency=campaign.currency)}" for row in quote.locked)
@@ -41,12 +45,17 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
         for minor in (amount_minor, quote.match_minor, amount_minor + quote.match_minor)
     )
     is_part = quote.match_minor < amount_minor
-    all_there_is = ", all the match there is for this gift," if is_part and not later else ""
+    if is_part and not later:
+        words = gettext(
+            "Of that, {match}, all the match there is for this gift, comes from {sponsors}; we hold it for you while "
+            "you pay."
+        )
+    else:
+        words = gettext("Of that, {match} comes from {sponsors}; we hold it for you while you pay.")
     return MatchLine(
         tone="part" if is_part else "full",
-        headline=f"{gift} becomes {both}.",
-        detail=f"Of that, {match}{all_there_is} comes from {listed(quote.sponsor_names)}; "
-        f"we hold it for you while you pay.{later}",
+        headline=gettext("{gift} becomes {both}.").format(gift=gift, both=both),
+        detail=words.format(match=match, sponsors=listed(quote.sponsor_names)) + later,
         match_minor=quote.match_minor,
     )
 
@@ -54,10 +63,14 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
 def for_monthly(line: MatchLine, *, campaign: Campaign) -> MatchLine:
     """The same of a gift that comes each month: its first payment alone is matched, or none of them."""
     if not campaign.matches_first_monthly:
-        return MatchLine("none", "Monthly gifts are not matched.", "Each payment goes to work all the same.")
+        return MatchLine(
+            "none", gettext("Monthly gifts are not matched."), gettext("Each payment goes to work all the same.")
+        )
     if not line.match_minor:
         return line
-    return replace(line, detail=f"{line.detail} That is for the first payment; later ones are not matched.")
+    return replace(
+        line, detail=" ".join([line.detail, gettext("That is for the first payment; later ones are not matched.")])
+    )
 
 
 def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
@@ -70,7 +83,8 @@ def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
 def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime, pools: str) -> MatchLine:
     gift = format_amount_short(amount_minor, currency=campaign.currency)
     headline, detail = _why_not(campaign=campaign, gift=gift, is_later=bool(later), now=now, shown_as=pools)
-    return MatchLine("none", headline, f"{detail}{later} Your {gift} goes to work all the same.")
+    same = gettext("Your {gift} goes to work all the same.").format(gift=gift)
+    return MatchLine("none", headline, f"{detail}{later} {same}")
 
 
 def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, shown_as: str) -> tuple[str, str]:
@@ -83,18 +97,24 @@ def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, sh
     if is_later:
         found["later"] = found["locked"]
     if campaign.phase(now=now) == "closed":
-        return f"{campaign.name} has ended.", "Gifts are no longer matched."
+        return gettext("{campaign} has ended.").format(campaign=campaign.name), gettext("Gifts are no longer matched.")
     reasons = {
-        "open": (f"{gift} would not be matched.", "This is what is matched: {sentence}"),
-        "later": ("Your match is still locked.", "A gift sent now has no match yet."),
-        "locked": ("The match is still locked.", "{progress}. A gift sent now has no match."),
-        "not_yet_open": ("The match is not open yet.", "It {opens}, {zone}; a gift sent now has no match."),
-        "paused": ("The match is paused.", "A gift sent now has no match."),
-        "used_up": ("The match is all taken.", "Every dollar of it is given, or held for donors who are paying now."),
+        "open": (gettext("{gift} would not be matched."), gettext("This is what is matched: {sentence}")),
+        "later": (gettext("Your match is still locked."), gettext("A gift sent now has no match yet.")),
+        "locked": (gettext("The match is still locked."), gettext("{progress}. A gift sent now has no match.")),
+        "not_yet_open": (
+            gettext("The match is not open yet."),
+            gettext("It {opens}, {zone}; a gift sent now has no match."),
+        ),
+        "paused": (gettext("The match is paused."), gettext("A gift sent now has no match.")),
+        "used_up": (
+            gettext("The match is all taken."),
+            gettext("Every dollar of it is given, or held for donors who are paying now."),
+        ),
     }
     for state, (headline, detail) in reasons.items():
         if pool := found.get(state):
             opens = pool.state_text[:1].lower() + pool.state_text[1:]
             words = {"sentence": pool.sentence, "progress": pool.progress_text, "opens": opens}
-            return headline, detail.format(**words, zone=campaign.time_zone_label)
-    return "This gift has no match.", "There is no match to hold at the moment."
+            return headline.format(gift=gift), detail.format(**words, zone=campaign.time_zone_label)
+    return gettext("This gift has no match."), gettext("There is no match to hold at the moment.")

@@ -2,10 +2,14 @@
 
 import re
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # Line breaks would break mail headers; marks that turn or hide text would let a name pretend to be another.
 _UNSEEN = re.compile(
@@ -61,7 +65,7 @@ class PlainLineField(LineField):
     def validate(self, value: Any) -> None:
         super().validate(value)
         if value and has_link(value):
-            raise forms.ValidationError("Write it without web addresses.")
+            raise forms.ValidationError(_("Write it without web addresses."))
 
 
 class PlainNameField(PlainLineField, NameField):
@@ -89,7 +93,7 @@ class PhoneField(LineField):
         super().validate(value)
         count = sum(character.isdigit() for character in value)
         if value and not (_PHONE.fullmatch(value) and count in _DIGITS_OF_PHONE):
-            raise forms.ValidationError("Write the number with its area code, such as 617-555-0142.")
+            raise forms.ValidationError(_("Write the number with its area code, such as 617-555-0142."))
 
 
 class MessageArea(forms.Textarea):
@@ -103,18 +107,18 @@ def line_field(
     max_length: int,
     autocomplete: str,
     *,
-    required: str = "",
-    help_text: str = "",
+    required: "StrOrPromise | None" = None,
+    help_text: "StrOrPromise" = "",
     kind: type[LineField] = LineField,
     widget: type[forms.Widget] = forms.TextInput,
 ) -> LineField:
     return kind(
-        required=bool(required),
+        required=required is not None,
         max_length=max_length,
         help_text=help_text,
         widget=widget(attrs={"autocomplete": autocomplete}),
         error_messages={
-            "required": required,
-            "max_length": f"Use at most {max_length} characters. You have %(show_value)d.",
+            "required": required or "",
+            "max_length": _("Use at most %(limit_value)d characters. You have %(show_value)d."),
         },
     )

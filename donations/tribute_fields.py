@@ -4,16 +4,21 @@ What does not count for the way that was chosen (an address for an e-card) is ne
 """
 
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.functional import cached_property
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign, CardPicture
 from donations.countries import CountrySelect, countries
 from donations.models import Tribute, TributeNotice
 from donations.text_fields import MailField, MessageArea, PlainLineField, PlainNameField, line_field
 from donations.tributes import NoticeRequest, TributeRequest
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 LATEST_CARD = timedelta(days=366)
 _EMAIL, _POST = TributeNotice.Way.EMAIL, TributeNotice.Way.POST
@@ -28,14 +33,14 @@ class TributeFields(forms.Form):
     tribute_kind = forms.ChoiceField(
         required=False,
         choices=Tribute.Kind.choices,
-        error_messages={"invalid_choice": "Choose “in honor of” or “in memory of”."},
+        error_messages={"invalid_choice": _("Choose “in honor of” or “in memory of”.")},
     )
     tribute_name = line_field(120, "off", kind=PlainNameField)
     tribute_is_public = forms.BooleanField(required=False)
     tell_way = forms.ChoiceField(
         required=False,
         choices=TributeNotice.Way.choices,
-        error_messages={"invalid_choice": "Choose whether we tell them by e-card or by post."},
+        error_messages={"invalid_choice": _("Choose whether we tell them by e-card or by post.")},
     )
     tell_name = line_field(120, "off", kind=PlainNameField)
     tell_email = MailField(
@@ -43,15 +48,15 @@ class TributeFields(forms.Form):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         error_messages={
-            "max_length": "An e-mail address has at most 254 characters. Please check it.",
-            "invalid": "That is not a whole e-mail address. Write it like name@example.org.",
+            "max_length": _("An e-mail address has at most 254 characters. Please check it."),
+            "invalid": _("That is not a whole e-mail address. Write it like name@example.org."),
         },
     )
     tell_on = forms.DateField(
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text="Empty: today. The card goes once your gift is paid.",
-        error_messages={"invalid": "Write the day like 2026-12-24."},
+        help_text=_("Empty: today. The card goes once your gift is paid."),
+        error_messages={"invalid": _("Write the day like 2026-12-24.")},
     )
     tell_address_line1 = line_field(120, "off")
     tell_address_line2 = line_field(120, "off")
@@ -63,14 +68,14 @@ class TributeFields(forms.Form):
         choices=countries,
         initial="US",
         widget=CountrySelect(attrs={"autocomplete": "off"}),
-        error_messages={"invalid_choice": "Choose a country from the list."},
+        error_messages={"invalid_choice": _("Choose a country from the list.")},
     )
     tell_message = line_field(
         TributeNotice.LONGEST_MESSAGE,
         "off",
         kind=PlainLineField,
         widget=MessageArea,
-        help_text=f"At most {TributeNotice.LONGEST_MESSAGE} characters. Only they read it.",
+        help_text=format_lazy(_("At most {most} characters. Only they read it."), most=TributeNotice.LONGEST_MESSAGE),
     )
     tell_picture = forms.CharField(required=False)
     tell_consents = forms.BooleanField(required=False)
@@ -103,14 +108,14 @@ class TributeFields(forms.Form):
                 self.errors.pop(name, None)
         if not cleaned.get("tribute_kind"):
             if way or any(self[name].value() for name in ("tribute_name", *self._TYPED)):
-                words = "Choose “in honor of” or “in memory of”, or empty what you wrote here."
+                words = _("Choose “in honor of” or “in memory of”, or empty what you wrote here.")
                 self._wrong("tribute_kind", words)
             return cleaned
-        self._need("tribute_name", "Write the name of the person.")
+        self._need("tribute_name", _("Write the name of the person."))
         if way:
             self._judge_notice(way)
         elif any(self[name].value() for name in self._TYPED):
-            self._wrong("tell_way", "Choose whether we tell them by e-card or by post, or empty what you wrote.")
+            self._wrong("tell_way", _("Choose whether we tell them by e-card or by post, or empty what you wrote."))
         return cleaned
 
     @property
@@ -141,28 +146,28 @@ class TributeFields(forms.Form):
         return next((picture.pk for picture in self.pictures if str(picture.pk) == chosen), None)
 
     def _judge_notice(self, way: str) -> None:
-        self._need("tell_name", "Write who should get it.")
+        self._need("tell_name", _("Write who should get it."))
         if way == _EMAIL:
-            self._need("tell_email", "Write the e-mail address the card goes to.")
+            self._need("tell_email", _("Write the e-mail address the card goes to."))
             self._judge_day()
         else:
-            self._need("tell_address_line1", "Write the street address the note goes to.")
-            self._need("tell_city", "Write the city.")
+            self._need("tell_address_line1", _("Write the street address the note goes to."))
+            self._need("tell_city", _("Write the city."))
         if not self.cleaned_data.get("tell_consents"):
             self._wrong(
-                "tell_consents", "Tick this, or choose to tell nobody: we write only to people who may be told."
+                "tell_consents", _("Tick this, or choose to tell nobody: we write only to people who may be told.")
             )
 
     def _judge_day(self) -> None:
         day = self.cleaned_data.get("tell_on")
         if day and not self._today <= day <= self._today + LATEST_CARD:
-            self._wrong("tell_on", "Choose a day from today on, at most a year away.")
+            self._wrong("tell_on", _("Choose a day from today on, at most a year away."))
 
-    def _need(self, name: str, words: str) -> None:
+    def _need(self, name: str, words: "StrOrPromise") -> None:
         if not self.cleaned_data.get(name):
             self._wrong(name, words)
 
-    def _wrong(self, name: str, words: str) -> None:
+    def _wrong(self, name: str, words: "StrOrPromise") -> None:
         if name not in self.errors:
             self.add_error(name, words)
 

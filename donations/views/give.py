@@ -12,6 +12,8 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -44,11 +46,11 @@ _GIFT_FIELDS = (
 # The form begins with what was typed for a gift that stands so; and says of one in _GOES_ON where it goes on.
 _TYPED_AGAIN = (Donation.State.STARTED, Donation.State.FAILED, Donation.State.ABANDONED)
 _GOES_ON = (Donation.State.STARTED, Donation.State.PROCESSING, Donation.State.SCHEDULED)
-_KEY_PROBLEM = (
+_KEY_PROBLEM = _(
     "Please press Continue once more. Your form came without the mark that keeps a gift from being made twice. "
     "Nothing was charged, and everything you typed is still here."
 )
-_BUSY = (
+_BUSY = _(
     "Very many gifts are arriving this second, so we could not hold your match yet. Nothing was charged, and "
     "everything you typed is still here. Please press Continue once more."
 )
@@ -150,7 +152,7 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     kept = form_keys.kept_form_key(request) or form_keys.new_form_key()
     if not form.is_valid() or key is None:
         form_key = FormKey(key, session=kept.session) if key else form_keys.new_form_key(session=kept.session)
-        problem = "" if key else _KEY_PROBLEM
+        problem = "" if key else str(_KEY_PROBLEM)
         parts = form.parts
         return _page(request, form=form, form_key=form_key, now=now, parts=parts, problem=problem)
     try:
@@ -161,7 +163,8 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     except giving.GiftAlreadyPaid as error:
         return _see(f"{error.donation.get_absolute_url()}?again=1")
     except limits.TooMuchHeld:
-        problem = f"{limits.HELD_SENTENCE} Nothing was charged, and everything you typed is still here."
+        nothing_lost = gettext("Nothing was charged, and everything you typed is still here.")
+        problem = f"{limits.HELD_SENTENCE} {nothing_lost}"
         return _page(
             request,
             form=form,
@@ -178,7 +181,7 @@ def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
             form_key=FormKey(key, session=kept.session),
             now=now,
             parts=form.parts,
-            problem=_BUSY,
+            problem=str(_BUSY),
             status=503,
         )
     response = _see(reverse("gift-pay", args=[gift.token]))
@@ -316,7 +319,7 @@ def _initial(
         initial["team"] = slug
         teams = {team.slug: team.is_open for team in campaign.teams.all()}
         if any(teams.values()) and not teams.get(slug):
-            notices["team"] = TEAM_GONE
+            notices["team"] = str(TEAM_GONE)
     amount_text = (request.GET.get("other_amount") or request.GET.get("amount") or "")[:30]
     if amount_text:
         try:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from campaign import palette
 from campaign.banner import banner
 from campaign.models import Campaign, Fund, Organization, Story
-from donations.match_line import ASK, MatchLine
+from donations.match_line import MatchLine, ask
 from donations.roles import needs
 
 _WORDS = "Two sentences say what it is for. They stand on cards and under the name."
@@ -50,7 +50,7 @@ _LINES = [
     MatchLine("full", "Your $100 becomes $200.", "The Harbor Family matches it dollar for dollar."),
     MatchLine("part", "$7.35 of your $100 is matched.", "The pool is nearly used up."),
     MatchLine("none", "", "This gift is not matched."),
-    ASK,
+    ask(),
 ]
 _STATES = {"empty": {}, "filled": {"typed": "Maria Alvarez"}, "wrong": {"typed": ""}, "disabled": {"typed": "Maria"}}
 
