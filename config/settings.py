@@ -250,7 +250,9 @@ LOGIN_URL = "staff-login"
 LOGIN_REDIRECT_URL = "staff-today"
 LOGOUT_REDIRECT_URL = "staff-login"
 
-LANGUAGE_CODE = "en-us"
+# Of a whole installation; its catalogs are in locale/ (docs/translation.md).
+LANGUAGE_CODE = env("LANGUAGE_CODE", default="en-us")
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
