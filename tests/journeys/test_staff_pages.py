@@ -30,6 +30,7 @@ PAGES = [
     "/staff/stripe/",
     "/staff/monthly/",
     "/staff/messages/",
+    "/staff/messages/names/",
     "/staff/messages/?show=shown",
     "/staff/tributes/to-post/",
     "/staff/pools/",
