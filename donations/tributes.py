@@ -103,9 +103,11 @@ def owe(donation: Donation, *, now: datetime) -> None:
     notice = notices.first()
     if notice is None or notice.send_on is None:
         return
-    due_at = datetime.combine(notice.send_on, SENT_FROM, tzinfo=donation.campaign.tz)
+    zone = donation.campaign.tz
+    is_today = notice.send_on <= now.astimezone(zone).date()
+    due_at = now if is_today else datetime.combine(notice.send_on, SENT_FROM, tzinfo=zone)
     FollowUp.objects.get_or_create(
-        donation=donation, kind=FollowUp.Kind.ECARD, subject_id=0, defaults={"due_at": max(now, due_at)}
+        donation=donation, kind=FollowUp.Kind.ECARD, subject_id=0, defaults={"due_at": due_at}
     )
 
 

@@ -206,6 +206,16 @@ class TestTheCard:
         assert work_off(gift, now=row.due_at).state == "done"
         assert len(mailoutbox) == 1
 
+    def test_for_today_it_goes_at_once_also_in_the_small_hours(self, campaign):
+        night = factories.GIFT_AT.replace(hour=5, minute=30)  # half past midnight in Boston
+        gift = factories.donation(campaign=campaign, at=night)
+        made = Tribute.objects.create(donation=gift, kind="honor", name="Ana")
+        TributeNotice.objects.create(
+            tribute=made, way="email", recipient_email="l@example.org", send_on=night.date(), consented_at=night
+        )
+        tributes.owe(gift, now=night)
+        assert FollowUp.objects.get(kind="ecard").due_at == night
+
     @pytest.mark.parametrize(("refunded_minor", "count"), [(9_999, 1), (10_000, 0)])
     def test_of_a_gift_that_went_back_in_full_none_goes(self, client, campaign, mailoutbox, refunded_minor, count):
         gift = give(client, **CARD)
