@@ -1,15 +1,17 @@
 """`/gifts/<token>/pay/` and what it posts to: the hold, the choice, the way back, the payment's opening."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from campaign.response_headers import UNUSED
 from donations import gateway, giving
 from donations.content_policy import payment_sources
 from donations.gateway import Payment
+from donations.gift_page import until_text
 from donations.models import Donation
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool
@@ -156,15 +158,21 @@ def test_the_other_pages_open_nothing(client, campaign, name):
 
 def test_it_says_whose_match_is_held_until_when(client, campaign, pool):
     gift = give(client, cover_fee="on")
-    until = gift_match(key=gift.match_key).held_until.astimezone(campaign.tz)
     html = page(client, gift)
+    until = until_text(gift_match(key=gift.match_key).held_until, gift=gift, now=timezone.now())
     assert "<h1>Your match is held</h1>" in html
-    clock = f"{until.hour % 12 or 12}:{until:%M} {until:%p}"
-    if (until.hour, until.minute) not in ((0, 0), (12, 0)):
-        assert f"$100.00 from The Harbor Family is yours until {clock} (Boston time)." in words(html)
+    assert f"$100.00 from The Harbor Family is yours until {until} (Boston time)." in words(html)
     assert "You pay $103.30 Match from The Harbor Family $100.00" in words(html)
     assert "$200.00 goes to work at Harborview Hospital" in words(html)
     assert "Give $103.30" in words(html)
+
+
+def test_a_hold_that_lasts_into_the_next_day_says_so(client, campaign, pool):
+    gift = give(client)
+    midnight = datetime(2026, 12, 2, 5, tzinfo=UTC)  # in Boston
+    late = midnight - timedelta(minutes=11)
+    assert until_text(midnight - timedelta(minutes=1), gift=gift, now=late) == "11:59 PM"
+    assert until_text(midnight + timedelta(minutes=4), gift=gift, now=late) == "December 2, 12:04 AM"
 
 
 def test_it_says_when_there_is_no_match(client, campaign):
