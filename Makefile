@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` runs the whole site on this machine, `make test` runs every check.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test checks lint bench chaos lock
+.PHONY: help demo demo-reset test checks lint bench audit chaos lock
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
@@ -43,6 +43,10 @@ lint: .venv/installed ## the static part of the checks: ruff, mypy, import contr
 bench: .venv/installed ## how fast it is on this machine, beside bare PostgreSQL and an empty view
 	$(STACK) run --durable -- $(PY) -m tests.benchmarks
 
+audit: .venv/audit/installed ## Lighthouse, weights, headers, valid HTML and the taps of a first gift, on the real site
+	$(PY) -m sandbox.browser
+	$(STACK) run -- $(PY) -m tests.audit $(PARTS)
+
 chaos: .venv/installed ## the race and fault tests in their long form; SEEDS=50 for fifty runs of the bank, SEED=123 for one again
 	CHAOS=1 $(STACK) run -- $(PY) -m pytest $(CHAOS_TESTS) $(PYTEST_ARGS)
 
@@ -52,10 +56,14 @@ CHAOS_TESTS := $(if $(SEED),-s tests/concurrency/test_bank.py,tests/concurrency 
 lock: .venv/installed ## write requirements.txt anew from pyproject.toml, the newest versions it allows
 	$(UV) pip compile pyproject.toml --group dev --upgrade $(LOCK) -o requirements.txt
 	echo uv | $(UV) pip compile - --upgrade $(LOCK) -o requirements-uv.txt
+	$(UV) pip compile --group audit --upgrade $(LOCK) -o requirements-audit.txt
 
 .venv/installed: requirements.txt requirements-uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "twofold: no python3 here; install Python 3.11 or later" >&2; exit 1; }
 	@$(PYTHON) sandbox/stack/bootstrap.py
+
+.venv/audit/installed: .venv/installed requirements-audit.txt tests/audit/package-lock.json
+	@$(PY) -m tests.audit.tools
 
 UV := UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 .venv/bin/uv
 LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate

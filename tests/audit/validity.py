@@ -1,0 +1,68 @@
+"""Part 4: what the W3C's checker (Nu) says of every page that the tests are answered with, and of the style sheets."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.audit import tools
+from tests.audit.scene import Address
+from tests.benchmarks import tables
+from tests.site import RunningSite
+
+# The tests of pages: each state of each page is in one of them. Those of processes and of arithmetic see none.
+_TESTS = (
+    "tests/campaign",
+    "tests/donations",
+    "tests/journeys/test_public_pages.py",
+    "tests/journeys/test_staff_pages.py",
+    "tests/journeys/test_style.py",
+)
+_SHEETS = ("campaign/static", "donations/static")
+_AT_ONCE = 200
+
+
+def show(site: RunningSite, pages: Sequence[Address]) -> list[str]:  # noqa: ARG001 (every part is asked alike)
+    """Print how many were checked, and each error with the pages that have it; return one line for each error."""
+    with tempfile.TemporaryDirectory(prefix="twofold-seen-") as folder:
+        _collect(Path(folder))
+        seen = sorted(Path(folder).glob("*.html"))
+        found = {"pages": (len(seen), _messages(seen, kind="html"))}
+    sheets = sorted(path for name in _SHEETS for path in (tools.ROOT / name).rglob("*.css"))
+    found["style sheets"] = (len(sheets), _messages(sheets, kind="css"))
+    rows = [[name, str(count), str(sum(map(len, texts.values())))] for name, (count, texts) in found.items()]
+    texts = {text: names for _, said in found.values() for text, names in said.items()}
+    notes = [f"{text} ({len(names)}: {', '.join(sorted(names)[:5])})" for text, names in texts.items()]
+    tables.show("4. Valid by the W3C's checker", heads=["what", "checked", "errors"], rows=rows, notes=notes)
+    return [f"validity: {text}" for text in texts]
+
+
+def _collect(folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.audit.seen_pages", "-m", "not site and not stripe"]
+    done = subprocess.run(
+        [*command, *_TESTS],
+        cwd=tools.ROOT,
+        env=os.environ | {"SEEN_PAGES": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"twofold: the tests whose pages are checked failed:\n{done.stdout[-4000:]}{done.stderr}")
+
+
+def _messages(files: Sequence[Path], *, kind: str) -> dict[str, list[str]]:
+    """Each error once, with the names of the files that have it; warnings are not errors."""
+    texts: dict[str, list[str]] = {}
+    for first in range(0, len(files), _AT_ONCE):
+        for message in tools.checked(files[first : first + _AT_ONCE], kind=kind):
+            if message["type"] == "error" or message.get("subType") == "fatal":
+                texts.setdefault(_text(message), []).append(Path(message["url"]).name)
+    return texts
+
+
+def _text(message: dict[str, Any]) -> str:
+    return f"{message['message']} {message.get('extract', '').strip()[:160]!r}"
