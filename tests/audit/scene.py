@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -30,8 +31,8 @@ class Address:
 def running_site(folder: Path, *, database_url: str) -> Iterator[RunningSite]:
     """All processes, with the sample campaign open since nine hours. The database is changed for good."""
     site = RunningSite(database_url=database_url, folder=folder, record=folder / "stripe-record.jsonl")
-    call_command("migrate", interactive=False, verbosity=0)
-    site.manage("load_sample_campaign")
+    site.environment["MEDIA_ROOT"] = str(settings.MEDIA_ROOT)
+    call_command("load_sample_campaign", verbosity=0)
     opened_at = timezone.now() - timedelta(hours=9)
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
     try:
