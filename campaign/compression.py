@@ -1,4 +1,4 @@
-"""Pages go over the line compressed, whoever stands in front of this server; what is compressed already goes as it is."""
+"""Pages go over the line compressed, whoever stands in front of this server."""
 
 from typing import TypeVar
 
@@ -7,7 +7,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 _Response = TypeVar("_Response", bound=HttpResponseBase)
-_TEXTS = ("text/html", "text/css", "text/plain", "application/json", "application/rss+xml", "application/xml", "image/svg")
+_TEXTS = ("text/", "application/json", "application/rss+xml", "application/xml", "image/svg")
 
 
 class CompressionMiddleware(GZipMiddleware):

@@ -17,7 +17,7 @@ from tests.site import RunningSite
 
 MOST_SECONDS = 60
 # People on phones type 36 words of five letters a minute, as measured on 37,000 of them (Palin and others, 2019); to
-# point at something takes 1.1 s and to make up one's mind where 1.35 s (Card, Moran and Newell's keystroke-level model).
+# point at something takes 1.1 s and to make up one's mind where 1.35 s (Card and others, 1980).
 _A_CHARACTER, _A_TAP = 60 / (36 * 5), 1.1 + 1.35
 
 

@@ -31,7 +31,7 @@ def show(site: RunningSite, pages: Sequence[Address]) -> list[str]:
     notes = [
         f"Medians of {VISITS} visits on Lighthouse's phone (a slow 4G line, a processor four times slower than this).",
         f"This machine's own speed by Lighthouse's measure: {speed:.0f}; a desk computer has 1500 to 2000.",
-        "Pages for one donor's eyes, and the lobby's screen, keep search engines out on purpose: not held against them.",
+        "Pages of one donor, and the lobby's screen, keep search engines out on purpose: not held against them.",
     ]
     against = {page.name: _held_against(reports) for page, reports in found.items()}
     notes += [f"{name}: {text}" for name, texts in against.items() for text in texts]
@@ -86,4 +86,6 @@ def _held_against(reports: Sequence[dict[str, Any]]) -> list[str]:
 
 def _places(audit: dict[str, Any]) -> str:
     items = audit.get("details", {}).get("items", [])
-    return "; ".join(str(item.get("node", {}).get("snippet") or item.get("description") or item) for item in items)[:600]
+    return "; ".join(str(item.get("node", {}).get("snippet") or item.get("description") or item) for item in items)[
+        :600
+    ]

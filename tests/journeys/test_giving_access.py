@@ -100,7 +100,7 @@ def test_by_keyboard_alone(page: Page, site, pool):
     page.keyboard.type("marta@example.org")
     page.keyboard.press("Enter")
     page.wait_for_url("**/pay/")
-    expect(card_frame(page).get_by_label("Card number")).to_be_visible()
+    expect(page.locator("#give-button")).to_be_visible()
     press_until(page, lambda: page.evaluate("document.activeElement.closest('#payment-element') !== null"))
     number = card_frame(page).get_by_label("Card number")
     press_until(page, lambda: number.evaluate("node => document.activeElement === node"))

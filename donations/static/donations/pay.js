@@ -37,6 +37,7 @@ function openPaymentStep(stripeFile) {
   const LOOK_AGAIN = 10000;
   const MOST_ROUNDS = 600;
   const WALLET_PATIENCE = 15;
+  const WALLETS_LATE = 1500;
   const STALE = "This page has grown old. Nothing was charged. Load it again, then press Give.";
 
   const darkness = window.matchMedia("(prefers-color-scheme: dark)");
@@ -54,7 +55,7 @@ function openPaymentStep(stripeFile) {
   let mayBeCharged = config.mayBeCharged;
   let isLooking = false;
 
-  form.hidden = false;
+  const coming = new Set(config.mode === "setup" ? ["fields"] : ["fields", "wallets"]); // a wallet pays; a card is saved
 
   // ---- What the donor reads and hears -------------------------------------------------------------------------
 
@@ -367,8 +368,16 @@ function openPaymentStep(stripeFile) {
     stripe = window.Stripe(config.key);
     elements = stripe.elements({ mode: config.mode, amount: config.amount, currency: config.currency, appearance: appearance() });
     mountPayment();
-    if (config.mode !== "setup") mountWallets(); // a wallet pays; here a card is saved
+    if (coming.has("wallets")) mountWallets();
     darkness.addEventListener("change", () => elements.update({ appearance: appearance() }));
+  }
+
+  // The card field does not wait long for wallets that are slow.
+  function came(part) {
+    coming.delete(part);
+    if (coming.size) return;
+    form.classList.remove("is-loading");
+    $("pay-loading")?.remove();
   }
 
   function mountPayment() {
@@ -381,7 +390,8 @@ function openPaymentStep(stripeFile) {
     const place = $("payment-element");
     element.on("ready", () => {
       place.setAttribute("aria-busy", "false");
-      place.querySelector(".hint")?.remove();
+      came("fields");
+      window.setTimeout(() => came("wallets"), WALLETS_LATE);
     });
     element.on("loaderror", breakDown);
     element.mount("#payment-element");
@@ -399,7 +409,9 @@ function openPaymentStep(stripeFile) {
       const isAny = Object.values(availablePaymentMethods || {}).some(Boolean);
       $("express").classList.toggle("is-shown", isAny);
       $("express-or").hidden = !isAny;
+      came("wallets");
     });
+    element.on("loaderror", () => came("wallets"));
     element.on("confirm", async (event) => {
       if (!(await payOnce({ patience: WALLET_PATIENCE }))) event.paymentFailed?.({ reason: "fail" });
     });
