@@ -31,7 +31,7 @@ def show(site: RunningSite, pages: Sequence[Address]) -> list[str]:
     speed = median(report["environment"]["benchmarkIndex"] for reports in found.values() for report in reports)
     notes = [
         f"Medians of {VISITS} visits on Lighthouse's phone (a slow 4G line, a processor four times slower than this).",
-        f"Load average {os.getloadavg()[0]:.1f}; this machine's speed by Lighthouse's measure {speed:.0f}, a desk computer's"
+        f"Load average {os.getloadavg()[0]:.1f}; this machine's speed by Lighthouse's measure {speed:.0f}, a desk's"
         " 1500 to 2000. On a busy machine pages wait for the processor, as on no phone: see their work in part 2.",
         "Pages of one donor, and the lobby's screen, keep search engines out on purpose: not held against them.",
     ]

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from donations.receipts import issue_receipt
 from tests import factories
+from tests.journeys.everyone import unfit_for_zoom_and_thumbs
 from tests.journeys.giving_pages import (
     card_frame,
     expect_thanks,
@@ -33,6 +34,8 @@ def expect_accessible(page: Page) -> None:
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    if page.viewport_size == PHONE:
+        assert unfit_for_zoom_and_thumbs(page) == []
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -92,8 +95,56 @@ def test_choice_and_lapse(open_page, site, look):
     expect_accessible(page)
 
 
+# What the accessibility tree says, in its order; words that say no more than these are left out.
+FORM = """
+- list "Steps"
+- heading "Your gift" [level=1]
+- group "How much would you like to give?":
+  - radio "$50"
+  - radio "$100" [checked]
+  - textbox "Or another amount"
+- group "How often?":
+  - radio "Once" [checked]
+  - radio "Monthly"
+- combobox "What is it for?"
+- group: Split between funds
+- status:
+  - paragraph: /\\$100 becomes \\$200/
+- checkbox /Add \\$3.30 to a gift of \\$100/
+- group: In honor or in memory of somebody optional
+- heading "About you" [level=2]
+- textbox "Name"
+- textbox "E-mail"
+- group "On public pages":
+  - checkbox /Hide my name/
+  - checkbox "Hide my amount"
+- group: Company, phone or postal address optional
+- checkbox /Send me no fundraising messages/
+- button "Continue to payment"
+- complementary "How your match works":
+  - heading "How your match works" [level=2]
+"""
+PAYMENT = """
+- list "Steps"
+- heading "Your match is held" [level=1]
+- paragraph: /\\$100.00 from The Harbor Family is yours until/
+- iframe
+- text: or pay another way
+- iframe
+- alert
+- button "Give $100.00"
+- status
+- complementary "Your gift":
+  - heading "Your gift" [level=2]
+  - term: You pay
+  - definition: $100.00
+  - button "Change gift"
+"""
+
+
 def test_by_keyboard_alone(page: Page, site, pool):
     page.goto(f"{site.url}/give/?fund=education&amount=100")
+    expect(page.locator("main")).to_match_aria_snapshot(FORM)
     press_until(page, lambda: focused(page) == "donor_name")
     page.keyboard.type("Marta Reyes")
     press_until(page, lambda: focused(page) == "donor_email")
@@ -101,6 +152,7 @@ def test_by_keyboard_alone(page: Page, site, pool):
     page.keyboard.press("Enter")
     page.wait_for_url("**/pay/")
     expect(page.locator("#give-button")).to_be_visible()
+    expect(page.locator("main")).to_match_aria_snapshot(PAYMENT)
     press_until(page, lambda: page.evaluate("document.activeElement.closest('#payment-element') !== null"))
     number = card_frame(page).get_by_label("Card number")
     press_until(page, lambda: number.evaluate("node => document.activeElement === node"))

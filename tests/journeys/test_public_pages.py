@@ -12,6 +12,7 @@ from campaign import photographs
 from campaign.models import Campaign
 from tests import factories
 from tests.campaign.pages import QUICK_FORMATS
+from tests.journeys.everyone import unfit_for_zoom_and_thumbs
 from tests.pages import DESKTOP, LOOKS, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,11 +51,15 @@ def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, 
     opened_at = timezone.now() - timedelta(hours=9)  # open, so that everything live is there
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
     page = open_page(**look)
+    unfit: dict[str, list[str]] = {}
     for address in PAGES if look["viewport"] == PHONE else PAGES[::2]:  # both looks have the same parts
         page.goto(live_server.url + address)
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+        if look["viewport"] == PHONE:
+            unfit |= {address: found} if (found := unfit_for_zoom_and_thumbs(page)) else {}
+    assert unfit == {}
 
 
 @pytest.mark.parametrize("days_off", [-400, -1, 1, 400])

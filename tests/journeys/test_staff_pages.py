@@ -15,6 +15,7 @@ from donations.models import Donation, GiftMessage, Tribute, TributeNotice
 from matching.models import MatchPool, Sponsor
 from tests import staff
 from tests.campaign.pages import QUICK_FORMATS
+from tests.journeys.everyone import unfit_for_zoom_and_thumbs
 from tests.pages import LOOKS, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +67,7 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
     shown = {name: model.objects.order_by("pk").values_list("pk", flat=True).first() for name, model in ids.items()}
     _told(shown["gift"])
     page = open_page(**look)
+    unfit: dict[str, list[str]] = {}
     session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
     seen = PAGES if look["viewport"] == PHONE else PAGES[::2]  # both looks have the same parts
@@ -74,3 +76,6 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+        if look["viewport"] == PHONE:
+            unfit |= {address: found} if (found := unfit_for_zoom_and_thumbs(page)) else {}
+    assert unfit == {}
