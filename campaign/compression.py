@@ -1,12 +1,9 @@
 """Pages go over the line compressed, whoever stands in front of this server."""
 
-from typing import TypeVar
-
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
-_Response = TypeVar("_Response", bound=HttpResponseBase)
 _TEXTS = ("text/", "application/json", "application/rss+xml", "application/xml", "image/svg")
 
 
@@ -17,6 +14,6 @@ class CompressionMiddleware(GZipMiddleware):
     WhiteNoise, further out, has them compressed already.
     """
 
-    def process_response(self, request: HttpRequest, response: _Response) -> _Response:
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         is_text = response.headers.get("Content-Type", "").startswith(_TEXTS)
         return response if response.streaming or not is_text else super().process_response(request, response)

@@ -147,7 +147,7 @@ def test_it_carries_the_promise_and_the_exact_fee(client, campaign):
     assert hidden(html, "promised_match_minor") == "735"
     assert hidden(html, "promised_for") == f"{education.pk}:5000"
     assert "Add $1.81 to a gift of $50, so that all of it reaches the fund" in html
-    assert 'id="fee-words" hx-swap-oob="true"' in html
+    assert 'id="fee-words" data-hx-swap-oob="true"' in html
 
 
 def test_it_is_not_kept_by_anyone(client, campaign):

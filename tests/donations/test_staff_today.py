@@ -62,7 +62,7 @@ def test_it_shows_raised_matched_held_and_free(campaign, fund, pool):
         "<dt>Matched</dt><dd><b>$725.50</b><small>by 1 sponsor</small>",
         "<dt>Held, being paid</dt><dd><b>$50</b><small>1 donor at checkout</small>",
         "<dt>Still free</dt><dd><b>$224.50</b><small>in 1 open pool</small>",
-        '<time datetime="2026-12-01T09:14:07-05:00">9:14:07 AM</time>',
+        '<time datetime="2026-12-01T09:14:07-0500">9:14:07 AM</time>',
         "Giving Tuesday, live",
         "Nothing is late",
         "Nothing waits for you.",
