@@ -60,10 +60,11 @@ def verdict(gift):
         (5, 0, "proves"),
         (9, 0, "proves"),
         (10, 0, "refused"),
-        (32, 80, "proves"),
-        (32, 368, "goes on"),
-        (49, 80, "proves"),
-        (50, 80, "refused"),
+        (9, 20, "goes on"),
+        (10, 20, "proves"),
+        (19, 20, "proves"),
+        (20, 20, "refused"),
+        (8, 92, "goes on"),
     ],
 )
 def test_failures_of_one_source_weigh_against_what_it_paid(failures, payments_made, expected):

@@ -164,7 +164,7 @@ def histories(draw) -> tuple[list[Report], list[Report]]:
 
 
 @settings(
-    max_examples=400 if CHAOS else 30,
+    max_examples=400 if CHAOS else 20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     print_blob=True,

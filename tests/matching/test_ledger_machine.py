@@ -337,7 +337,7 @@ def test_the_ledger_agrees_with_a_model_in_memory_after_any_steps():
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=400 if CHAOS else 14,
+            max_examples=400 if CHAOS else 10,
             stateful_step_count=60 if CHAOS else 35,
             deadline=None,
             suppress_health_check=list(HealthCheck),
