@@ -35,8 +35,7 @@ def show() -> None:
     server = postgres_pid()
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
         port = free_port()
-        counted = Path(folder) / "queries"
-        site = Site(environment=_environment(Path(folder), port, counted=counted), folder=Path(folder))
+        site = Site(environment=_environment(Path(folder), port), folder=Path(folder))
         collect = site.manage("collectstatic", "--no-input", "--verbosity", "0")
         collect.start()
         collect.wait_stopped()
@@ -44,10 +43,7 @@ def show() -> None:
         web.start()
         try:
             web.wait_ready()
-            found = {
-                name: _measure(f"http://{HOST}:{port}{path}", web.pid, server, counted=counted)
-                for name, path in _PAGES.items()
-            }
+            found = {name: _measure(f"http://{HOST}:{port}{path}", web.pid, server) for name, path in _PAGES.items()}
         finally:
             web.stop()
     empty = found["empty view"]["rate"]
@@ -59,14 +55,13 @@ def show() -> None:
             f"{figures['rate'] / empty:.2f}",
             tables.ms(figures["web_ms"]),
             tables.ms(figures["server_ms"]),
-            f"{figures['queries'] / figures['seconds']:,.1f}/s",
             f"{figures['bytes'] / 1024:.1f} KB",
         ]
         for name, figures in found.items()
     ]
     tables.show(
         f"2. Pages a second, granian with {WORKERS} workers of {THREADS} threads, {CONNECTIONS} kept connections",
-        heads=["page", "pages", "a second", "to empty", "web server a page", "PostgreSQL a page", "queries", "size"],
+        heads=["page", "pages", "a second", "to empty", "web server a page", "PostgreSQL a page", "size"],
         rows=rows,
         notes=[
             f"Each asked for {SECONDS:.0f} seconds by a Python process on the same cores; no cookies, no compression."
@@ -74,7 +69,7 @@ def show() -> None:
     )
 
 
-def _environment(folder: Path, port: int, *, counted: Path) -> dict[str, str]:
+def _environment(folder: Path, port: int) -> dict[str, str]:
     """As in production: static files collected and named by their content."""
     changes = {
         "DEBUG": "0",
@@ -83,22 +78,20 @@ def _environment(folder: Path, port: int, *, counted: Path) -> dict[str, str]:
         "STATIC_ROOT": str(folder / "static"),
         "STATIC_MANIFEST": "1",
         "MEDIA_ROOT": str(folder / "media"),
-        "COUNTED_QUERIES": str(counted),
     }
     return {**os.environ, **changes}
 
 
-def _measure(url: str, web: int, server: int, *, counted: Path) -> dict[str, float]:
-    """Ask for one page for SECONDS, after a second that warms; rates, processor time and statements to the database."""
+def _measure(url: str, web: int, server: int) -> dict[str, float]:
+    """Ask for one page for SECONDS, after a second that warms; rates and processor time per page."""
     _load(url, seconds=1)
-    before = tree_seconds(web), tree_seconds(server), counted.stat().st_size
+    before = tree_seconds(web), tree_seconds(server)
     figures = _load(url, seconds=SECONDS)
-    after = tree_seconds(web), tree_seconds(server), counted.stat().st_size
+    after = tree_seconds(web), tree_seconds(server)
     return figures | {
         "rate": figures["pages"] / figures["seconds"],
         "web_ms": (after[0] - before[0]) * 1000 / figures["pages"],
         "server_ms": (after[1] - before[1]) * 1000 / figures["pages"],
-        "queries": after[2] - before[2],
     }
 
 
