@@ -1,6 +1,6 @@
-"""All tests, in six parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
+"""All tests, in seven parts side by side, each with a PostgreSQL and a Valkey of its own: the last step of `make test`.
 
-Three parts call the code, one runs the site as processes that are stopped and killed, two open it in the browser. The
+Four parts call the code, one runs the site as processes that are stopped and killed, two open it in the browser. The
 last three mostly wait. The first part's output is shown as it comes, the others' after it. Arguments go to each.
 """
 
@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 CALLS = "not site and not browser"
-FIRST = f"donations and not stripe and {CALLS}"
+FIRST = f"donors and not stripe and {CALLS}"
 OTHERS = (
-    *(f"stripe and {CALLS}", f"not donations and not stripe and {CALLS}"),
+    *(f"office and not stripe and {CALLS}", f"stripe and {CALLS}"),
+    f"not donors and not office and not stripe and {CALLS}",
     *("site and not browser", "site and browser", "browser and not site"),
 )
 _ALL_WELL, _NO_TESTS = 0, 5

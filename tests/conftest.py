@@ -41,6 +41,7 @@ _SITE = pytest.StashKey[RunningSite]()
 _CONTRACT = pytest.StashKey[str]()
 _FIGURES = pytest.StashKey[list[str]]()
 _FAULTS = pytest.StashKey[FaultTable]()
+_OFFICE = ("test_books", "test_exports", "test_offline", "test_receipt", "test_staff")
 _CONTRACT_SECONDS = 1_800  # `make chaos` leaves some hundred thousand answers
 
 
@@ -57,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "stripe_sandbox" in fixtures:
             item.add_marker(pytest.mark.stripe)
         if item.path.parent.name == "donations":
-            item.add_marker(pytest.mark.donations)
+            item.add_marker(pytest.mark.office if item.path.name.startswith(_OFFICE) else pytest.mark.donors)
         if chromium.is_skipped() and item.get_closest_marker("browser"):
             item.add_marker(without_browser)
 
