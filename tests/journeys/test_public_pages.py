@@ -52,7 +52,7 @@ def test_every_page_is_accessible_and_fits(open_page, page_errors, live_server, 
     Campaign.objects.update(opens_at=opened_at, closes_at=opened_at + timedelta(hours=24))
     page = open_page(**look)
     unfit: dict[str, list[str]] = {}
-    for address in PAGES if look["viewport"] == PHONE else PAGES[::2]:  # both looks have the same parts
+    for address in PAGES if look["viewport"] == PHONE else PAGES[::3]:  # both looks have the same parts
         page.goto(live_server.url + address)
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(address, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []

@@ -70,7 +70,7 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
     unfit: dict[str, list[str]] = {}
     session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
-    seen = PAGES if look["viewport"] == PHONE else PAGES[::2]  # both looks have the same parts
+    seen = PAGES if look["viewport"] == PHONE else PAGES[::3]  # both looks have the same parts
     for address in [address.format(**shown) for address in seen]:
         assert page.goto(live_server.url + address).status == 200, address
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
