@@ -23,9 +23,8 @@ def answer(
     form = form_class(request.POST, instance=part)
     form.is_valid()  # what can be read stands in its instance, also beside mistakes
     shown: Section = form.instance
-    items = _items(request, part=part, item_form=item_form)
+    shown.shown_items = _items(request, part=part, item_form=item_form)
     shown.pk = shown.pk or 0
-    shown._prefetched_objects_cache = {"items": items}  # type: ignore[attr-defined]
     missing = [words for name, words in Section.needs(shown.kind).items() if not getattr(shown, name)]
     page = shown.fund or shown.story
     context: dict[str, Any] = {

@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from campaign.photographs import PhotographField
 from campaign.rich_text import RichTextField
@@ -158,6 +159,11 @@ class Section(models.Model):
     @property
     def video(self) -> Video:
         return video(self.video_link)
+
+    @cached_property
+    def shown_items(self) -> "list[SectionItem]":
+        """In order. A preview puts what is not saved yet in its place."""
+        return list(self.items.all())
 
     def is_shown(self, *, now: datetime, with_drafts: bool) -> bool:
         """Whether the page has this part at `now`: it is written, no draft, and the story it features is to be seen."""
