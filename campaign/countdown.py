@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
+from campaign import moments
 from campaign.models import Campaign
 
 LAST_HOUR = timedelta(hours=1)
@@ -64,22 +67,25 @@ def last_hour_begins(campaign: Campaign) -> datetime | None:
 def start_text(moment: datetime, *, campaign: Campaign) -> str:
     """`Tuesday, December 1, at 9:00 AM, Boston time`; a midnight says which day it begins."""
     local = moment.astimezone(campaign.tz)
-    day = f"{local:%A, %B} {local.day}"
+    day, zone = moments.weekday_text(local), campaign.time_zone_label
     if (local.hour, local.minute) == (0, 0):
-        return f"at midnight as {day}, begins, {campaign.time_zone_label}"
-    return f"{day}, at {clock_text(moment, campaign=campaign)}, {campaign.time_zone_label}"
+        # Translators: such as: Starts at midnight as Tuesday, December 1, begins, Boston time
+        return gettext("at midnight as %(day)s, begins, %(zone)s") % {"day": day, "zone": zone}
+    clock = moments.exact_clock_text(local)
+    # Translators: such as: Starts Tuesday, December 1, at 9:00 AM, Boston time
+    return gettext("%(day)s, at %(clock)s, %(zone)s") % {"day": day, "clock": clock, "zone": zone}
 
 
 def end_text(moment: datetime, *, campaign: Campaign) -> str:
     """As start_text(), for a closing moment: midnight belongs to the day that ends with it."""
     local = moment.astimezone(campaign.tz)
     if (local.hour, local.minute) == (0, 0):
-        eve = local - timedelta(days=1)
-        return f"at midnight as {eve:%A, %B} {eve.day}, ends, {campaign.time_zone_label}"
+        eve = moments.weekday_text(local - timedelta(days=1))
+        # Translators: such as: Ends at midnight as Tuesday, December 1, ends, Boston time
+        return gettext("at midnight as %(day)s, ends, %(zone)s") % {"day": eve, "zone": campaign.time_zone_label}
     return start_text(moment, campaign=campaign)
 
 
 def clock_text(moment: datetime, *, campaign: Campaign, seconds: bool = False) -> str:
     """`2:18 PM` or `2:18:33 PM` in the campaign's time zone."""
-    local = moment.astimezone(campaign.tz)
-    return f"{local.hour % 12 or 12}:{local:%M:%S} {local:%p}" if seconds else f"{local.hour % 12 or 12}:{local:%M %p}"
+    return moments.exact_clock_text(moment.astimezone(campaign.tz), seconds=seconds)

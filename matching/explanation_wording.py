@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from campaign.models import Campaign
+from campaign.moments import when_text
 from campaign.money import format_amount_short
 from matching.allocation import Bound
 from matching.explanation import Explanation, Line
-from matching.wording import clock_text, day_text
 
 _WAITS = {
     "money": "Your gift is in line for money that comes free.",
@@ -71,10 +71,7 @@ def _first(line: Line, *, campaign: Campaign, part: str) -> str:
 
 def _when(moment: datetime, *, campaign: Campaign, at: datetime) -> str:
     """`at 10:14 AM`, with the day unless it is the gift's own."""
-    local = moment.astimezone(campaign.tz)
-    if local.date() == at.astimezone(campaign.tz).date():
-        return f"at {clock_text(local)}"
-    return f"on {day_text(local)} at {clock_text(local)}"
+    return when_text(moment.astimezone(campaign.tz), seen_on=at.astimezone(campaign.tz).date())
 
 
 def _money(minor: int, campaign: Campaign) -> str:

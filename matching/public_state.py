@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
 from campaign.models import Campaign
-from matching import wording
+from campaign.moments import when_text
 from matching.models import LedgerEntry
 from matching.queries import PoolFigures
 
@@ -19,7 +21,11 @@ def public_state_text(*, row: PoolFigures, campaign: Campaign, now: datetime) ->
         return f"Opens in {wait_text(row.opens_at - now)}"
     if row.state == "used_up":
         moment = used_up_at(pool_id=row.pool.pk)
-        return f"Used up {_when(moment, campaign=campaign, now=now)}" if moment else row.state_text
+        if moment is None:
+            return row.state_text
+        when = when_text(moment.astimezone(campaign.tz), seen_on=now.astimezone(campaign.tz).date())
+        # Translators: of a sponsor's money: Used up at 9:14 AM, Used up on December 1 at 9:14 AM
+        return gettext("Used up %(when)s") % {"when": when}
     return row.state_text
 
 
@@ -43,11 +49,3 @@ def wait_text(wait: timedelta) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _when(moment: datetime, *, campaign: Campaign, now: datetime) -> str:
-    local = moment.astimezone(campaign.tz)
-    clock = wording.clock_text(local)
-    if local.date() == now.astimezone(campaign.tz).date():
-        return f"at {clock}"
-    return f"on {local:%B} {local.day} at {clock}"

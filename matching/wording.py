@@ -2,7 +2,9 @@
 
 from datetime import datetime, time, timedelta
 
+from campaign import moments
 from campaign.models import Campaign, Fund
+from campaign.moments import clock_text, day_text
 from campaign.money import format_amount_short, parse_amount
 from matching import challenge_wording
 from matching.allocation import Bound
@@ -127,20 +129,7 @@ def _span_text(opening: datetime, closing: datetime) -> str:
 
 def moment_text(moment: datetime, *, campaign: Campaign) -> str:
     """`December 1, 12:00 PM` in the campaign's time zone; midnight and noon by name."""
-    local = moment.astimezone(campaign.tz)
-    return f"{day_text(local)}, {clock_text(local)}"
-
-
-def day_text(local: datetime) -> str:
-    """`December 1`; local: in the zone it is to be read in."""
-    return f"{local:%B} {local.day}"
-
-
-def clock_text(local: datetime) -> str:
-    """`9:14 AM`, `noon`, `midnight`; local: in the zone it is to be read in."""
-    if (local.hour, local.minute) in ((0, 0), (12, 0)):
-        return "midnight" if local.hour == 0 else "noon"
-    return f"{local.hour % 12 or 12}:{local:%M} {local:%p}"
+    return moments.moment_text(moment.astimezone(campaign.tz))
 
 
 def listed(names: list[str]) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(settings.BASE_DIR)
 KEYWORDS = dict.fromkeys(("gettext", "gettext_lazy", "_", "gettext_noop"))
-KEYWORDS |= {"ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+KEYWORDS |= {"ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
 OPEN, CLOSE = "⟦", "⟧"
 _CODE = re.compile(r"({%.*?%}|{{.*?}}|{#.*?#})", re.DOTALL)
 _MARKED = re.compile(r"{%\s*blocktranslate.*?{%\s*endblocktranslate\s*%}", re.DOTALL)
@@ -24,13 +24,13 @@ _TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 
 
-def messages_of(path: Path) -> Iterator[str | tuple[str, ...]]:
-    """What a template or a module has marked: a text, or one and its plural."""
+def messages_of(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
+    """What a template or a module has marked: a text, or one and its plural; and the context it stands in."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".html":  # as Python whose lines begin where they like
+    if path.suffix != ".py":  # as Python whose lines begin where they like
         text = "\n".join(line.lstrip() for line in templatize(text, origin=str(path)).splitlines())
-    for _, message, *_rest in extract("python", io.BytesIO(text.encode()), keywords=KEYWORDS):
-        yield message
+    for _, message, _, context in extract("python", io.BytesIO(text.encode()), keywords=KEYWORDS):
+        yield message, context
 
 
 def unmarked(template: Path) -> list[str]:
@@ -44,12 +44,13 @@ def write_made_up_language(folder: Path, paths: list[Path]) -> int:
     """A compiled catalog of these files' marks, each text within ⟦⟧; how many texts it has."""
     catalog = Catalog(locale="eo")
     for path in paths:
-        for message in messages_of(path):
+        for message, context in messages_of(path):
             one, *more = message if isinstance(message, tuple) else (message,)
             if not one:
                 continue
             said = f"{OPEN}{one}{CLOSE}"
-            catalog.add((one, more[0]) if more else one, (said, f"{OPEN}{more[0]}{CLOSE}") if more else said)
+            plural = (said, f"{OPEN}{more[0]}{CLOSE}") if more else said
+            catalog.add((one, more[0]) if more else one, plural, context=context)
     target = folder / "eo" / "LC_MESSAGES"
     target.mkdir(parents=True)
     with (target / "django.mo").open("wb") as file:

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from campaign import rich_text
-from campaign.models import Campaign, Fund
+from campaign.models import Fund
 from campaign.money import format_amount_compact
 
 register = template.Library()
@@ -53,13 +53,6 @@ def as_data(found: object) -> str:
 def left_to(raised_minor: int, goal_minor: int) -> int:
     """`{{ raised|left_to:goal }}`: how much is missing, in minor units."""
     return max(goal_minor - raised_minor, 0)
-
-
-@register.filter
-def hour_in(moment: datetime, campaign: Campaign) -> str:
-    """`1 AM EST` in the campaign's zone: with its name, since an hour comes twice when the clocks go back."""
-    local = moment.astimezone(campaign.tz)
-    return f"{local.hour % 12 or 12} {local:%p %Z}"
 
 
 @register.filter
