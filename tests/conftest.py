@@ -25,6 +25,8 @@ django.setup()
 from django.core.cache import cache
 from django.test import TransactionTestCase
 from django.urls import resolve
+from django.utils import translation
+from django.utils.translation import trans_real
 
 # Every view is imported now: one that is first imported while a test has replaced something would keep that for good.
 resolve("/")
@@ -32,6 +34,7 @@ resolve("/")
 from sandbox import browser as chromium
 from tests.database import current_url, empty_tables
 from tests.fault_table import FaultTable
+from tests.marks import spoken_files, write_made_up_language
 from tests.site import RunningSite, request_json
 
 pytest_plugins = ["tests.pages"]  # the fixtures of a browser
@@ -113,6 +116,24 @@ def _no_figure_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def _empty_cache() -> Iterator[None]:
     yield
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def _made_up_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("locale")
+    assert write_made_up_language(folder, spoken_files()) > 450
+    return folder
+
+
+@pytest.fixture
+def made_up_language(_made_up_catalog: Path, settings: Any) -> Iterator[None]:
+    """A language that puts ⟦⟧ around every text that is marked; for what runs in the test's own process."""
+    settings.LOCALE_PATHS = [str(_made_up_catalog)]
+    settings.LANGUAGES = [("en", "English"), ("eo", "Made up")]
+    trans_real._translations.clear()
+    with translation.override("eo"):
+        yield
+    trans_real._translations.clear()
 
 
 @pytest.fixture(scope="session")
