@@ -63,7 +63,8 @@ async def visit(url: str, *, seconds: float, connections: int) -> dict[str, floa
     """Keep `connections` visitors busy for `seconds` and count the pages they got."""
     parts = urlsplit(url)
     over = asyncio.Event()
-    request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.hostname}\r\nAccept: text/html\r\n\r\n".encode()
+    asked = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    request = f"GET {asked} HTTP/1.1\r\nHost: {parts.hostname}\r\nAccept: text/html\r\n\r\n".encode()
     visitors = [_Visitor(request=request, over=over) for _ in range(connections)]
     began = time.monotonic()
     for visitor in visitors:
