@@ -69,6 +69,7 @@ def _walk(page: Page, url: str, *, pay: Callable[[Page, Thumb], None]) -> Thumb:
     page.set_default_timeout(60_000)
     page.goto(url)
     thumb.tap(page.get_by_role("region", name="Give now").get_by_role("link", name="Give"))
+    thumb.tap(page.get_by_role("link", name="Continue", exact=True))
     thumb.type(page.get_by_label("Name", exact=True), "Marta Reyes")
     thumb.type(page.get_by_role("textbox", name="E-mail"), "marta@example.org")
     thumb.tap(page.get_by_role("button", name="Continue to payment"))

@@ -22,8 +22,8 @@ def test_controls_and_their_states_can_be_told_apart_and_focus_is_seen(open_page
     assert moving(page) == []
     looks = {}
     for name, control in {
-        "button": page.get_by_role("button", name="Continue to payment"),
-        "field": page.get_by_label("Name", exact=True),
+        "button": page.get_by_role("link", name="Continue", exact=True),
+        "field": page.get_by_label("Or another amount"),
         "choice": page.get_by_label("What is it for?"),
         "preset": page.get_by_role("radio", name="$250", exact=True),
     }.items():
@@ -34,8 +34,9 @@ def test_controls_and_their_states_can_be_told_apart_and_focus_is_seen(open_page
     for look in looks.values():
         assert look["outline"] not in (False, ground), looks
         assert look["edge"], looks
+    fee = page.get_by_role("checkbox", name="Add $3.30 to a gift of $100")
     for control, shown in (
-        (page.get_by_role("checkbox", name="Hide my amount"), page.get_by_role("checkbox", name="Hide my amount")),
+        (fee, fee),
         (page.get_by_role("radio", name="$50", exact=True), page.locator("label:has([value='50.00']) span")),
     ):
         before = shown.screenshot()

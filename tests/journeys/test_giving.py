@@ -16,10 +16,12 @@ from tests.journeys.giving_pages import (
     expect_thanks,
     fill_card,
     fill_form,
+    go_on,
     go_to_payment,
     open_for_giving,
     payments_at_stripe,
     press_give,
+    send_form,
     the_gift,
     turn_knobs,
 )
@@ -48,7 +50,7 @@ def test_a_card_gift_with_its_match_and_its_receipt(page, site, pool):
     fill_form(page, site)
     expect(page.get_by_text("$100 becomes $200.")).to_be_visible()
     page.get_by_text("Add $3.30 to a gift of $100").click()
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Your match is held")
     fill_card(page)
     press_give(page, "$103.30")
@@ -159,6 +161,7 @@ def test_the_page_does_not_wait_for_events(page, site, pool):
 
 def test_pressing_continue_twice_makes_one_gift(page, site, pool):
     fill_form(page, site)
+    go_on(page)
     page.get_by_role("button", name="Continue to payment").dblclick()
     page.wait_for_url("**/pay/")
     assert Donation.objects.count() == 1
@@ -180,7 +183,7 @@ def test_reload_and_back_make_no_second_gift(page, site, pool):
     expect(page.get_by_role("heading", level=1)).to_have_text("Your match is held")
     page.go_back()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Marta Reyes")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     fill_card(page)
     press_give(page)
@@ -227,7 +230,7 @@ def test_changing_the_gift_keeps_what_was_typed(page, site, pool):
     expect(page.get_by_label("Name", exact=True)).to_have_value("Marta Reyes")
     page.get_by_role("radio", name="$250").check()
     expect(page.get_by_text("$250 becomes $500.")).to_be_visible()
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     fill_card(page)
     press_give(page, "$250.00")

@@ -15,10 +15,12 @@ from tests.journeys.giving_pages import (
     expect_thanks,
     fill_card,
     fill_form,
+    go_on,
     go_to_payment,
     let_holds_lapse,
     open_for_giving,
     press_give,
+    send_form,
     the_gift,
 )
 from tests.pages import LOOKS, PHONE
@@ -45,18 +47,25 @@ def test_every_state_on_the_way_to_thanks(open_page, page_errors, site, pool, lo
     fill_form(page, site)
     expect_accessible(page)
     page.get_by_text("Split between funds").click()
-    page.get_by_text("Company, phone or postal address").click()
     page.get_by_label("Amount for Nursing research").fill("forty")
+    expect(page.locator("#match-words")).to_contain_text("“forty” is not an amount")
+    go_on(page)
+    expect(page.get_by_label("Amount for Nursing research")).to_be_focused()
+    expect_accessible(page)
+    page.get_by_label("Amount for Nursing research").fill("40")
+    page.get_by_label("Amount for Education").fill("60")
+    expect(page.locator("#match-words")).to_contain_text("$100 becomes $200.")
+    go_on(page)
+    page.get_by_text("Company, phone or postal address").click()
+    expect_accessible(page)
     page.get_by_role("textbox", name="E-mail").fill("marta@")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(page.locator("#error-summary")).to_be_focused()
     expect_accessible(page)
     page.get_by_role("link", name="That is not a whole e-mail address.").click()
     expect(page.get_by_role("textbox", name="E-mail")).to_be_focused()
     page.get_by_role("textbox", name="E-mail").fill("marta@example.org")
-    page.get_by_label("Amount for Nursing research").fill("40")
-    page.get_by_label("Amount for Education").fill("60")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(card_frame(page).get_by_label("Card number")).to_be_visible()
     expect_accessible(page)
     fill_card(page, "4000000000000002")
@@ -86,7 +95,7 @@ def test_choice_and_lapse(open_page, site, look):
     fill_form(page, site)
     other = factories.donation(campaign=pool.campaign, amount_minor=9_265, at=timezone.now())
     factories.match(other, at=timezone.now())
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("The match has $7.35 left")
     expect_accessible(page)
     let_holds_lapse()
@@ -96,7 +105,7 @@ def test_choice_and_lapse(open_page, site, look):
 
 
 # What the accessibility tree says, in its order; words that say no more than these are left out.
-FORM = """
+GIFT = """
 - list "Steps"
 - heading "Your gift" [level=1]
 - group "How much would you like to give?":
@@ -112,6 +121,16 @@ FORM = """
   - paragraph: /\\$100 becomes \\$200/
 - checkbox /Add \\$3.30 to a gift of \\$100/
 - group: In honor or in memory of somebody optional
+- link "Continue"
+- complementary "How your match works":
+  - heading "How your match works" [level=2]
+"""
+ABOUT_YOU = """
+- list "Steps"
+- heading "Your gift" [level=1]
+- status:
+  - paragraph: /\\$100 becomes \\$200/
+- link "Change the gift"
 - heading "About you" [level=2]
 - textbox "Name"
 - textbox "E-mail"
@@ -144,7 +163,11 @@ PAYMENT = """
 
 def test_by_keyboard_alone(page: Page, site, pool):
     page.goto(f"{site.url}/give/?fund=education&amount=100")
-    expect(page.locator("main")).to_match_aria_snapshot(FORM)
+    expect(page.locator("main")).to_match_aria_snapshot(GIFT)
+    press_until(page, lambda: page.evaluate("document.activeElement.className.includes('step-on')"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#about-you")).to_be_focused()
+    expect(page.locator("main")).to_match_aria_snapshot(ABOUT_YOU)
     press_until(page, lambda: focused(page) == "donor_name")
     page.keyboard.type("Marta Reyes")
     press_until(page, lambda: focused(page) == "donor_email")
@@ -166,6 +189,35 @@ def test_by_keyboard_alone(page: Page, site, pool):
     expect_thanks(page)
 
 
+def test_the_browser_s_own_buttons_lead_from_step_to_step(page: Page, site, pool):
+    page.goto(f"{site.url}/give/?fund=education")
+    amount, name = page.get_by_label("Or another amount"), page.get_by_label("Name", exact=True)
+    current = page.locator(".steps [aria-current=step]")
+    amount.fill("0")
+    expect(page.locator("#match-words .is-ask")).to_be_visible()
+    amount.press("Enter")
+    expect(amount).to_be_focused()
+    amount.fill("75")
+    expect(page.locator("#match-words")).to_contain_text("$75 becomes $150.")
+    amount.press("Enter")
+    expect(current).to_contain_text("About you")
+    name.fill("Marta Reyes")
+    page.get_by_role("link", name="Skip to the page").press("Enter")
+    expect(page.locator("#about-you")).to_be_focused()
+    page.go_back()
+    expect(current).to_contain_text("Gift")
+    expect(name).to_be_hidden()
+    page.go_forward()
+    expect(name).to_have_value("Marta Reyes")
+    expect(name).to_be_visible()
+    send_form(page)  # without an e-mail: the answer shows the step that has the error
+    expect(page.get_by_role("textbox", name="E-mail")).to_be_visible()
+    expect(current).to_contain_text("About you")
+    page.get_by_role("link", name="Change the gift").click()
+    expect(amount).to_have_value("75")
+    expect(current).to_contain_text("Gift")
+
+
 def press_until(page: Page, is_there) -> None:
     for _ in range(40):
         if is_there():
@@ -183,11 +235,11 @@ def test_without_javascript_up_to_the_card(open_page, site, pool):
     page.goto(f"{site.url}/give/?fund=nursing&amount=50")
     page.get_by_label("Or another amount").fill("75")
     page.get_by_label("Name", exact=True).fill("Marta Reyes")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     assert "That is not" not in page.content()
     expect(page.locator("#id_donor_email_error")).to_have_text("Write your e-mail address: your receipt goes there.")
     page.get_by_role("textbox", name="E-mail").fill("marta@example.org")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Your match is held")
     expect(page.get_by_text("The card field needs JavaScript")).to_be_visible()
     expect(page.get_by_role("button", name="Give $75.00")).to_be_hidden()
@@ -222,7 +274,7 @@ def test_what_stands_alone_is_large_enough_for_a_thumb(open_page, site, pool):
     gift = factories.donation(campaign=pool.campaign)
     factories.match(gift, at=timezone.now())
     issue_receipt(donation_id=gift.pk, now=timezone.now())
-    for address in ("/give/", f"/gifts/{the_gift_of(page)}/pay/", gift.get_absolute_url()):
+    for address in ("/give/", "/give/#about-you", f"/gifts/{the_gift_of(page)}/pay/", gift.get_absolute_url()):
         page.goto(f"{site.url}{address}")
         small = page.locator("main").evaluate("""main => [...main.querySelectorAll("a, button, input, select, summary")]
             .filter(part => part.offsetParent && part.type !== "checkbox")
@@ -248,7 +300,7 @@ def test_the_steps_stand_in_one_line_on_a_phone(open_page, site, pool):
 @pytest.mark.parametrize("look", [{"color_scheme": "dark"}, {"color_scheme": "light"}])
 def test_check_boxes_stand_out_in_the_dark_too(open_page, site, pool, look):
     page = open_page(viewport=PHONE, **look)
-    page.goto(f"{site.url}/give/")
+    page.goto(f"{site.url}/give/#about-you")
     box = page.locator("[name=hides_name]")
     edge, ground = (
         [int(figure) for figure in re.findall(r"\d+", box.evaluate(f"box => getComputedStyle(box).{name}"))[:3]]
@@ -292,7 +344,7 @@ def test_what_a_donor_may_add_opens_by_keyboard_without_scripts_and_is_accessibl
     page.get_by_label("Their e-mail").fill("luis@")
     page.get_by_label("Phone").fill("555")
     page.get_by_label("Your message").fill("For the night nurses.")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     for field, value in (("Name of that person", "Ana Ruiz"), ("Their e-mail", "luis@"), ("Phone", "555")):
         expect(page.get_by_label(field)).to_have_value(value)
         assert page.get_by_label(field).is_visible()

@@ -17,6 +17,7 @@ from tests.journeys.giving_pages import (
     open_for_giving,
     payments_at_stripe,
     press_give,
+    send_form,
     the_gift,
 )
 
@@ -37,7 +38,7 @@ def meet_a_lower_match(page: Page, site) -> MatchPool:
     fill_form(page, site)
     expect(page.get_by_text("$100 becomes $200.")).to_be_visible()
     take_from(pool, 9_265)
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     expect(heading(page)).to_have_text("The match has $7.35 left")
     return pool
 
@@ -71,7 +72,7 @@ def test_a_split_starts_from_the_amount_and_adds_up(page, site):
     page.get_by_label("Amount for Education").fill("60")
     page.get_by_label("Amount for Nursing research").fill("15.50")
     expect(page.locator("#match-words")).to_contain_text("$75.50 becomes $151.")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     parts = [(row.fund.name, row.amount_minor) for row in the_gift().designations.select_related("fund")]
     assert parts == [("Education", 6_000), ("Nursing research", 1_550)]
@@ -94,7 +95,7 @@ def test_one_amount_counts_the_one_touched_last(page, site):
     page.get_by_role("radio", name="$250").check()
     expect(page.get_by_label("Amount for Education")).to_be_hidden()
     expect(line).to_contain_text("$250 becomes $500.")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     assert [(row.fund.name, row.amount_minor) for row in the_gift().designations.select_related("fund")] == [
         ("Nursing research", 25_000)
@@ -106,14 +107,14 @@ def test_the_back_button_finds_the_amount_and_its_line(page, site):
     fill_form(page, site)
     page.get_by_label("Or another amount").fill("333")
     page.get_by_label("What is it for?").select_option("Nursing research")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     page.go_back()
     expect(page.get_by_label("Or another amount")).to_have_value("333")
     expect(page.get_by_label("What is it for?")).to_have_value("nursing")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Marta Reyes")
     expect(page.locator("#match-words")).to_contain_text("$333 becomes $666.")
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     assert the_gift().amount_minor == 33_300
 

@@ -15,6 +15,7 @@ from tests.journeys.giving_pages import (
     fill_form,
     open_for_giving,
     press_give,
+    send_form,
 )
 from tests.site import request_json
 
@@ -30,7 +31,7 @@ def give_monthly(page, site):
     fill_form(page, site)
     page.get_by_role("radio", name="Monthly").check()
     expect(page.get_by_text("later ones are not matched")).to_be_visible()
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     expect(page.get_by_text("$100.00 today, and then on the")).to_be_visible()
     fill_card(page)

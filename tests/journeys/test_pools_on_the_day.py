@@ -11,7 +11,7 @@ from matching.wording import clock_text
 from tests import staff
 from tests.beside import eventually
 from tests.donations.give_form import open_campaign
-from tests.journeys.giving_pages import fill_card, press_give
+from tests.journeys.giving_pages import fill_card, fill_name, go_on, press_give, send_form
 from tests.pages import DESKTOP
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,9 +70,9 @@ def give(page: Page, site, *, name: str, amount: str, paid: str) -> Page:
     """One donor gives on their own phone; returns their page when it thanks them."""
     page.goto(f"{site.url}/give/?fund=education")
     page.get_by_label("Or another amount").fill(amount)
-    page.get_by_label("Name", exact=True).fill(f"{name} Reyes")
-    page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
-    page.get_by_role("button", name="Continue to payment").click()
+    go_on(page)
+    fill_name(page, f"{name} Reyes", f"{name.lower()}@example.org")
+    send_form(page)
     page.wait_for_url("**/pay/")
     fill_card(page)
     press_give(page, paid)

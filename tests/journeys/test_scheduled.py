@@ -18,6 +18,7 @@ from tests.journeys.giving_pages import (
     fill_form,
     payments_at_stripe,
     press_give,
+    send_form,
     the_gift,
 )
 
@@ -35,7 +36,7 @@ def campaign(site):
 def go_to_card(page, site):
     fill_form(page, site)
     page.get_by_role("radio", name="Once, on").check()
-    page.get_by_role("button", name="Continue to payment").click()
+    send_form(page)
     page.wait_for_url("**/pay/")
     expect(page.get_by_text("Nothing is charged today.")).to_be_visible()
 
