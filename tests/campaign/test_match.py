@@ -225,6 +225,9 @@ def test_a_challenge_says_its_rule_and_what_it_gave(campaign):
     assert "<b>0 of 1 person has given</b>" in pool
     assert "If refunds bring the count below the target before the campaign closes, the sum is taken back." in pool
     assert "<b>$50</b> to be earned" in pool
+    assert "<b>0 of 1 person has given</b>" in text("/progress/", at=DURING)
+    short = text("/progress/?slim", at=DURING)  # a fund's page is about the fund
+    assert ("0 of 1" in short, "See the challenges" in short) == (False, True)
     factories.match(factories.donation(campaign=campaign))
     challenges.settle_challenges(campaign=campaign, now=DURING)
     cache.clear()
