@@ -40,7 +40,7 @@ _NOT_OURS = re.compile("for attribute “value” on element “input”|Cannot 
 def show(site: RunningSite, pages: Sequence[Address]) -> list[str]:
     """Print how many were checked, and each error with some pages that have it; return one line for each error."""
     with tempfile.TemporaryDirectory(prefix="twofold-seen-") as folder:
-        _collect(Path(folder))
+        collect(Path(folder))
         seen = sorted(Path(folder).glob("*.html"))
         found = {"pages": (len(seen), _messages(seen, kind="html"))}
     sheets = sorted(path for name in _SHEETS for path in (tools.ROOT / name).rglob("*.css"))
@@ -52,7 +52,7 @@ def show(site: RunningSite, pages: Sequence[Address]) -> list[str]:
     return [f"validity: {text}" for text in texts]
 
 
-def _collect(folder: Path) -> None:
+def collect(folder: Path) -> None:
     plugin = ["-p", "tests.audit.seen_pages", "-m", "not site"]
     command = [sys.executable, "-m", "pytest", "-q", "-x", *plugin]
     done = subprocess.run(
