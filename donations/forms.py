@@ -217,8 +217,10 @@ class GiftPartsForm(forms.Form):
         """What is said of any gift that is too large: the campaign's own limit, never Stripe's."""
         largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
         words = gettext("The largest gift we can take by card is {largest}.").format(largest=largest)
+        if not self.contact:
+            return words
         more = gettext("For more, please call us on {phone}: we would love to help.").format(phone=self.contact)
-        return f"{words} {more}" if self.contact else words
+        return f"{words} {more}"
 
     def _forget_errors_of_what_does_not_count(self) -> None:
         for name in ("amount", "other_amount", "fund"):

@@ -30,6 +30,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.utils.translation import gettext_lazy as _
 
 from donations.gateway import Payment
 from donations.models import Donation, FailedTry
@@ -52,11 +53,11 @@ LONGEST_UNPAID = timedelta(days=2)  # a gift is closed long before
 PRESSED_FOR = timedelta(minutes=1)  # a press counts for so long while no payment of its gift is known
 FORGOTTEN_AFTER = timedelta(minutes=10)  # a payment that was opened and not ended, where others wait for it
 MOST_FORGOTTEN_AT_ONCE = 3
-SENTENCE = (
+SENTENCE = _(
     "We cannot take another card payment here just now, and nothing was charged by this try. "
     "Please wait an hour, or give by phone or post."
 )
-HELD_SENTENCE = (
+HELD_SENTENCE = _(
     "Gifts that were begun from your network and are not paid yet hold very much match money already. "
     "As these are paid, more can begin: please try again later, or give by phone or post."
 )

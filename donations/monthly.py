@@ -8,12 +8,14 @@ import calendar
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext
 
+from campaign.moments import full_day_text
 from donations import gateway, limits, payer_check, payments, proofs, renewals, subscriptions, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, MonthlyChange, MonthlyGift
 from donations.monthly_start import first_gift, newest_change, note, product_of
-from donations.receipt_content import day_text, local_day
+from donations.receipt_content import local_day
 from donations.renewals import locked_monthly, tell
 from donations.subscriptions import RefusedCard
 from matching.ledger import DONOR
@@ -78,8 +80,8 @@ def change_day(*, monthly_id: int, day: int, now: datetime) -> MonthlyGift:
         monthly = locked_monthly(monthly_id)
         monthly.next_at = found.next_at
         monthly.save(update_fields=["next_at"])
-        when = day_text(local_day(found.next_at, campaign=monthly.campaign))
-        text = f"The next payment is on {when}, and then on that day of each month."
+        when = full_day_text(local_day(found.next_at, campaign=monthly.campaign))
+        text = gettext("The next payment is on %(day)s, and then on that day of each month.") % {"day": when}
         tell(monthly, note(monthly, kind=MonthlyChange.Kind.DAY, text=text, actor=DONOR, now=now), now=now)
     return monthly
 
@@ -177,7 +179,7 @@ def finish_card_change(*, monthly_id: int, now: datetime) -> MonthlyGift:
         if monthly.setup_intent == saved.setup_intent:
             monthly.setup_intent, monthly.method_label, monthly.method_last4 = "", saved.label, saved.last4
             monthly.save(update_fields=["setup_intent", "method_label", "method_last4"])
-            text = f"From now on it is paid with {monthly.method_text}."
+            text = gettext("From now on it is paid with %(method)s.") % {"method": monthly.method_text}
             change = note(
                 monthly, kind=MonthlyChange.Kind.CARD, text=text, actor=DONOR, now=now, key=saved.setup_intent
             )

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign
 from campaign.money import format_amount, format_amount_short
@@ -19,7 +21,7 @@ class MonthlyAmountForm(forms.Form):
     def __init__(self, *args: Any, monthly: MonthlyGift, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.campaign: Campaign = monthly.campaign
-        self.fields["amount"] = AmountField(currency=monthly.currency, label="New amount each month")
+        self.fields["amount"] = AmountField(currency=monthly.currency, label=_("New amount each month"))
 
     @property
     def amount_minor(self) -> int:
@@ -33,13 +35,15 @@ class MonthlyAmountForm(forms.Form):
     def clean_amount(self) -> int:
         minor: int | None = self.cleaned_data["amount"]
         if minor is None:
-            raise forms.ValidationError("Write the new amount, such as 30.")
+            raise forms.ValidationError(_("Write the new amount, such as 30."))
         if minor < self.campaign.min_gift_minor:
             smallest = format_amount(self.campaign.min_gift_minor, currency=self.campaign.currency)
-            raise forms.ValidationError(f"The smallest gift we can take by card is {smallest}.")
+            words = gettext("The smallest gift we can take by card is {smallest}.")
+            raise forms.ValidationError(words.format(smallest=smallest))
         if minor > self.campaign.max_gift_minor:
             largest = format_amount_short(self.campaign.max_gift_minor, currency=self.campaign.currency)
-            raise forms.ValidationError(f"The largest gift we can take by card is {largest}.")
+            words = gettext("The largest gift we can take by card is {largest}.")
+            raise forms.ValidationError(words.format(largest=largest))
         return minor
 
 
@@ -47,6 +51,9 @@ class MonthlyDayForm(forms.Form):
     day = forms.TypedChoiceField(
         choices=[(day, str(day)) for day in DAYS],
         coerce=int,
-        label="Day of the month",
-        error_messages={"required": "Choose a day of the month.", "invalid_choice": "Choose a day from 1 to 28."},
+        label=_("Day of the month"),
+        error_messages={
+            "required": _("Choose a day of the month."),
+            "invalid_choice": _("Choose a day from 1 to 28."),
+        },
     )

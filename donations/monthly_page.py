@@ -8,13 +8,16 @@ from typing import Any
 from django.conf import settings
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from campaign.models import Fund
+from campaign.moments import full_day_text
 from donations.gift_page import first_name
 from donations.models import Donation, MonthlyChange, MonthlyGift
 from donations.monthly import payments_of
 from donations.monthly_start import first_gift
-from donations.receipt_content import day_text, local_day
+from donations.pay_words import pay_words
+from donations.receipt_content import local_day
 from matching.wording import listed
 
 
@@ -50,11 +53,11 @@ class MonthlyPage:
     def heading(self) -> str:
         state = MonthlyGift.State
         words = {
-            state.ACTIVE: "Your monthly gift",
-            state.UNPAID: "This month’s gift did not go through",
-            state.STOPPED: "Your monthly gift is stopped",
-            state.STARTED: "Your monthly gift has not begun yet",
-            state.NEVER: "This monthly gift was not begun",
+            state.ACTIVE: gettext("Your monthly gift"),
+            state.UNPAID: gettext("This month’s gift did not go through"),
+            state.STOPPED: gettext("Your monthly gift is stopped"),
+            state.STARTED: gettext("Your monthly gift has not begun yet"),
+            state.NEVER: gettext("This monthly gift was not begun"),
         }
         return words[state(self.monthly.state)]
 
@@ -68,7 +71,7 @@ class MonthlyPage:
         return listed([names[fund] for fund, _ in self.monthly.parts if fund in names])
 
     def _day(self, moment: datetime | None) -> str:
-        return day_text(local_day(moment, campaign=self.monthly.campaign)) if moment else ""
+        return full_day_text(local_day(moment, campaign=self.monthly.campaign)) if moment else ""
 
     @property
     def next_text(self) -> str:
@@ -105,4 +108,5 @@ class MonthlyPage:
             "intentUrl": reverse("monthly-card-intent", args=[self.monthly.token]),
             "giftUrl": reverse("monthly-card-done", args=[self.monthly.token]),
             "proofUrl": static("donations/proof.js"),
+            "words": pay_words(),
         }

@@ -7,6 +7,7 @@ this module is what they ask when the gift is monthly.
 from datetime import datetime
 
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from donations import gateway, subscriptions
 from donations.gateway import Payment
@@ -107,7 +108,8 @@ def begin(donation: Donation, *, now: datetime) -> None:
     )
     if begun:
         monthly = MonthlyGift.objects.get(pk=donation.monthly_id)
-        note(monthly, kind=MonthlyChange.Kind.BEGAN, text="The monthly gift began.", actor=DONOR, now=now, key="began")
+        text = gettext("The monthly gift began.")
+        note(monthly, kind=MonthlyChange.Kind.BEGAN, text=text, actor=DONOR, now=now, key="began")
 
 
 def end(donation: Donation) -> None:

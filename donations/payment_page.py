@@ -9,22 +9,31 @@ from typing import Any
 from django.conf import settings
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext, pgettext
 
 from campaign.money import format_amount
 from donations import giving, pace
 from donations.gift_page import SponsorShare, sponsor_shares, until_text
 from donations.match_line import MatchLine, match_line
 from donations.models import Donation
+from donations.pay_words import pay_words
 from donations.schedule_mail import moment_text
 from matching.allocation import Bound
 from matching.queries import GiftMatch
 from matching.wording import listed
 
 
-def each_month(day: int) -> str:
-    """`on the 1st of each month`; of a day that not every month has, `on the 31st of each month, or its last day`."""
-    ending = "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"on the {day}{ending} of each month{', or its last day' if day > 28 else ''}"
+def numbered(day: int) -> str:
+    """`1st`, `22nd`, `13th`."""
+    # Translators: a day of the month, as in “on the 21st of each month”: say how yours are written, in all four
+    first, second, third, other = (
+        pgettext("a day of the month", "%(day)dst"),
+        pgettext("a day of the month", "%(day)dnd"),
+        pgettext("a day of the month", "%(day)drd"),
+        pgettext("a day of the month", "%(day)dth"),
+    )
+    words = other if 11 <= day <= 13 else {1: first, 2: second, 3: third}.get(day % 10, other)
+    return words % {"day": day}
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,16 @@ class PaymentPage:
     @property
     def choice_heading(self) -> str:
         if self.has_ended:
-            return f"{self.gift.campaign.name} has ended"
+            return gettext("%(campaign)s has ended") % {"campaign": self.gift.campaign.name}
         if not self.match_minor:
-            return "The match has run out" if self.has_run_out else "There is no match for this gift"
+            return gettext("The match has run out") if self.has_run_out else gettext("There is no match for this gift")
         left = format_amount(self.match_minor, currency=self.gift.currency)
-        return f"The match has {left} left" if self.has_run_out else f"The match for this gift is {left}"
+        words = (
+            gettext("The match has %(left)s left")
+            if self.has_run_out
+            else gettext("The match for this gift is %(left)s")
+        )
+        return words % {"left": left}
 
     @property
     def match_minor(self) -> int:
@@ -141,9 +155,13 @@ class PaymentPage:
         return moment_text(self.gift.pay_by, donation=self.gift)
 
     @property
+    def monthly_day(self) -> int | None:
+        """The day on which the gift comes each month; None for a gift that is made once."""
+        return self.now.astimezone(self.gift.campaign.tz).day if self.gift.monthly_id else None
+
+    @property
     def monthly_day_text(self) -> str:
-        """`on the 1st of each month`; empty for a gift that is made once."""
-        return each_month(self.now.astimezone(self.gift.campaign.tz).day) if self.gift.monthly_id else ""
+        return numbered(self.monthly_day) if self.monthly_day else ""
 
     @property
     def seconds_in_line(self) -> int:
@@ -162,13 +180,24 @@ class PaymentPage:
     def line_sentence(self, turn_at: datetime) -> str:
         """What a donor in line reads: how many are before them, how long it takes, that the match stays theirs."""
         before = pace.ahead(turn_at, now=self.now)
-        seconds = max(1, ceil((turn_at - self.now).total_seconds()))
-        long = f"about {seconds} second{'s' if seconds > 1 else ''}"
-        if seconds > 90:
-            long = f"about {ceil(seconds / 60)} minutes"
-        many = f"about {before:,} gifts come before yours" if before > 1 else "yours is next"
-        held = f" Your match is held until {self.held_until_text}." if self.match_minor else ""
-        return f"You are in line: {many}, {long}. It goes on by itself; please keep this page open.{held}"
+        long = _about(max(1, ceil((turn_at - self.now).total_seconds())))
+        if before > 1:
+            # Translators: %(long)s is a time, such as: about 20 seconds
+            words = ngettext(
+                "You are in line: about %(count)s gift comes before yours, %(long)s. It goes on by itself; please keep "
+                "this page open.",
+                "You are in line: about %(count)s gifts come before yours, %(long)s. It goes on by itself; please keep "
+                "this page open.",
+                before,
+            )
+        else:
+            words = gettext(
+                "You are in line: yours is next, %(long)s. It goes on by itself; please keep this page open."
+            )
+        sentences = [words % {"count": f"{before:,}", "long": long}]
+        if self.match_minor:
+            sentences += [gettext("Your match is held until %(until)s.") % {"until": self.held_until_text}]
+        return " ".join(sentences)
 
     @property
     def may_be_charged(self) -> bool:
@@ -204,4 +233,13 @@ class PaymentPage:
             "proofUrl": static("donations/proof.js"),
             "mayBeCharged": self.may_be_charged,
             "giftUrl": gift.get_absolute_url(),
+            "words": pay_words(),
         }
+
+
+def _about(seconds: int) -> str:
+    """`about 20 seconds`, `about 3 minutes`."""
+    if seconds > 90:
+        minutes = ceil(seconds / 60)
+        return ngettext("about %(count)d minute", "about %(count)d minutes", minutes) % {"count": minutes}
+    return ngettext("about %(count)d second", "about %(count)d seconds", seconds) % {"count": seconds}

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.money import format_amount
 from donations import gateway, payments, strays, subscriptions, work
@@ -32,11 +34,16 @@ _COPIED = (
     *Donation.SOURCE_CODES,
     *("way", "team", "names_hidden_at"),
 )
-_REASONS = {
-    "expired_card": "the card has expired",
-    "insufficient_funds": "there was not enough money in the account",
-    "authentication_required": "your bank wants you to confirm it yourself",
+_FAILED = {
+    "expired_card": _("The payment of %(amount)s did not go through: the card has expired. Nothing was charged."),
+    "insufficient_funds": _(
+        "The payment of %(amount)s did not go through: there was not enough money in the account. Nothing was charged."
+    ),
+    "authentication_required": _(
+        "The payment of %(amount)s did not go through: your bank wants you to confirm it yourself. Nothing was charged."
+    ),
 }
+_FAILED_SOMEHOW = _("The payment of %(amount)s did not go through. Nothing was charged.")
 
 
 def invoice_moved(invoice_id: str, *, now: datetime) -> Donation | None:
@@ -94,7 +101,8 @@ def set_amount(monthly: MonthlyGift, *, amount_minor: int, fee_minor: int, now: 
     monthly.parts = [list(part) for part in scaled(monthly.parts, amount_minor=amount_minor)]
     monthly.amount_minor, monthly.fee_minor = amount_minor, fee_minor
     after = format_amount(monthly.total_minor, currency=monthly.currency)
-    text = f"The monthly amount was {before} and is {after}, from the next payment on."
+    words = gettext("The monthly amount was %(before)s and is %(after)s, from the next payment on.")
+    text = words % {"before": before, "after": after}
     tell(monthly, note(monthly, kind=MonthlyChange.Kind.AMOUNT, text=text, actor=DONOR, now=now), now=now)
 
 
@@ -107,11 +115,11 @@ def stop(monthly: MonthlyGift, *, actor: str, because: str, now: datetime) -> No
         return
     monthly.state, monthly.stopped_at = MonthlyGift.State.STOPPED, now
     monthly.next_at, monthly.retry_at = None, None
-    texts = {"payment_failed": "Stopped: the last try to charge it failed too."}
+    texts = {"payment_failed": gettext("Stopped: the last try to charge it failed too.")}
     change = note(
         monthly,
         kind=MonthlyChange.Kind.STOPPED,
-        text=texts.get(because, "The monthly gift was stopped."),
+        text=texts.get(because, gettext("The monthly gift was stopped.")),
         actor=actor,
         now=now,
         key=because or "stopped",
@@ -287,7 +295,7 @@ def scaled(parts: list[list[int]], *, amount_minor: int) -> list[tuple[int, int]
 
 
 @transaction.atomic
-def _write_failure(monthly_id: int, invoice: Invoice, *, reason: str, now: datetime) -> None:
+def _write_failure(monthly_id: int, invoice: Invoice, *, decline_code: str, now: datetime) -> None:
     monthly = locked_monthly(monthly_id)
     if monthly.state == MonthlyGift.State.STOPPED:
         return
@@ -295,7 +303,7 @@ def _write_failure(monthly_id: int, invoice: Invoice, *, reason: str, now: datet
     change = note(
         monthly,
         kind=MonthlyChange.Kind.FAILED,
-        text=f"The payment of {due} did not go through{reason}. Nothing was charged.",
+        text=_FAILED.get(decline_code, _FAILED_SOMEHOW) % {"amount": due},
         actor=STRIPE,
         now=now,
         key=f"{invoice.invoice}:{invoice.attempts}",
@@ -312,5 +320,4 @@ def _failed(monthly: MonthlyGift, invoice: Invoice, *, now: datetime) -> None:
     if monthly.changes.filter(kind=MonthlyChange.Kind.FAILED, key=key).exists():
         return
     payment = gateway.retrieve_payment(invoice.payment_intent) if invoice.payment_intent else None
-    why = _REASONS.get(payment.decline_code, "") if payment else ""
-    _write_failure(monthly.pk, invoice, reason=f": {why}" if why else "", now=now)
+    _write_failure(monthly.pk, invoice, decline_code=payment.decline_code if payment else "", now=now)

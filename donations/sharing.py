@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from campaign.models import Campaign, Fund, Organization
 
@@ -21,12 +22,13 @@ class Share:
 def share_of(*, campaign: Campaign, fund: Fund, organization: Organization) -> Share:
     """The words a donor to this fund passes on; they may change them before anything is sent."""
     url = f"{settings.SITE_URL}{fund.get_absolute_url()}"
-    text = f"I just gave to {fund.name} at {organization.public_name} for {campaign.name}. You can, too:"
+    words = gettext("I just gave to %(fund)s at %(organization)s for %(campaign)s. You can, too:")
+    text = words % {"fund": fund.name, "organization": organization.public_name, "campaign": campaign.name}
     title = f"{campaign.name}: {organization.public_name}"
     both, address = quote(f"{text} {url}", safe=""), quote(url, safe="")
     links = [
-        ("E-mail", f"mailto:?subject={quote(title, safe='')}&body={both}"),
-        ("Text message", f"sms:?&body={both}"),
+        (gettext("E-mail"), f"mailto:?subject={quote(title, safe='')}&body={both}"),
+        (gettext("Text message"), f"sms:?&body={both}"),
         ("Facebook", f"https://www.facebook.com/sharer/sharer.php?u={address}"),
         ("WhatsApp", f"https://wa.me/?text={both}"),
     ]

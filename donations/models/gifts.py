@@ -6,6 +6,8 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign, Fund, Team
 from donations import triggers
@@ -71,12 +73,12 @@ class Donation(models.Model):
         ABANDONED = "abandoned", "Not completed"
 
     class Method(models.TextChoices):
-        CARD = "card", "Card"
-        BANK = "us_bank_account", "Bank debit"
-        WALLET = "wallet", "Wallet"
-        CHEQUE = "cheque", "Check"
-        CASH = "cash", "Cash"
-        OTHER = "other", "Other"
+        CARD = "card", _("Card")
+        BANK = "us_bank_account", _("Bank debit")
+        WALLET = "wallet", _("Wallet")
+        CHEQUE = "cheque", pgettext_lazy("a way to pay", "Check")
+        CASH = "cash", _("Cash")
+        OTHER = "other", pgettext_lazy("a way to pay", "Other")
 
     class Way(models.TextChoices):
         ONCE = "once", "Once"
@@ -342,7 +344,9 @@ class Donation(models.Model):
 
     @property
     def public_name(self) -> str:
-        return "Anonymous" if self.hides_name or self.names_hidden_at else self.giver_name
+        if self.hides_name or self.names_hidden_at:
+            return pgettext("a giver who is not named", "Anonymous")
+        return self.giver_name
 
     @property
     def giver_name(self) -> str:
@@ -353,9 +357,13 @@ class Donation(models.Model):
     def method_text(self) -> str:
         """`Visa ending in 4242`, `Bank debit ending in 6789`, `Check no. 1042`, or empty while unknown."""
         if self.cheque_number:
-            return f"{self.get_method_display()} no. {self.cheque_number}"
+            # Translators: a way to pay with its number: Check no. 1042
+            words = gettext("%(method)s no. %(number)s")
+            return words % {"method": self.get_method_display(), "number": self.cheque_number}
         name = self.method_label or (self.get_method_display() if self.method else "")
-        return f"{name} ending in {self.method_last4}" if self.method_last4 else name
+        if not self.method_last4:
+            return name
+        return gettext("%(method)s ending in %(last4)s") % {"method": name, "last4": self.method_last4}
 
 
 class Designation(models.Model):

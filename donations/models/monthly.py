@@ -9,6 +9,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from donations.models.tokens import new_token
 
@@ -83,7 +84,9 @@ class MonthlyGift(models.Model):
 
     @property
     def method_text(self) -> str:
-        return f"{self.method_label} ending in {self.method_last4}" if self.method_last4 else self.method_label
+        if not self.method_last4:
+            return self.method_label
+        return gettext("%(method)s ending in %(last4)s") % {"method": self.method_label, "last4": self.method_last4}
 
 
 class MonthlyChange(models.Model):

@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from campaign.models import CardPicture
 from donations.models.gifts import Donation
@@ -11,8 +13,8 @@ class Tribute(models.Model):
     """Whom a gift honors. is_public: its donor lets everybody see it."""
 
     class Kind(models.TextChoices):
-        HONOR = "honor", "In honor of"
-        MEMORY = "memory", "In memory of"
+        HONOR = "honor", _("In honor of")
+        MEMORY = "memory", _("In memory of")
 
     donation = models.OneToOneField(Donation, on_delete=models.CASCADE, related_name="tribute")
     kind = models.CharField(max_length=6, choices=Kind)
@@ -20,8 +22,16 @@ class Tribute(models.Model):
     is_public = models.BooleanField(default=False)
 
     def __str__(self) -> str:
-        """`in memory of Ana Ruiz`, for the middle of a sentence."""
-        return f"{self.get_kind_display().lower()} {self.name}"
+        """`in memory of Ana Ruiz`, as it stands beside a gift."""
+        if self.is_memory:
+            words = pgettext("beside a gift", "in memory of %(name)s")
+        else:
+            words = pgettext("beside a gift", "in honor of %(name)s")
+        return words % {"name": self.name}
+
+    @property
+    def is_memory(self) -> bool:
+        return self.kind == self.Kind.MEMORY
 
 
 class TributeNotice(models.Model):

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 
 from donations import gateway, limits, monthly_start, pace, payer_check, proofs
 from donations.gateway import Payment
@@ -23,17 +25,20 @@ from matching import holds
 from matching.ledger import SYSTEM, PoolsBusy, busy_when_locked
 from matching.queries import gift_match
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 MOST_TRIES = 5
 # Around an asking that Stripe answered with an error of its own: its longest duration, and clocks that differ.
 BEFORE_FAILING, AFTER_FAILING = timedelta(minutes=1), timedelta(minutes=2)
-_SILENT = (
+_SILENT = _(
     "The card company does not answer at this moment, and nothing was charged. Please press Give again in a minute."
 )
-_UNKNOWN = (
+_UNKNOWN = _(
     "The card company does not answer at this moment, so we do not know yet whether your earlier try went through. "
     "Please do not pay again: your gift’s page will tell you."
 )
-_CROWDED = "Very many gifts are arriving this second, and nothing was charged by this try. Press Give once more."
+_CROWDED = _("Very many gifts are arriving this second, and nothing was charged by this try. Press Give once more.")
 
 
 class PaymentUnavailable(Exception):
@@ -42,7 +47,7 @@ class PaymentUnavailable(Exception):
     is_certain: certainly nothing was charged, since nobody was ever given the secret of a payment for this gift.
     """
 
-    def __init__(self, message: str, *, is_certain: bool = True) -> None:
+    def __init__(self, message: "StrOrPromise", *, is_certain: bool = True) -> None:
         super().__init__(message)
         self.is_certain = is_certain
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -13,6 +13,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
@@ -20,42 +22,53 @@ from donations import form_keys, gateway, giving, kept_gifts, limits, outage, pa
 from donations.content_policy import opens_for_stripe
 from donations.gift_page import GiftPage
 from donations.models import Designation, Donation, Receipt
+from donations.pay_words import NOTHING
 from donations.payment_page import PaymentPage
 from donations.receipt_pdf import render_receipt
 from donations.text_fields import one_line
 from matching.ledger import DONOR, PoolsBusy
 from matching.queries import gift_match
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 log = logging.getLogger(__name__)
 
-_TOO_MANY = "Too many tries were made for this gift. Nothing was charged. Please call us, and we take it by phone."
-_TOO_MANY_UNKNOWN = (
+# Translators: {nothing} is the sentence “Nothing was charged.”
+_TOO_MANY = format_lazy(
+    _("Too many tries were made for this gift. {nothing} Please call us, and we take it by phone."), nothing=NOTHING
+)
+_TOO_MANY_UNKNOWN = _(
     "Too many tries were made for this gift, and the card company does not tell us at this moment whether one of them "
     "went through. Please do not pay again: your gift’s page will tell you."
 )
-_EARLIER_TRY = "Whether your earlier try went through, your gift’s page will tell you: please do not pay again before."
-_BROKEN = "Paying is not possible here at this moment, and nothing was charged by this try. Please call us."
-_CROWDED = "Very many gifts are arriving this second. Nothing was charged by this try. Press Give once more."
-_CHECKING = (
+_EARLIER_TRY = _(
+    "Whether your earlier try went through, your gift’s page will tell you: please do not pay again before."
+)
+_BROKEN = _("Paying is not possible here at this moment, and nothing was charged by this try. Please call us.")
+_CROWDED = _("Very many gifts are arriving this second. Nothing was charged by this try. Press Give once more.")
+_MANY = _("Very many gifts are arriving this second.")
+_SILENT = _("The card company does not answer, so we cannot let this payment go yet.")
+_CHECKING = _(
     "We check that no machine is trying out stolen cards. There is nothing for you to do; it takes some seconds."
 )
-_NETWORK = (
+_NETWORK = _(
     "Very many gifts are being paid from your network at this moment. Yours goes on by itself in some seconds; "
     "there is nothing to press."
 )
 _LOOK_AGAIN_SECONDS = 10
 _CROWD_SECONDS = 2
 # What pay.js is answered when a payment cannot be opened: its code, the donor's sentence, the status.
-_REFUSALS: dict[type[Exception], tuple[str, str, int]] = {
-    payments.MatchUndecided: ("match_is_lower", "Your match is not decided yet. Nothing was charged.", 409),
-    payments.MatchIsLower: ("match_is_lower", "The match is lower than the form showed. Please choose first.", 409),
-    payments.HoldLapsed: ("hold_lapsed", "The hold on your match has ended. Nothing was charged.", 409),
-    giving.GiftAlreadyPaid: ("not_open", "This gift is already paid, or is being paid.", 409),
+_REFUSALS: "dict[type[Exception], tuple[str, StrOrPromise, int]]" = {
+    payments.MatchUndecided: ("match_is_lower", _("Your match is not decided yet. Nothing was charged."), 409),
+    payments.MatchIsLower: ("match_is_lower", _("The match is lower than the form showed. Please choose first."), 409),
+    payments.HoldLapsed: ("hold_lapsed", _("The hold on your match has ended. Nothing was charged."), 409),
+    giving.GiftAlreadyPaid: ("not_open", _("This gift is already paid, or is being paid."), 409),
     payments.TooManyTries: ("too_many_tries", _TOO_MANY, 429),
     limits.TooManyAttempts: ("too_many_tries", limits.SENTENCE, 429),
     PoolsBusy: ("busy", _CROWDED, 503),
     gateway.GatewayRefused: ("broken", _BROKEN, 502),
-    gateway.PaymentUnderWay: ("not_open", "This gift is already being paid.", 409),
+    gateway.PaymentUnderWay: ("not_open", _("This gift is already being paid."), 409),
     gateway.GatewayUnavailable: ("unavailable", _CROWDED, 503),
     payments.PaymentMismatch: ("broken", _BROKEN, 502),
 }
@@ -219,7 +232,7 @@ def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpR
     except limits.TooMuchHeld:
         return _try_again(request, gift, limits.HELD_SENTENCE)
     except PoolsBusy:
-        return _try_again(request, gift, "Very many gifts are arriving this second.")
+        return _try_again(request, gift, _MANY)
     gift = _gift_or_404(gift.token)
     page = PaymentPage(gift, match=match, now=now)
     if "fragment" not in request.POST or page.needs_choice:
@@ -227,7 +240,7 @@ def _renew_hold(request: HttpRequest, gift: Donation, *, now: datetime) -> HttpR
     return render(request, "donations/_match_renewed.html", {"page": page, "gift": gift, "campaign": gift.campaign})
 
 
-def _try_again(request: HttpRequest, gift: Donation, reason: str) -> HttpResponse:
+def _try_again(request: HttpRequest, gift: Donation, reason: "StrOrPromise") -> HttpResponse:
     unsure = _EARLIER_TRY if gift.payment_intent and gift.end_is_unknown else ""
     context = {"reason": reason, "unsure": unsure, "back": reverse("gift-pay", args=[gift.token])}
     response = render(request, "donations/try_again.html", context, status=503)
@@ -244,7 +257,7 @@ def go_on(request: HttpRequest, token: str) -> HttpResponse:
         try:
             giving.accept_lower_match(donation_id=found.pk, now=database_now())
         except PoolsBusy:
-            return _try_again(request, found, "Very many gifts are arriving this second.")
+            return _try_again(request, found, _MANY)
     return _to("gift-pay", found)
 
 
@@ -257,9 +270,9 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
         try:
             giving.abandon_gift(donation_id=found.pk, now=database_now(), actor=DONOR)
         except PoolsBusy:
-            return _try_again(request, found, "Very many gifts are arriving this second.")
+            return _try_again(request, found, _MANY)
         except (gateway.GatewayUnavailable, gateway.GatewayRefused):
-            return _try_again(request, found, "The card company does not answer, so we cannot let this payment go yet.")
+            return _try_again(request, found, _SILENT)
         found.refresh_from_db(fields=["state"])
     if found.state not in _TYPED_AGAIN:
         return _to("gift", found)
@@ -296,7 +309,7 @@ def cancel(request: HttpRequest, token: str) -> HttpResponse:
     except scheduling.NotScheduled:
         return _to("gift", found)
     except PoolsBusy:
-        return _try_again(request, found, "Very many gifts are arriving this second.")
+        return _try_again(request, found, _MANY)
     return _to("gift", found)
 
 
@@ -306,7 +319,7 @@ def intent(request: HttpRequest, token: str) -> HttpResponse:
     """Open the payment for pay.js: `{client_secret, return_url}`, or `{error, code}` with a sentence for the donor."""
     found = _gift_or_404(token)
     if found.state != Donation.State.STARTED:
-        return _refusal("not_open", "This gift is not waiting for a payment any more.", status=409)
+        return _refusal("not_open", _("This gift is not waiting for a payment any more."), status=409)
     now = database_now()
     proof = request.POST.get("proof", "")
     try:
@@ -334,7 +347,7 @@ def _instead(error: Exception, gift: Donation) -> JsonResponse:
 def ask_for_proof(subject: str) -> JsonResponse:
     """202: pay.js does some work, shows the sentence meanwhile, and sends the same again with the proof."""
     challenge = proofs.new_challenge(subject=subject, now=database_now())
-    return JsonResponse({"code": "check", "error": _CHECKING, "challenge": challenge}, status=202)
+    return JsonResponse({"code": "check", "error": str(_CHECKING), "challenge": challenge}, status=202)
 
 
 def _wait(error: payments.InLine | limits.SourceCrowded, gift: Donation) -> JsonResponse:
@@ -346,7 +359,7 @@ def _wait(error: payments.InLine | limits.SourceCrowded, gift: Donation) -> Json
         sentence, seconds = page.line_sentence(error.turn_at), min(max(left, 0.2), _LOOK_AGAIN_SECONDS)
     else:
         left = seconds = _CROWD_SECONDS
-        sentence = _NETWORK
+        sentence = str(_NETWORK)
     answer = {"code": "wait", "error": sentence, "seconds": round(seconds, 2), "left": round(left, 2)}
     return JsonResponse(answer | {"clock": page.clock}, status=202)
 
@@ -364,8 +377,8 @@ def _address(request: HttpRequest, gift: Donation) -> str:
     return request.build_absolute_uri(gift.get_absolute_url())
 
 
-def _refusal(code: str, sentence: str, *, status: int) -> JsonResponse:
-    return JsonResponse({"code": code, "error": sentence}, status=status)
+def _refusal(code: str, sentence: "StrOrPromise", *, status: int) -> JsonResponse:
+    return JsonResponse({"code": code, "error": str(sentence)}, status=status)
 
 
 @private

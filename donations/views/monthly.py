@@ -4,6 +4,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaign.clock import database_now
@@ -15,8 +17,8 @@ from donations.monthly_forms import MonthlyAmountForm, MonthlyDayForm
 from donations.monthly_page import MonthlyPage
 from donations.views.gifts import TOKEN, ask_for_proof, private
 
-_AWAY = "The card company does not answer at this moment."
-_UNSURE = (
+_AWAY = _("The card company does not answer at this moment.")
+_UNSURE = _(
     "We do not know yet whether the change was made; your monthly gift’s page will show it, and we e-mail you. Asking "
     "for the same again does no harm."
 )
@@ -97,11 +99,12 @@ def card_intent(request: HttpRequest, token: str) -> JsonResponse:
     except payments.ProofNeeded:
         return ask_for_proof(found.token)
     except monthly.NotRunning:
-        return JsonResponse({"code": "not_open", "error": "This monthly gift was stopped."}, status=409)
+        return JsonResponse({"code": "not_open", "error": gettext("This monthly gift was stopped.")}, status=409)
     except limits.TooManyAttempts as error:
         return JsonResponse({"code": "too_many_tries", "error": str(error)}, status=429)
     except _GATEWAY:
-        return JsonResponse({"code": "unavailable", "error": f"{_AWAY} Nothing was changed. Try again."}, status=503)
+        said = gettext("The card company does not answer at this moment. Nothing was changed. Try again.")
+        return JsonResponse({"code": "unavailable", "error": said}, status=503)
     back = request.build_absolute_uri(reverse("monthly-card-done", args=[found.token]))
     return JsonResponse({"client_secret": client_secret, "return_url": back, "clock": {"now": 0, "until": 0}})
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -26,9 +27,9 @@ class AskForm(forms.Form):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
         error_messages={
-            "required": "Write your e-mail address.",
-            "max_length": "An e-mail address has at most 254 characters. Please check it.",
-            "invalid": "That is not a whole e-mail address. Write it like name@example.org.",
+            "required": _("Write your e-mail address."),
+            "max_length": _("An e-mail address has at most 254 characters. Please check it."),
+            "invalid": _("That is not a whole e-mail address. Write it like name@example.org."),
         },
     )
 

@@ -3,8 +3,9 @@
 import pytest
 from django import forms
 from django.test.html import parse_html
+from django.utils import translation
 
-from donations.countries import CountrySelect, countries
+from donations.countries import CountrySelect, countries, country_name
 
 
 def html(widget: forms.Select, value):
@@ -15,9 +16,18 @@ def html(widget: forms.Select, value):
 
 def test_the_united_states_come_first_and_the_others_by_name():
     names = [name for _, name in countries()]
-    assert names[0] == "United States"
-    assert names[1:] == sorted(names[1:])
+    assert names[:5] == ["United States", "Afghanistan", "Åland Islands", "Albania", "Algeria"]
+    assert names[-3:] == ["Yemen", "Zambia", "Zimbabwe"]
     assert len(names) == len(dict(countries())) > 240
+
+
+def test_they_are_named_in_the_language_that_is_spoken():
+    with translation.override("fr"):
+        assert countries()[1:4] == (("AF", "Afghanistan"), ("ZA", "Afrique du Sud"), ("AL", "Albanie"))
+        assert '<option value="US" selected>États-Unis</option>' in CountrySelect().render("country", "US")
+        assert country_name("CI") == "Côte d’Ivoire"
+    with translation.override("tlh"):  # a language that Unicode has no names in
+        assert country_name("DE") == "Germany"
 
 
 @pytest.mark.parametrize("chosen", ["US", "DE", "CI", "", None, "Narnia", '"><script>'])

@@ -13,6 +13,7 @@ from donations.content_policy import payment_sources
 from donations.gateway import Payment
 from donations.gift_page import until_text
 from donations.models import Donation
+from donations.pay_words import pay_words
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool
 from matching.queries import gift_match
@@ -204,6 +205,7 @@ def test_it_tells_the_script_what_it_needs_and_no_secret(client, campaign, setti
         "proofUrl": "/static/donations/proof.js",
         "mayBeCharged": False,
         "giftUrl": f"/gifts/{gift.token}/",
+        "words": pay_words(),
     }
 
 

@@ -55,7 +55,7 @@ def test_the_form_says_so_and_keeps_what_was_typed():
     answer = other.post("/give/", filled(other, donor_name="Another Donor"))
     page = unescape(answer.content.decode())
     assert answer.status_code == 429
-    assert limits.HELD_SENTENCE in page
+    assert str(limits.HELD_SENTENCE) in page
     assert 'value="Another Donor"' in page
 
 

@@ -24,25 +24,16 @@ function openPaymentStep(stripeFile) {
   "use strict";
 
   const WARN_BEFORE = 2 * 60 * 1000;
-  const DECLINED = "Your card was declined. Nothing was charged. Try another card or another way to pay.";
-  const NOT_CONFIRMED = "Your bank could not confirm that it was you. Nothing was charged. Try again, or use another card.";
-  const NOT_SENT = "We could not reach our site. Nothing was charged. Check your connection and press Give again.";
-  const NOTHING = "Nothing was charged.";
-  const STILL_HELD = "Your match is still held.";
-  const NOT_SURE = "Whether an earlier try went through, your gift’s page tells you.";
-  const LOST_WHILE_WAITING = "We could not reach our site for a while. Nothing was charged. Check your connection and press Give again.";
-  const ANSWERS_AGAIN = "The card company answers again. Press Give.";
-  const SLOW = "The card company takes longer than usual. Please keep this page open.";
   const SLOW_AFTER = 4000;
   const LOOK_AGAIN = 10000;
   const MOST_ROUNDS = 600;
   const WALLET_PATIENCE = 15;
   const WALLETS_LATE = 1500;
-  const STALE = "This page has grown old. Nothing was charged. Load it again, then press Give.";
 
   const darkness = window.matchMedia("(prefers-color-scheme: dark)");
   const $ = (id) => document.getElementById(id);
   const config = JSON.parse($("pay-config").textContent);
+  const { words } = config;
   const form = $("pay");
   const again = $("hold-again");
   const heading = document.querySelector("h1");
@@ -67,12 +58,12 @@ function openPaymentStep(stripeFile) {
   function fail(text, { isUnsure = false, isFinal = false } = {}) {
     const place = $("pay-error");
     mayBeCharged ||= isUnsure;
-    place.textContent = mayBeCharged ? text.replace(NOTHING, isUnsure ? "" : NOT_SURE) : text;
-    if (!isFinal && clock && millisecondsLeft() > 0) place.append(" ", STILL_HELD);
+    place.textContent = mayBeCharged ? text.replace(words.nothing, isUnsure ? "" : words.notSure) : text;
+    if (!isFinal && clock && millisecondsLeft() > 0) place.append(" ", words.stillHeld);
     if (mayBeCharged) {
       const link = document.createElement("a");
       link.href = config.giftUrl;
-      link.textContent = "See your gift’s page";
+      link.textContent = words.giftPage;
       place.append(" ", link);
     }
     say("");
@@ -81,7 +72,7 @@ function openPaymentStep(stripeFile) {
   function setBusy(busy) {
     isBusy = busy;
     give.button.setAttribute("aria-disabled", String(busy));
-    give.button.textContent = busy ? "One moment…" : give.label;
+    give.button.textContent = busy ? words.oneMoment : give.label;
     form.setAttribute("aria-busy", String(busy));
   }
 
@@ -114,20 +105,19 @@ function openPaymentStep(stripeFile) {
     const warning = document.querySelector(".hold-warning");
     if (left <= 0) showLapse();
     else if (left < WARN_BEFORE && warning && !warning.textContent) {
-      warning.textContent = "Less than two minutes are left on this hold. When it ends you can ask for it again.";
+      warning.textContent = words.warning;
     }
   }
 
   function showLapse() {
     hasLapsed = true;
     setBusy(false);
-    heading.textContent = "The hold on your match has ended";
+    heading.textContent = words.lapsed;
     $("match-held").hidden = true;
     form.hidden = true;
     $("gift-sum").classList.add("has-lapsed");
     again.hidden = false;
-    again.querySelector("[role=alert]").textContent =
-      "Nothing was charged, and what you typed is kept. Hold the match again to see exactly what it is now.";
+    again.querySelector("[role=alert]").textContent = words.lapsedNext;
     again.querySelector("button").focus();
   }
 
@@ -139,7 +129,7 @@ function openPaymentStep(stripeFile) {
     try {
       answer = await fetch(again.action, { method: "POST", body });
     } catch {
-      again.querySelector("[role=alert]").textContent = "We could not reach our site. Check your connection and press again.";
+      again.querySelector("[role=alert]").textContent = words.notReached;
       return;
     }
     if (answer.redirected || !answer.ok) {
@@ -156,7 +146,7 @@ function openPaymentStep(stripeFile) {
     hasLapsed = false;
     again.hidden = true;
     form.hidden = false;
-    heading.textContent = clock ? "Your match is held" : "Your payment";
+    heading.textContent = clock ? words.held : words.payment;
     $("match-held").focus();
   }
 
@@ -189,7 +179,7 @@ function openPaymentStep(stripeFile) {
       }
       proof = "";
       if (opened.code === "wait") {
-        if (opened.left > patience) return { code: "impatient", error: `Very many gifts are being paid. Nothing was charged. Please press again in about ${Math.ceil(opened.left)} seconds, or pay by card below.` };
+        if (opened.left > patience) return { code: "impatient", error: words.impatient.replace("{seconds}", Math.ceil(opened.left)) };
         if (opened.left > 1.5) showWait(opened.error);
         if (performance.now() - heard > 15000 || !heard) {
           say(opened.error);
@@ -204,7 +194,7 @@ function openPaymentStep(stripeFile) {
         return opened;
       }
     }
-    return { code: "busy", error: LOST_WHILE_WAITING };
+    return { code: "busy", error: words.lost };
   }
 
   // The sum is done beside the page, so that the page stays quick.
@@ -225,7 +215,7 @@ function openPaymentStep(stripeFile) {
 
   // Stripe does not answer: nothing to press until it does, and this page says when.
   async function lookWhetherItAnswers() {
-    showWait("We look every ten seconds whether the card company answers again, and tell you here.");
+    showWait(words.looking);
     if (isLooking) return;
     isLooking = true;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
@@ -236,8 +226,8 @@ function openPaymentStep(stripeFile) {
         readClock(found.clock);
         if (!found.is_down) {
           $("pay-error").textContent = "";
-          showWait(ANSWERS_AGAIN, { isOver: true });
-          say(ANSWERS_AGAIN);
+          showWait(words.answersAgain, { isOver: true });
+          say(words.answersAgain);
           break;
         }
       } catch {
@@ -252,7 +242,7 @@ function openPaymentStep(stripeFile) {
     const body = new URLSearchParams(proof ? { proof } : {});
     const answer = await fetch(config.intentUrl, { method: "POST", body, headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
     const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
-    return isJson ? answer.json() : { code: "stale", error: STALE };
+    return isJson ? answer.json() : { code: "stale", error: words.stale };
   }
 
   function refuse({ code, error }) {
@@ -270,29 +260,29 @@ function openPaymentStep(stripeFile) {
       return;
     }
     if (status === "requires_payment_method" || error.type === "card_error") mayBeCharged = false; // the end of this try is known
-    if (/^(payment|setup)_intent_authentication_failure$/.test(error.code)) fail(NOT_CONFIRMED);
-    else if (error.type === "card_error") fail(DECLINED);
-    else if (error.type === "validation_error") say("Please look at the card fields again.");
-    else if (status === "requires_payment_method" || error.type === "invalid_request_error") fail("The payment did not go through. Nothing was charged. Please try again.");
-    else fail("The connection to the card company broke. We cannot tell yet whether you were charged, so please do not pay again.", { isUnsure: true });
+    if (/^(payment|setup)_intent_authentication_failure$/.test(error.code)) fail(words.notConfirmed);
+    else if (error.type === "card_error") fail(words.declined);
+    else if (error.type === "validation_error") say(words.lookAgain);
+    else if (status === "requires_payment_method" || error.type === "invalid_request_error") fail(words.notPaid);
+    else fail(words.broken, { isUnsure: true });
   }
 
   // Returns whether the donor is on the way to the gift's page.
   async function pay(options) {
     $("pay-error").textContent = "";
-    say("Checking what you typed.");
+    say(words.checking);
     const checked = await elements.submit();
     if (checked.error) {
-      say("Please look at the card fields again.");
+      say(words.lookAgain);
       return false;
     }
-    say("Paying. This takes a few seconds.");
-    const slow = window.setTimeout(() => $("pay-wait").hidden && showWait(SLOW), SLOW_AFTER);
+    say(words.paying);
+    const slow = window.setTimeout(() => $("pay-wait").hidden && showWait(words.slow), SLOW_AFTER);
     let opened;
     try {
       opened = await openInTurn(options);
     } catch {
-      fail(NOT_SENT);
+      fail(words.notSent);
       return false;
     } finally {
       window.clearTimeout(slow);
@@ -324,7 +314,7 @@ function openPaymentStep(stripeFile) {
       explain(result.error);
       return false;
     }
-    say("Done. Opening your gift’s page.");
+    say(words.done);
     window.location.assign(config.giftUrl);
     return true;
   }
