@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -32,20 +33,29 @@ def message(donation: Donation) -> EmailMultiAlternatives:
     """The message, ready to send."""
     amount = format_amount(donation.total_minor, currency=donation.currency)
     funds = listed([row.fund.name for row in donation.designations.select_related("fund")])
-    by = f" with {donation.method_text}" if donation.method_text else ""
+    news = gettext(
+        "You gave %(amount)s for %(funds)s, and your bank did not pay it. Nothing was charged. Your bank can tell you "
+        "why."
+    )
+    if donation.method_text:
+        news = gettext(
+            "You gave %(amount)s for %(funds)s with %(method)s, and your bank did not pay it. Nothing was charged. "
+            "Your bank can tell you why."
+        )
     organization = Organization.objects.get()
-    heading = "Your payment did not go through"
+    heading = gettext("Your payment did not go through")
     context = {
         "heading": heading,
         "name": donation.donor_name,
         "sentences": [
-            f"You gave {amount} for {funds}{by}, and your bank did not pay it. Nothing was charged. Your bank can tell "
-            "you why.",
+            news % {"amount": amount, "funds": funds, "method": donation.method_text},
             _match_sentence(donation),
-            "If you still wish to give, the form is filled in with what you had typed; you can pay by card too. If "
-            "not, there is nothing for you to do.",
+            gettext(
+                "If you still wish to give, the form is filled in with what you had typed; you can pay by card too. If "
+                "not, there is nothing for you to do."
+            ),
         ],
-        "button": "Give it after all",
+        "button": gettext("Give it after all"),
         "url": settings.SITE_URL + reverse("gift-finish", args=[donation.token]),
     }
     return mail.news(
@@ -63,4 +73,5 @@ def _match_sentence(donation: Donation) -> str:
     if match is None or not match.original_minor:
         return ""
     held = format_amount(match.original_minor, currency=donation.currency)
-    return f"The match of {held} that we held for you was let go, so that other gifts can have it."
+    words = gettext("The match of %(amount)s that we held for you was let go, so that other gifts can have it.")
+    return words % {"amount": held}

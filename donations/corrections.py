@@ -8,18 +8,18 @@ changed what and why stays in the gift's history. A cancelled gift keeps its row
 from datetime import datetime
 from uuid import uuid4
 
-from babel.dates import format_date, format_time
 from django.db import transaction
+from django.utils.translation import gettext, pgettext
 
 from campaign.models import Campaign, Fund
-from campaign.money import LOCALE, format_amount
+from campaign.moments import exact_clock_text, full_day_text
+from campaign.money import format_amount
 from donations import offline_gifts, wall_copies, work
 from donations.giving import locked_gift
 from donations.models import Donation, FollowUp, GiftCorrection, GiftNote, Reversal
 from donations.offline_gifts import OfflineGift
 from matching import late_gifts, refunds
-
-_NONE = "none"
+from matching.wording import listed
 
 
 class NotOffline(Exception):
@@ -116,30 +116,32 @@ def changes_between(before: OfflineGift, after: OfflineGift, *, campaign: Campai
     fund_ids = [pk for gift in (before, after) for pk, _ in gift.parts]
     names = dict(Fund.objects.filter(pk__in=fund_ids).values_list("pk", "name"))
     old, new = (_described(gift, campaign=campaign, fund_names=names) for gift in (before, after))
-    return [[what, old[what] or _NONE, new[what] or _NONE] for what in old if old[what] != new[what]]
+    none = pgettext("what a gift had or has of something", "none")
+    return [[what, old[what] or none, new[what] or none] for what in old if old[what] != new[what]]
 
 
 def in_words(changes: list[list[str]]) -> str:
-    """`Amount was $50.00 and is $60.00. E-mail was none and is w@example.org.`"""
+    """`Amount was $50.00 and is $60.00. E-mail was none and is w@example.org.`, for staff."""
     return " ".join(f"{what} was {before} and is {after}." for what, before, after in changes)
 
 
 def _described(gift: OfflineGift, *, campaign: Campaign, fund_names: dict[int, str]) -> dict[str, str]:
     received = gift.received_at.astimezone(campaign.tz)
-    moment = f"{format_date(received, 'long', locale=LOCALE)}, {format_time(received, 'short', locale=LOCALE)}"
+    moment = f"{full_day_text(received)}, {exact_clock_text(received)}"
     parts = [(fund_names[pk], format_amount(minor, currency=campaign.currency)) for pk, minor in gift.parts]
     is_split = len(parts) > 1
     place = " ".join(filter(None, [gift.city, gift.region, gift.postal_code, gift.country]))
-    hidden = [what for what, hides in (("name", gift.hides_name), ("amount", gift.hides_amount)) if hides]
+    hidden = [pgettext("what is hidden in public", "name")] if gift.hides_name else []
+    hidden += [pgettext("what is hidden in public", "amount")] if gift.hides_amount else []
     return {
-        "Amount": format_amount(gift.amount_minor, currency=campaign.currency),
-        "Fund": ", ".join(f"{name} {amount}" if is_split else name for name, amount in parts),
-        "Received": moment,
-        "Method": Donation(method=gift.method, cheque_number=gift.cheque_number).method_text,
-        "Name": gift.donor_name,
-        "E-mail": gift.donor_email,
-        "Address": ", ".join(filter(None, [gift.address_line1, gift.address_line2, place])),
-        "Hidden in public": " and ".join(hidden),
+        gettext("Amount"): format_amount(gift.amount_minor, currency=campaign.currency),
+        gettext("Fund"): ", ".join(f"{name} {amount}" if is_split else name for name, amount in parts),
+        gettext("Received"): moment,
+        gettext("Method"): Donation(method=gift.method, cheque_number=gift.cheque_number).method_text,
+        gettext("Name"): gift.donor_name,
+        gettext("E-mail"): gift.donor_email,
+        gettext("Address"): ", ".join(filter(None, [gift.address_line1, gift.address_line2, place])),
+        gettext("Hidden in public"): listed(hidden),
         GiftCorrection.FOR_STAFF: gift.staff_note,
     }
 

@@ -13,11 +13,12 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import Count, Q
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from campaign.models import CardPicture, Organization
 from campaign.photographs import NotAPhotograph, pixels_of
 from donations import mail
-from donations.models import Donation, GiftNote, NoCardsAddress, TributeNotice
+from donations.models import Donation, GiftNote, NoCardsAddress, Tribute, TributeNotice
 from donations.receipt_content import plain_line
 from matching.ledger import SYSTEM
 
@@ -60,22 +61,28 @@ def message(notice: TributeNotice) -> EmailMultiAlternatives:
     giver = _DOT.sub(".\u2060", plain_line(donation.giver_name))  # no mail program makes a link of it
     funds = [row.fund for row in donation.designations.select_related("fund")]
     picture = _picture(notice.picture)
-    context = {
-        "heading": f"A gift {plain_line(str(tribute))}",
-        "name": plain_line(notice.recipient_name),
-        "sentences": [
-            f"{giver} made a gift to {organization.public_name} {plain_line(str(tribute))}, and wanted you to know.",
-            f"{giver} writes: “{plain_line(notice.message)}”" if notice.message else "",
-        ],
+    words = _words(tribute) | {"writes": gettext("%(giver)s writes: “%(message)s”") if notice.message else ""}
+    named = {
+        "name": plain_line(tribute.name),
         "giver": giver,
-        "button": f"What {funds[0].name} does" if len(funds) == 1 else f"See {organization.public_name}’s page",
+        "organization": organization.public_name,
+        "message": plain_line(notice.message),
+    }
+    heading = words["heading"] % named
+    one_fund = gettext("What %(fund)s does") % {"fund": funds[0].name}
+    context = {
+        "heading": heading,
+        "name": plain_line(notice.recipient_name),
+        "sentences": [words["news"] % named, words["writes"] % named],
+        "giver": giver,
+        "button": one_fund if len(funds) == 1 else gettext("See %(organization)s’s page") % named,
         "url": settings.SITE_URL + (funds[0].get_absolute_url() if len(funds) == 1 else reverse("home")),
         "picture_alt": notice.picture.picture_alt if notice.picture and picture else "",
     }
     made = mail.news(
         "ecard",
         context,
-        subject=f"A gift {plain_line(str(tribute))}: {plain_line(organization.public_name)}",
+        subject=f"{heading}: {plain_line(organization.public_name)}",
         to=notice.recipient_email,
         organization=organization,
         key=f"ecard-{notice.pk}",
@@ -86,6 +93,18 @@ def message(notice: TributeNotice) -> EmailMultiAlternatives:
         image.add_header("Content-Disposition", "inline", filename="card.jpg")
         made.attach(image)
     return made
+
+
+def _words(tribute: Tribute) -> dict[str, str]:
+    if tribute.is_memory:
+        return {
+            "heading": gettext("A gift in memory of %(name)s"),
+            "news": gettext("%(giver)s made a gift to %(organization)s in memory of %(name)s, and wanted you to know."),
+        }
+    return {
+        "heading": gettext("A gift in honor of %(name)s"),
+        "news": gettext("%(giver)s made a gift to %(organization)s in honor of %(name)s, and wanted you to know."),
+    }
 
 
 @transaction.atomic

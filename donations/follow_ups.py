@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.money import format_amount
 from donations import (
@@ -21,12 +22,16 @@ from donations import (
     work,
 )
 from donations.models import Donation, FollowUp, Reversal
-from donations.receipt_content import came_back_because
+from donations.receipt_content import LOST_REFUND, WON_DISPUTE, came_back_because
 from matching import holds
 from matching.ledger import SYSTEM
 
 MAIL = tuple(set(FollowUp.Kind) - {FollowUp.Kind.RECEIPT, FollowUp.Kind.CARD, FollowUp.Kind.RELEASE})
-MATCH_CHANGED = "The match of the gift has changed."
+MATCH_CHANGED = gettext_lazy("The match of the gift has changed.")
+_CAME_BACK = {
+    WON_DISPUTE: gettext_lazy("Your bank gave back what it had disputed."),
+    LOST_REFUND: gettext_lazy("A refund did not go through."),
+}
 
 
 def run(*, follow_up_id: int, now: datetime) -> bool:
@@ -112,10 +117,10 @@ def _what_changed(donation: Donation) -> str:
     if donation.is_offline:
         return _corrections_since_receipt(donation)
     if not donation.refunded_minor:
-        because = came_back_because(donation)
-        return f"{because[:1].upper()}{because[1:]}." if because else MATCH_CHANGED
+        return str(_CAME_BACK.get(came_back_because(donation), MATCH_CHANGED))
     refunded = format_amount(donation.refunded_minor, currency=donation.currency)
-    return f"Refunded {refunded} of {format_amount(donation.total_minor, currency=donation.currency)} paid."
+    paid = format_amount(donation.total_minor, currency=donation.currency)
+    return gettext("Refunded %(refunded)s of %(paid)s paid.") % {"refunded": refunded, "paid": paid}
 
 
 def _corrections_since_receipt(donation: Donation) -> str:
@@ -123,4 +128,4 @@ def _corrections_since_receipt(donation: Donation) -> str:
     newest = donation.receipts.order_by("-version").values_list("issued_at", flat=True).first()
     later = donation.corrections.filter(at__gte=newest) if newest else donation.corrections.all()
     said = [str(row) for row in later]
-    return f"Corrected: {' '.join(said)}" if said else MATCH_CHANGED
+    return gettext("Corrected: %(changes)s") % {"changes": " ".join(said)} if said else str(MATCH_CHANGED)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
+from django.utils.translation import gettext
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -80,6 +81,7 @@ def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiA
     """The message, ready to send: the whole match as it is now, and where it can be checked."""
     organization = Organization.objects.get()
     matched = format_amount(match.match_minor, currency=donation.currency)
+    subject = gettext("Your gift to %(organization)s is now matched with %(amount)s")
     context = {
         "gift": donation,
         "match": match,
@@ -90,7 +92,7 @@ def news_message(donation: Donation, *, match: queries.GiftMatch) -> EmailMultiA
     return mail.news(
         "match_added",
         context,
-        subject=f"Your gift to {plain_line(organization.public_name)} is now matched with {matched}",
+        subject=subject % {"organization": plain_line(organization.public_name), "amount": matched},
         to=donation.donor_email,
         organization=organization,
         key=f"match-{donation.pk}-{match.match_minor}",

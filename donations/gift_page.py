@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from django.utils.translation import gettext
+
 from campaign.models import Fund, Organization
+from campaign.moments import clock_text, when_text
+from campaign.moments import moment_text as day_and_clock
 from donations import receipt_delivery
 from donations.models import Donation, Receipt, Reversal
 from donations.queries import split_left
@@ -15,7 +19,7 @@ from donations.sharing import Share, share_of
 from matching.explanation import explanations
 from matching.explanation_wording import donor_sentences
 from matching.queries import GiftMatch, gift_match
-from matching.wording import clock_text, day_text, listed
+from matching.wording import listed
 
 FOLLOW_FOR = timedelta(minutes=5)
 RECEIPT_EXPECTED_WITHIN = timedelta(minutes=2)
@@ -34,8 +38,7 @@ def first_name(donor_name: str) -> str:
 
 def until_text(moment: datetime, *, gift: Donation, now: datetime) -> str:
     local, today = moment.astimezone(gift.campaign.tz), now.astimezone(gift.campaign.tz).date()
-    day = "" if local.date() == today else f"{local:%B} {local.day}, "
-    return f"{day}{clock_text(local)}"
+    return clock_text(local) if local.date() == today else day_and_clock(local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,8 @@ class GiftPage:
         """`at 10:32 AM`, on another day than today with that day before it; in the campaign's time zone."""
         if self.delivery is None or self.delivery.at is None:
             return ""
-        local = self.delivery.at.astimezone(self.gift.campaign.tz)
-        is_today = local.date() == self.now.astimezone(self.gift.campaign.tz).date()
-        return f"at {clock_text(local)}" if is_today else f"on {day_text(local)} at {clock_text(local)}"
+        zone = self.gift.campaign.tz
+        return when_text(self.delivery.at.astimezone(zone), seen_on=self.now.astimezone(zone).date())
 
     @property
     def void_receipt(self) -> Receipt | None:
@@ -168,21 +170,21 @@ class GiftPage:
     def announcement(self) -> str:
         """What a screen reader hears when the page changes by itself."""
         words = {
-            "received": "Your gift is received.",
-            "processing": "Your payment is being processed.",
-            "scheduled": "Your gift is scheduled. Nothing is charged yet.",
-            "not_charged": "Your payment did not go through. Nothing was charged.",
-            "waiting": "Your gift is not paid yet. Nothing was charged.",
-            "unknown": "We cannot say yet whether the payment went through.",
+            "received": gettext("Your gift is received."),
+            "processing": gettext("Your payment is being processed."),
+            "scheduled": gettext("Your gift is scheduled. Nothing is charged yet."),
+            "not_charged": gettext("Your payment did not go through. Nothing was charged."),
+            "waiting": gettext("Your gift is not paid yet. Nothing was charged."),
+            "unknown": gettext("We cannot say yet whether the payment went through."),
         }
         text = words.get(self.outcome, "")
         if self.outcome != "received":
             return text
         if self.is_gift_returned:
-            return "Your gift was returned to you."
+            return gettext("Your gift was returned to you.")
         if self.delivery and self.delivery.state == receipt_delivery.SENT:
-            return f"{text} Your receipt was sent."
-        return f"{text} Your receipt is ready." if self.receipt else text
+            return gettext("Your gift is received. Your receipt was sent.")
+        return gettext("Your gift is received. Your receipt is ready.") if self.receipt else text
 
     @property
     def is_due(self) -> bool:
@@ -212,7 +214,7 @@ class GiftPage:
 
     @property
     def came_back_because(self) -> str:
-        """Why the match is lower than the one held: money came back; if empty, the payment came late."""
+        """Why the match is lower than the one held: LOST_REFUND or WON_DISPUTE; if empty, the payment came late."""
         return came_back_because(self.gift)
 
     @property

@@ -14,11 +14,13 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 
 from campaign.models import Organization
 from donations.models import Receipt, ReceiptSend
-from donations.receipt_content import look_facts, plain_line
+from donations.receipt_content import language_of, look_facts, plain_line
 from donations.receipt_pdf import render_receipt
 
 # What RFC 3463 and 7505 say of the donor's address: no such mailbox or domain, moved away, disabled.
@@ -118,23 +120,31 @@ def receipt_message(receipt: Receipt, *, message_id: str) -> EmailMultiAlternati
         "gift_url": settings.SITE_URL + receipt.donation.get_absolute_url(),
         "monthly_url": settings.SITE_URL + monthly.get_absolute_url() if monthly else "",
     }
-    message = letter(
-        "receipt",
-        context,
-        subject=subject(content),
-        to=content["donor"]["email"],
-        from_name=content["organization"]["public_name"],
-        reply_to=content["organization"]["email"],
-        message_id=message_id,
-    )
+    with translation.override(language_of(content)):
+        message = letter(
+            "receipt",
+            context,
+            subject=subject(content),
+            to=content["donor"]["email"],
+            from_name=content["organization"]["public_name"],
+            reply_to=content["organization"]["email"],
+            message_id=message_id,
+        )
     message.attach(f"receipt-{receipt.number}.pdf", render_receipt(receipt), "application/pdf")
     return message
 
 
 def subject(content: dict[str, Any]) -> str:
-    name = plain_line(content["organization"]["public_name"])
-    what = "Your new receipt" if content["replaces"] else "Your receipt"
-    return f"{what} from {name}: {content['net_text']} on {content['receipt_date_text']} ({content['number']})"
+    if content["replaces"]:
+        words = gettext("Your new receipt from %(organization)s: %(amount)s on %(day)s (%(number)s)")
+    else:
+        words = gettext("Your receipt from %(organization)s: %(amount)s on %(day)s (%(number)s)")
+    return words % {
+        "organization": plain_line(content["organization"]["public_name"]),
+        "amount": content["net_text"],
+        "day": content["receipt_date_text"],
+        "number": content["number"],
+    }
 
 
 def message_id(receipt: Receipt) -> str:

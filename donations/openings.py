@@ -14,6 +14,7 @@ from django.core import signing
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext
 
 from campaign.countdown import end_text, start_text
 from campaign.models import Campaign, Organization
@@ -155,29 +156,33 @@ def message(reminder: OpeningReminder, *, kind: str) -> EmailMultiAlternatives:
 
 
 def _question(campaign: Campaign, answer_url: str) -> dict[str, Any]:
+    asked = gettext(
+        "Somebody, we think you, asked us for one e-mail when it starts: %(moment)s. Please say yes on the page behind "
+        "the button."
+    )
     return {
-        "heading": f"Shall we remind you of {campaign.name}?",
+        "heading": gettext("Shall we remind you of %(campaign)s?") % {"campaign": campaign.name},
         "sentences": [
-            "Somebody, we think you, asked us for one e-mail when it starts: "
-            f"{start_text(campaign.opens_at, campaign=campaign)}. Please say yes on the page behind the button.",
-            "If it was not you, there is nothing to do: without your yes we do not write again.",
+            asked % {"moment": start_text(campaign.opens_at, campaign=campaign)},
+            gettext("If it was not you, there is nothing to do: without your yes we do not write again."),
         ],
-        "button": "Answer",
+        "button": pgettext("a button: to answer a question", "Answer"),
         "url": answer_url,
-        "why": "You get this one question because this address was typed into our page.",
+        "why": gettext("You get this one question because this address was typed into our page."),
     }
 
 
 def _news(campaign: Campaign) -> dict[str, Any]:
+    ends = end_text(campaign.closes_at, campaign=campaign)
     return {
-        "heading": f"{campaign.name} has begun",
+        "heading": gettext("%(campaign)s has begun") % {"campaign": campaign.name},
         "sentences": [
-            f"You asked us to tell you. It ends {end_text(campaign.closes_at, campaign=campaign)}.",
-            "The form says what the match adds to your gift before you pay.",
+            gettext("You asked us to tell you. It ends %(moment)s.") % {"moment": ends},
+            gettext("The form says what the match adds to your gift before you pay."),
         ],
-        "button": "Go to the page",
+        "button": gettext("Go to the page"),
         "url": f"{settings.SITE_URL}/",
-        "why": "You asked for this one e-mail on our page and confirmed it. No other follows.",
+        "why": gettext("You asked for this one e-mail on our page and confirmed it. No other follows."),
     }
 
 

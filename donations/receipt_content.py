@@ -6,26 +6,29 @@ Amounts come twice, `..._minor` for programs and `..._text` as printed.
 """
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from babel import Locale
-from babel.dates import format_date
 from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import get_language, gettext
 
 from campaign.models import Campaign, Organization
-from campaign.money import LOCALE, format_amount
-from donations import tributes
-from donations.models import Donation, Reversal
+from campaign.moments import full_day_text
+from campaign.money import format_amount
+from donations.countries import country_name
+from donations.models import Donation, Reversal, Tribute
 from matching.models import SignedHead
 from matching.queries import GiftMatch
+from matching.wording import listed
 
 LAYOUT = 1
+_ENGLISH = "en"
+# Why money counts again that had gone back to the donor.
+WON_DISPUTE, LOST_REFUND = "won_dispute", "lost_refund"
 _HEAD_DIGITS = 32  # of the head's hash in print: nobody can make another head that begins with 128 bits of it
 # Bidirectional overrides and isolates could turn a figure round for the reader.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -52,13 +55,14 @@ def receipt_facts(
     day = receipt_day(donation)
     return {
         "layout": LAYOUT,
+        **_language_facts(),
         "organization": _organization_facts(organization),
         "donor": _donor_facts(donation),
         **_tribute_facts(donation),
         "campaign": campaign.name,
         "gift": donation.reference,
         "receipt_date": day.isoformat(),
-        "receipt_date_text": day_text(day),
+        "receipt_date_text": full_day_text(day),
         "method": plain_line(donation.method_text),
         **_money_facts(donation),
         **_return_facts(donation, organization=organization, goods=goods),
@@ -88,13 +92,17 @@ def ledger_facts(*, match_reference: str, head: SignedHead | None) -> dict[str, 
     The head pins all of the ledger up to its moment: with thousands of receipts nobody can rewrite it unseen. It moves
     on by itself, so it is no reason to replace a receipt. Without a head those texts are empty.
     """
-    moment = head.made_at.astimezone(UTC) if head else None
-    named = f"Ledger head {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
+    head_text = ""
+    if head is not None:
+        # Translators: the newest page of the public ledger, as a receipt pins it; sha256 stays as it is
+        words = gettext("Ledger head %(moment)s UTC, sha256 %(digest)s, key %(key)s")
+        moment = f"{head.made_at.astimezone(UTC):%Y-%m-%d %H:%M}"
+        head_text = words % {"moment": moment, "digest": head.sha256[:_HEAD_DIGITS], "key": head.key.key_id}
     return {
         "check_url": f"{settings.SITE_URL}{reverse('match')}?{urlencode({'reference': match_reference})}#look-up",
         "page_text": f"{settings.SITE_URL.partition('://')[2]}{reverse('match')}",
         "head_sha256": head.sha256 if head else "",
-        "head_text": f"{named}, sha256 {head.sha256[:_HEAD_DIGITS]}, key {head.key.key_id}" if head else "",
+        "head_text": head_text,
     }
 
 
@@ -111,7 +119,7 @@ def local_day(moment: datetime, *, campaign: Campaign) -> date:
 
 
 def came_back_because(donation: Donation) -> str:
-    """Why money that had gone back to the donor counts again, as the donor may read it; empty when none does.
+    """Why money that had gone back to the donor counts again: WON_DISPUTE, LOST_REFUND, or empty when none does.
 
     Its part of the match may have gone to others meanwhile. A dispute that is won without having been lost changed
     nothing: only what had gone back has voided a receipt. Two queries at most.
@@ -122,12 +130,12 @@ def came_back_because(donation: Donation) -> str:
     newest = donation.reversals.filter(kinds).order_by("changed_at", "pk").last()
     if newest is None:
         return ""
-    is_dispute = newest.kind == Reversal.Kind.DISPUTE
-    return "your bank gave back what it had disputed" if is_dispute else "a refund did not go through"
+    return WON_DISPUTE if newest.kind == Reversal.Kind.DISPUTE else LOST_REFUND
 
 
-def day_text(day: date) -> str:
-    return format_date(day, "long", locale=LOCALE)
+def language_of(content: dict[str, Any]) -> str:
+    """In which the receipt was issued, and is printed and mailed whatever the site speaks today."""
+    return str(content.get("language", _ENGLISH))
 
 
 def plain_line(text: str) -> str:
@@ -165,13 +173,22 @@ def _donor_facts(donation: Donation) -> dict[str, Any]:
 
 def _tribute_facts(donation: Donation) -> dict[str, str]:
     """`tribute`: only where there is one, so that other receipts stay as they are."""
-    text = tributes.text_of(donation)
-    return {"tribute": plain_line(f"Given {text}.")} if text else {}
+    tribute: Tribute | None = getattr(donation, "tribute", None)
+    if tribute is None:
+        return {}
+    given = gettext("Given in memory of %(name)s.") if tribute.is_memory else gettext("Given in honor of %(name)s.")
+    return {"tribute": plain_line(given % {"name": tribute.name})}
+
+
+def _language_facts() -> dict[str, str]:
+    """`language`: only where it is not English, so that other receipts stay as they are."""
+    language = get_language() or _ENGLISH
+    return {} if language.partition("-")[0] == _ENGLISH else {"language": language}
 
 
 def _address_lines(donation: Donation) -> list[str]:
     place = ", ".join(filter(None, [donation.city, donation.region]))
-    country = "" if donation.country in ("", "US") else Locale.parse(LOCALE).territories.get(donation.country, "")
+    country = "" if donation.country in ("", "US") else country_name(donation.country)
     lines = [donation.address_line1, donation.address_line2, f"{place} {donation.postal_code}", country]
     return [line for line in map(plain_line, lines) if line]
 
@@ -207,12 +224,13 @@ def _return_facts(donation: Donation, *, organization: Organization, goods: Good
         return {"statement": organization.goods_or_services_statement.strip()}
     estimate = format_amount(goods.estimate_minor, currency=donation.currency)
     above = format_amount(max(donation.net_minor - goods.estimate_minor, 0), currency=donation.currency)
+    statement = gettext(
+        "In return for this gift you received: %(goods)s. Our good-faith estimate of its value is %(estimate)s. The "
+        "part of a gift that is deductible for federal income tax is limited to what was given above that value: "
+        "%(above)s."
+    )
     return {
-        "statement": (
-            f"In return for this gift you received: {plain_line(goods.description)}. Our good-faith estimate of its "
-            f"value is {estimate}. The part of a gift that is deductible for federal income tax is limited to what "
-            f"was given above that value: {above}."
-        ),
+        "statement": statement % {"goods": plain_line(goods.description), "estimate": estimate, "above": above},
         "goods": {
             "description": plain_line(goods.description),
             "estimate_minor": goods.estimate_minor,
@@ -232,7 +250,7 @@ def _match_facts(donation: Donation, *, match: GiftMatch | None) -> dict[str, An
     if shortfall_minor:
         sentences.append(_shortfall_sentence(donation, match=match))
     if donation.refunded_minor and match.match_minor:
-        sentences.append("This is the match after the refund.")
+        sentences.append(gettext("This is the match after the refund."))
     return {
         "reference": match.reference,
         "match_minor": match.match_minor,
@@ -249,33 +267,70 @@ def _matched_sentence(donation: Donation, *, match: GiftMatch) -> str:
             by_sponsor[line.sponsor_name] = by_sponsor.get(line.sponsor_name, 0) + line.amount_minor
     total = format_amount(match.match_minor, currency=donation.currency)
     if len(by_sponsor) == 1:
-        return (
-            f"As information, not part of your payment: {_as_opening(next(iter(by_sponsor)))} matched your gift "
-            f"with {total} (reference {match.reference})."
+        words = gettext(
+            "As information, not part of your payment: %(sponsor)s matched your gift with %(match)s (reference "
+            "%(reference)s)."
         )
-    shares = [f"{name} with {format_amount(minor, currency=donation.currency)}" for name, minor in by_sponsor.items()]
-    return (
-        f"As information, not part of your payment: your gift was matched with {total} "
-        f"(reference {match.reference}): {_listed(shares)}."
+        sponsor = _as_opening(next(iter(by_sponsor)))
+        return words % {"sponsor": sponsor, "match": total, "reference": match.reference}
+    # Translators: one sponsor's part of a match, in a list of them: Pier Bank with $5.00
+    share = gettext("%(sponsor)s with %(amount)s")
+    shares = [
+        share % {"sponsor": name, "amount": format_amount(minor, currency=donation.currency)}
+        for name, minor in by_sponsor.items()
+    ]
+    words = gettext(
+        "As information, not part of your payment: your gift was matched with %(match)s (reference %(reference)s): "
+        "%(shares)s."
     )
+    return words % {"match": total, "reference": match.reference, "shares": listed(shares)}
 
 
 def _shortfall_sentence(donation: Donation, *, match: GiftMatch) -> str:
     """Said plainly, with its cause: a late payment, or money that came back after its match had gone to others."""
     less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
-    cause = came_back_because(donation) or "your payment came after the hold had ended"
-    why = f"{cause}, and by then other gifts had been promised that money"
+    because = came_back_because(donation)
     if match.match_minor:
-        return f"This is {less} less than the match that was held for you: {why}."
-    return (
-        f"As information, not part of your payment: your gift was not matched (reference {match.reference}). "
-        f"A match of {less} had been held for you, but {why}."
+        return _less_than_held(because) % {"less": less}
+    not_matched = gettext(
+        "As information, not part of your payment: your gift was not matched (reference %(reference)s)."
+    )
+    return f"{not_matched % {'reference': match.reference}} {_none_of_held(because) % {'less': less}}"
+
+
+def _less_than_held(because: str) -> str:
+    if because == WON_DISPUTE:
+        return gettext(
+            "This is %(less)s less than the match that was held for you: your bank gave back what it had disputed, and "
+            "by then other gifts had been promised that money."
+        )
+    if because == LOST_REFUND:
+        return gettext(
+            "This is %(less)s less than the match that was held for you: a refund did not go through, and by then "
+            "other gifts had been promised that money."
+        )
+    return gettext(
+        "This is %(less)s less than the match that was held for you: your payment came after the hold had ended, and "
+        "by then other gifts had been promised that money."
+    )
+
+
+def _none_of_held(because: str) -> str:
+    if because == WON_DISPUTE:
+        return gettext(
+            "A match of %(less)s had been held for you, but your bank gave back what it had disputed, and by then "
+            "other gifts had been promised that money."
+        )
+    if because == LOST_REFUND:
+        return gettext(
+            "A match of %(less)s had been held for you, but a refund did not go through, and by then other gifts had "
+            "been promised that money."
+        )
+    return gettext(
+        "A match of %(less)s had been held for you, but your payment came after the hold had ended, and by then other "
+        "gifts had been promised that money."
     )
 
 
 def _as_opening(name: str) -> str:
     return name[:1].upper() + name[1:] if name.startswith("an anonymous") else name
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

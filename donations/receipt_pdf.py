@@ -12,11 +12,14 @@ from typing import TypeAlias
 
 import typst
 from django.conf import settings
+from django.utils import translation
 
 from campaign.font_coverage import covered_characters
 from campaign.logos import stored_logo
+from campaign.moments import full_day_text
 from donations.models import Receipt
-from donations.receipt_content import day_text, local_day
+from donations.receipt_content import language_of, local_day
+from donations.receipt_words import receipt_words
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | None"
 
@@ -33,13 +36,14 @@ _turn = threading.Lock()
 def render_receipt(receipt: Receipt) -> bytes:
     """The PDF of a receipt: the same bytes for the same receipt, at any time and on any machine.
 
-    A voided receipt says so, with the day, the reason and the number that replaces it.
+    A voided receipt says so, with the day, the reason and the number that replaces it. In the language of its issue.
     A character that no font of ours has is printed as U+FFFD: a name never keeps a donor from a receipt.
     A logo that is gone from the disk is left out, and our own mark stands there.
     Reads the replacing number from the database; writes nothing. About 3 ms.
     Raises typst.TypstError when the template itself is at fault.
     """
-    content = receipt.content | {"void": _void_facts(receipt)}
+    with translation.override(language_of(receipt.content)):
+        content = receipt.content | {"words": receipt_words(receipt.content, void=_void_facts(receipt))}
     logo = stored_logo(receipt.content.get("look", {}).get("logo"))
     timestamp = int(receipt.issued_at.timestamp())
     try:
@@ -79,7 +83,7 @@ def _void_facts(receipt: Receipt) -> dict[str, str] | None:
         return None
     replaced_by = Receipt.objects.filter(replaces=receipt).values_list("number", flat=True).first()
     return {
-        "on_text": day_text(local_day(receipt.voided_at, campaign=receipt.donation.campaign)),
+        "on_text": full_day_text(local_day(receipt.voided_at, campaign=receipt.donation.campaign)),
         "reason": receipt.void_reason,
         "replaced_by": replaced_by or "",
     }

@@ -11,8 +11,9 @@ from typing import Any
 from django.db import connection, transaction
 
 from campaign.models import Organization
+from campaign.moments import full_day_text
 from donations.models import Donation, FollowUp, GiftNote, GiftNotPaid, Receipt
-from donations.receipt_content import Goods, day_text, ledger_facts, local_day, receipt_day, receipt_facts
+from donations.receipt_content import Goods, ledger_facts, local_day, receipt_day, receipt_facts
 from matching.heads import latest_head
 from matching.queries import gift_match
 
@@ -134,7 +135,7 @@ def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Recei
             "number": number,
             "version": version,
             "replaces": earlier.number if earlier else "",
-            "issued_text": day_text(local_day(now, campaign=donation.campaign)),
+            "issued_text": full_day_text(local_day(now, campaign=donation.campaign)),
             "ledger": ledger_facts(match_reference=match["reference"], head=latest_head()) if match else None,
         },
         issued_at=now,

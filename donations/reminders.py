@@ -7,12 +7,15 @@ site write to strangers in words of their own.
 """
 
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -29,7 +32,7 @@ SOURCE_WINDOW = timedelta(days=1)
 _UNFINISHED = (Donation.State.STARTED, Donation.State.ABANDONED)
 _GIVEN = (Donation.State.PAID, Donation.State.PROCESSING, Donation.State.SCHEDULED)
 _MAY_BE_PAYING = timedelta(hours=1)  # after Give was pressed: as long as a match is kept for it
-_WHY = (
+_WHY = _(
     "You ticked “Send me one e-mail if I don’t finish” on our form. This is that one: no other follows. If it was not "
     "you, or you would rather not give, there is nothing to do and nothing to pay."
 )
@@ -77,20 +80,30 @@ def message(donation: Donation) -> EmailMultiAlternatives:
     """The message, ready to send. It greets nobody by name: anybody may have typed one."""
     amount = format_amount(donation.total_minor, currency=donation.currency)
     funds = listed([row.fund.name for row in donation.designations.select_related("fund")])
-    monthly = " each month" if donation.way == Donation.Way.MONTHLY else ""
+    if donation.way == Donation.Way.MONTHLY:
+        began = gettext(
+            "You began a gift of %(amount)s each month for %(funds)s and asked us for one e-mail if you did not finish "
+            "it. Nothing was charged. If you have finished it since, please ignore this."
+        )
+    else:
+        began = gettext(
+            "You began a gift of %(amount)s for %(funds)s and asked us for one e-mail if you did not finish it. "
+            "Nothing was charged. If you have finished it since, please ignore this."
+        )
+    back = gettext(
+        "The button brings you back to where you were, with what you had typed. %(campaign)s ends on %(moment)s."
+    )
     last_minute = donation.campaign.closes_at - timedelta(minutes=1)  # of the day that donors know, not the one after
     organization = Organization.objects.get()
-    heading = "Your gift is not finished yet"
+    heading = gettext("Your gift is not finished yet")
     context = {
         "heading": heading,
         "sentences": [
-            f"You began a gift of {amount}{monthly} for {funds} and asked us for one e-mail if you did not finish it. "
-            "Nothing was charged. If you have finished it since, please ignore this.",
+            began % {"amount": amount, "funds": funds},
             _match_sentence(donation),
-            "The button brings you back to where you were, with what you had typed. "
-            f"{donation.campaign.name} ends on {moment_text(last_minute, donation=donation)}.",
+            back % {"campaign": donation.campaign.name, "moment": moment_text(last_minute, donation=donation)},
         ],
-        "button": "Finish your gift",
+        "button": gettext("Finish your gift"),
         "url": settings.SITE_URL + reverse("gift-finish", args=[donation.token]),
         "why": _WHY,
     }
@@ -102,7 +115,8 @@ def message(donation: Donation) -> EmailMultiAlternatives:
         organization=organization,
         key=f"reminder-{donation.pk}",
     )
-    made.extra_headers["List-Unsubscribe"] = f"<mailto:{organization.email}?subject=No%20fundraising%20messages>"
+    opt_out = quote(gettext("No fundraising messages"))
+    made.extra_headers["List-Unsubscribe"] = f"<mailto:{organization.email}?subject={opt_out}>"
     return made
 
 
@@ -111,10 +125,11 @@ def _match_sentence(donation: Donation) -> str:
     if match is None or not match.original_minor:
         return ""
     held = format_amount(match.original_minor, currency=donation.currency)
-    return (
-        f"The match of {held} that we held for you went back, so that other gifts could have it. You see what there is "
-        "for yours now before you pay."
+    words = gettext(
+        "The match of %(amount)s that we held for you went back, so that other gifts could have it. You see what there "
+        "is for yours now before you pay."
     )
+    return words % {"amount": held}
 
 
 def _is_wanted(donation: Donation, *, now: datetime) -> bool:

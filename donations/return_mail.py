@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.utils.translation import gettext
 
 from campaign.models import Organization
 from campaign.money import format_amount
@@ -33,16 +34,20 @@ def message(receipt: Receipt) -> EmailMultiAlternatives:
     donation, organization = receipt.donation, Organization.objects.get()
     returned = format_amount(donation.refunded_minor, currency=donation.currency)
     funds = listed([row.fund.name for row in donation.designations.select_related("fund")])
-    heading = "Your gift was returned to you"
+    heading = gettext("Your gift was returned to you")
+    news = gettext(
+        "All that you paid for %(funds)s on %(day)s, %(returned)s, went back to you. Banks take up to ten days to show "
+        "it."
+    )
+    void = gettext("Receipt %(number)s is void: please do not use it for your taxes.")
     context = {
         "heading": heading,
         "name": donation.donor_name,
         "sentences": [
-            f"All that you paid for {funds} on {receipt.content['receipt_date_text']}, {returned}, went back to you. "
-            "Banks take up to ten days to show it.",
-            f"Receipt {receipt.number} is void: please do not use it for your taxes.",
+            news % {"funds": funds, "day": receipt.content["receipt_date_text"], "returned": returned},
+            void % {"number": receipt.number},
         ],
-        "button": "See your gift’s page",
+        "button": gettext("See your gift’s page"),
         "url": settings.SITE_URL + donation.get_absolute_url(),
     }
     return mail.news(

@@ -5,14 +5,15 @@ from datetime import datetime
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.urls import reverse
+from django.utils.translation import gettext, pgettext
 
 from campaign.models import Organization
+from campaign.moments import clock_text, day_text
 from campaign.money import format_amount
 from donations import mail
 from donations.models import Donation
 from donations.receipt_content import plain_line
 from matching.queries import gift_match
-from matching.wording import clock_text
 
 SAVED, REFUSED, CANCELLED = 0, 1, 2  # which news: FollowUp.subject_id
 
@@ -50,9 +51,12 @@ def moment_text(moment: datetime | None, *, donation: Donation) -> str:
     if moment is None:
         return ""
     local = moment.astimezone(donation.campaign.tz)
-    clock = clock_text(local)
-    clock = "just after midnight" if clock == "midnight" else clock  # midnight alone may be either end of the day
-    return f"{local:%B} {local.day}, {clock}, {donation.campaign.time_zone_label}"
+    # Midnight alone may be either end of the day.
+    is_midnight = (local.hour, local.minute) == (0, 0)
+    clock = pgettext("a time", "just after midnight") if is_midnight else clock_text(local)
+    words = {"day": day_text(local), "clock": clock, "zone": donation.campaign.time_zone_label}
+    # Translators: a moment, such as: December 1, 9:00 AM, Boston time
+    return gettext("%(day)s, %(clock)s, %(zone)s") % words
 
 
 def _held_minor(donation: Donation, *, now: datetime) -> int:
@@ -63,16 +67,20 @@ def _held_minor(donation: Donation, *, now: datetime) -> int:
 def _saved(donation: Donation, *, now: datetime) -> tuple[str, list[str], str, str]:
     amount = format_amount(donation.total_minor, currency=donation.currency)
     held = _held_minor(donation, now=now)
-    match = f"A match of {format_amount(held, currency=donation.currency)} is held for you until then." if held else ""
+    news = gettext(
+        "Nothing is charged yet. On %(moment)s, when the match opens, we charge %(amount)s to %(method)s. You need not "
+        "be there."
+    )
+    moment = moment_text(donation.charge_at, donation=donation)
+    match = gettext("A match of %(amount)s is held for you until then.")
     return (
-        "Your gift is scheduled",
+        gettext("Your gift is scheduled"),
         [
-            f"Nothing is charged yet. On {moment_text(donation.charge_at, donation=donation)}, when the match opens, "
-            f"we charge {amount} to {donation.method_text}. You need not be there.",
-            match,
-            "You can cancel on your gift’s page until it is charged. Your receipt comes by e-mail afterwards.",
+            news % {"moment": moment, "amount": amount, "method": donation.method_text},
+            match % {"amount": format_amount(held, currency=donation.currency)} if held else "",
+            gettext("You can cancel on your gift’s page until it is charged. Your receipt comes by e-mail afterwards."),
         ],
-        "See or cancel your gift",
+        gettext("See or cancel your gift"),
         donation.get_absolute_url(),
     )
 
@@ -80,31 +88,46 @@ def _saved(donation: Donation, *, now: datetime) -> tuple[str, list[str], str, s
 def _refused(donation: Donation, *, now: datetime) -> tuple[str, list[str], str, str]:
     amount = format_amount(donation.total_minor, currency=donation.currency)
     held = _held_minor(donation, now=now)
-    confirm = donation.refusal == "authentication_required"
-    why = "your bank wants you to confirm it yourself" if confirm else "your bank refused it"
-    match = f" A match of {format_amount(held, currency=donation.currency)} is still held for you." if held else ""
+    if donation.refusal == "authentication_required":
+        tried = gettext(
+            "We tried to charge %(amount)s to %(method)s, as you had asked, and your bank wants you to confirm it "
+            "yourself. Nothing was charged."
+        )
+    else:
+        tried = gettext(
+            "We tried to charge %(amount)s to %(method)s, as you had asked, and your bank refused it. Nothing was "
+            "charged."
+        )
+    until = moment_text(donation.pay_by, donation=donation)
+    choice = [gettext("You can pay until %(moment)s, with this card or another.") % {"moment": until}]
+    if held:
+        match = gettext("A match of %(amount)s is still held for you.")
+        choice += [match % {"amount": format_amount(held, currency=donation.currency)}]
     return (
-        "Your scheduled gift needs you",
+        gettext("Your scheduled gift needs you"),
         [
-            f"We tried to charge {amount} to {donation.method_text}, as you had asked, and {why}. Nothing was charged.",
-            f"You can pay until {moment_text(donation.pay_by, donation=donation)}, with this card or another.{match}",
-            "If you do nothing, nothing is charged, and the match goes to other gifts.",
+            tried % {"amount": amount, "method": donation.method_text},
+            " ".join(choice),
+            gettext("If you do nothing, nothing is charged, and the match goes to other gifts."),
         ],
-        "Pay now",
+        gettext("Pay now"),
         reverse("gift-pay", args=[donation.token]),
     )
 
 
 def _cancelled(donation: Donation, *, now: datetime) -> tuple[str, list[str], str, str]:
     amount = format_amount(donation.total_minor, currency=donation.currency)
+    news = gettext(
+        "Your gift of %(amount)s is cancelled, as you asked on its page. Nothing was charged, and nothing will be."
+    )
     return (
-        "Your scheduled gift is cancelled",
+        gettext("Your scheduled gift is cancelled"),
         [
-            f"Your gift of {amount} is cancelled, as you asked on its page. Nothing was charged, and nothing will be.",
-            "If a match was held for you, it went to other gifts.",
-            "If it was not you who cancelled it, please call us.",
+            news % {"amount": amount},
+            gettext("If a match was held for you, it went to other gifts."),
+            gettext("If it was not you who cancelled it, please call us."),
         ],
-        "See your gift’s page",
+        gettext("See your gift’s page"),
         donation.get_absolute_url(),
     )
 

@@ -3,6 +3,8 @@
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from donations.models.gifts import Donation
 
@@ -24,9 +26,9 @@ class Reversal(models.Model):
     class Cause(models.TextChoices):
         """Why a check or cash was cancelled, as the receipt that becomes void says it."""
 
-        UNPAID = "returned_unpaid", "The bank returned the check unpaid."
-        MISTAKE = "entered_by_mistake", "The gift was entered by mistake."
-        GIVEN_BACK = "given_back", "The gift was given back to the donor."
+        UNPAID = "returned_unpaid", _("The bank returned the check unpaid.")
+        MISTAKE = "entered_by_mistake", _("The gift was entered by mistake.")
+        GIVEN_BACK = "given_back", _("The gift was given back to the donor.")
 
     donation = models.ForeignKey(Donation, on_delete=models.PROTECT, related_name="reversals")
     kind = models.CharField(max_length=7, choices=Kind)
@@ -68,7 +70,9 @@ class GiftCorrection(models.Model):
     def __str__(self) -> str:
         """What changed, in sentences that the donor may read: `Amount was $50.00 and is $60.00.`"""
         told = [change for change in self.changes if change[0] != self.FOR_STAFF]
-        return " ".join(f"{what} was {before} and is {after}." for what, before, after in told)
+        # Translators: what staff corrected, such as: Amount was $50.00 and is $60.00.
+        words = gettext("%(what)s was %(before)s and is %(after)s.")
+        return " ".join(words % {"what": what, "before": before, "after": after} for what, before, after in told)
 
 
 class GiftNote(models.Model):

@@ -57,7 +57,7 @@ def test_it_tells_the_donor_once_per_change(gift, pool):
     (message,) = outbox.outbox
     assert message.subject == "Your gift to Harborview Hospital is now matched with $100.00"
     assert message.to == [gift.donor_email]
-    assert "Your gift of $100.00 to\nHarborview Hospital is now matched with $100.00 in all." in message.body
+    assert "Your gift of $100.00 to Harborview Hospital is now matched with $100.00 in all." in message.body
     assert gift.get_absolute_url() in message.body
     assert message.extra_headers["Message-ID"].startswith(f"<match-{gift.pk}-10000.")
 
