@@ -44,8 +44,10 @@ class CampaignForm(forms.ModelForm):
     class Meta:
         widgets = {
             "heading": ONE_LINE,
+            "open_heading": ONE_LINE,
             "closed_heading": ONE_LINE,
             "lead": FEW_LINES,
+            "open_lead": FEW_LINES,
             "closed_lead": FEW_LINES,
         }
 
@@ -219,7 +221,12 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
         ),
         (
             "Words on the banner",
-            {"fields": ["eyebrow", "heading", "lead", "action_label", "closed_heading", "closed_lead"]},
+            {
+                "fields": [
+                    *("eyebrow", "heading", "lead", "action_label"),
+                    *("open_heading", "open_lead", "closed_heading", "closed_lead"),
+                ],
+            },
         ),
         (
             "Gifts",

@@ -27,7 +27,10 @@ def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None
 
 def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as: str | None = None) -> dict[str, Any]:
     """What the band needs: the countdown with its moment in words, and the figures."""
+    heading, lead = campaign.words(now=now)
     return figures_of(campaign, now=now, shown_as=shown_as) | {
+        "band_heading": heading,
+        "band_lead": lead,
         "count": countdown(campaign=campaign, now=now),
         "now": now,
         "now_ms": int(now.timestamp() * 1000),

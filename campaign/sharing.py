@@ -101,7 +101,8 @@ def _picture(campaign: Campaign, *, fund: Fund | None) -> HttpResponse:
 
 def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
     organization = Organization.objects.first()
-    found = figures.figures(campaign=campaign, now=timezone.now()) if campaign.shows_figures else None
+    now = timezone.now()
+    found = figures.figures(campaign=campaign, now=now) if campaign.shows_figures else None
     totals = (found.by_fund.get(fund.pk) if fund else found.totals) if found else None
     has_gifts = bool(totals and totals.raised_minor)
     beside, share = "", None
@@ -112,7 +113,7 @@ def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
             beside, share = f"{beside}, toward {goal}", totals.raised_minor / campaign.goal_minor
     return share_picture(
         who=(organization.public_name if organization else "") + (f" · {campaign.name}" if fund else ""),
-        title=fund.name if fund else campaign.heading,
+        title=fund.name if fund else campaign.words(now=now)[0],
         sum_text=format_amount_whole(totals.raised_minor, currency=campaign.currency) if totals and has_gifts else "",
         beside_text=beside,
         share=share,

@@ -217,6 +217,10 @@ class Campaign(models.Model):
     heading = models.CharField(max_length=160)
     lead = models.TextField(help_text="Two sentences under the heading.")
     action_label = models.CharField(max_length=40, default="Support the Fund")
+    open_heading = models.CharField(
+        "heading on the day", max_length=160, blank=True, help_text="From the opening moment on. Empty: as before it."
+    )
+    open_lead = models.TextField("lead on the day", blank=True, help_text="Empty: as before the opening.")
     closed_heading = models.CharField(max_length=160, default="Thank you.")
     closed_lead = models.TextField(default="The campaign has ended. Every gift still counts.")
 
@@ -315,6 +319,15 @@ class Campaign(models.Model):
         if now < self.opens_at:
             return "before"
         return "open" if now < self.closes_at else "closed"
+
+    def words(self, *, now: datetime) -> tuple[str, str]:
+        """The banner's heading and lead, which change by themselves with the phase."""
+        words = {
+            "before": (self.heading, self.lead),
+            "open": (self.open_heading or self.heading, self.open_lead or self.lead),
+            "closed": (self.closed_heading, self.closed_lead),
+        }
+        return words[self.phase(now=now)]
 
     def fee_to_cover_minor(self, *, amount_minor: int) -> int:
         """The smallest fee that leaves the whole gift after the card company took its share of gift and fee.

@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.test import Client
 from redis.exceptions import ConnectionError as NoCache
 
-from campaign.models import Fund, Story
+from campaign.models import Campaign, Fund, Story
 from tests import factories
 from tests.campaign.pages import AFTER, BEFORE, DURING, assert_shared, get, text
 
@@ -161,3 +161,17 @@ def test_without_anything_at_all_it_still_answers(db):
 
 def test_after_the_end_a_gift_is_still_welcome(campaign):
     assert "Give all the same" in text("/", at=AFTER)
+
+
+def test_the_words_change_with_the_phase_and_those_of_the_day_may_be_left_out(campaign):
+    said = {"heading": "Early words.", "open_heading": "Words of the day.", "closed_heading": "Thank you all."}
+    Campaign.objects.update(**said, open_lead="")
+    for at, name in ((BEFORE, "heading"), (DURING, "open_heading"), (AFTER, "closed_heading")):
+        html = text("/", at=at)
+        assert [words for words in said.values() if f">{words}</h1>" in html] == [said[name]]
+        assert f'property="og:title" content="{said[name]}"' in html
+        cache.clear()
+    assert f">{campaign.lead}</p>" in text("/", at=DURING)
+    Campaign.objects.update(open_heading="")
+    cache.clear()
+    assert ">Early words.</h1>" in text("/", at=DURING)
