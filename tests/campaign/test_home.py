@@ -152,7 +152,12 @@ def test_it_answers_from_the_database_when_the_cache_is_down(campaign, monkeypat
 
 def test_without_a_campaign_it_says_so(db):
     factories.organization()
-    assert "There is no campaign at the moment. To give, call us on 617-555-0142." in text("/")
+    assert 'To give, call us on <a href="tel:617-555-0142">617-555-0142</a>.' in text("/")
+
+
+def test_without_funds_there_is_nothing_to_choose(campaign):
+    campaign.funds.clear()
+    assert "Choose what your gift does" not in text("/")
 
 
 def test_without_anything_at_all_it_still_answers(db):
