@@ -8,10 +8,13 @@ from tests.journeys.giving_pages import (
     card_frame,
     expect_thanks,
     fill_card,
+    fill_name,
+    go_on,
     go_to_payment,
     open_for_giving,
     payments_at_stripe,
     press_give,
+    send_form,
     the_gift,
 )
 from tests.site import request_json
@@ -24,6 +27,44 @@ def _pool(site):
 
 def fault(site, **rule) -> None:
     request_json("POST", f"{site.sandbox_url}/_sandbox/faults", rule)
+
+
+def test_what_was_typed_outlives_a_lost_connection_and_a_new_load(page: Page, page_errors, site):
+    page_errors.expect("ERR_INTERNET_DISCONNECTED|htmx:")
+    form = f"{site.url}/give/?fund=education"
+    page.goto(form)
+    page.get_by_label("Or another amount").fill("75")
+    page.get_by_label("What is it for?").select_option("Nursing research")
+    page.get_by_text("so that all of it reaches the fund").click()
+    go_on(page)
+    fill_name(page)
+    page.get_by_label("Hide my name").check()
+    page.get_by_text("Company, phone or postal address").click()
+    page.get_by_label("Phone").fill("617 555 0100")
+    page.context.set_offline(True)
+    send_form(page)
+    expect(page.get_by_text("There is no connection at the moment.")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#offline")).to_be_hidden()
+    page.goto("about:blank")  # so that the browser brings nothing back of its own
+    page.goto(form)
+    expect(page.locator("#match-words")).to_contain_text("$75 becomes $150.")
+    expect(page.get_by_role("radio", name="$100")).not_to_be_checked()
+    expect(page.get_by_label("What is it for?")).to_have_value("nursing")
+    expect(page.locator("[name=cover_fee]")).to_be_checked()
+    go_on(page)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Marta Reyes")
+    expect(page.get_by_label("Hide my name")).to_be_checked()
+    expect(page.get_by_label("Phone")).to_have_value("617 555 0100")
+    expect(page.get_by_label("Phone")).to_be_visible()
+    page.goto(f"{site.url}/give/?fund=education&amount=250")  # another link is another wish
+    expect(page.get_by_role("radio", name="$250")).to_be_checked()
+    page.goto(form)
+    go_on(page)
+    send_form(page)
+    page.wait_for_url("**/pay/")
+    assert the_gift().amount_minor == 7_500
+    assert page.evaluate("sessionStorage.getItem('giving-form')") is None
 
 
 def test_stripes_script_does_not_load(page: Page, page_errors, site):

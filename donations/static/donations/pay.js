@@ -8,6 +8,9 @@
   "use strict";
 
   document.documentElement.classList.add("can-pay");
+  try {
+    sessionStorage.removeItem("giving-form"); // it was sent: see kept-form.js
+  } catch {}
   const LOAD_PATIENCE = 20000;
   // Stripe's file comes later; from here its arrival or failure cannot be missed.
   const stripeFile = new Promise((arrived, failed) => {
