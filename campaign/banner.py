@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.kept_pages import CLOCK
+from campaign.kept_rows import rows
 from campaign.models import Campaign, Fund
-from campaign.models.pages import published
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4
@@ -54,9 +54,10 @@ def live_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[
     wants_teams, wants_regions = campaign.shows_teams and has_gifts, campaign.shows_regions and has_gifts
     teams = figures.teams(campaign=campaign, now=now, shown_as=shown_as) if wants_teams else None
     regions = figures.regions(campaign=campaign, now=now, shown_as=shown_as) if wants_regions else None
+    funds = rows(campaign.funds.all()) if campaign.shows_leaderboard else []
     parts = ((TEAMS, wants_teams, teams), (REGIONS, wants_regions, regions), (HOURS, wants_hours, hours))
     return {
-        "places": figures.leaderboard(found=found, funds=campaign.funds.filter(published(now=now)))
+        "places": figures.leaderboard(found=found, funds=[fund for fund in funds if fund.is_public(now=now)])
         if found and campaign.shows_leaderboard
         else [],
         "milestones": found.milestones if found and campaign.shows_milestones else (),

@@ -12,6 +12,7 @@ from functools import partial
 
 from campaign.copies import fresh, spared
 from campaign.models import Campaign, Fund
+from campaign.stamps import quarter_end
 from donations import queries as gift_queries
 from donations import standings
 from donations.charts import HourChart, hour_chart
@@ -20,10 +21,11 @@ from donations.match_line import match_line as match_line_for
 from donations.queries import HOUR, HourFigures, PublicGift, Totals
 from donations.standings import PlaceStanding, TeamStanding
 from matching.models import MatchPool
+from matching.moments import next_change
 from matching.public_state import public_state_text
 from matching.queries import PoolFigures, pool_figures
 
-_SHAPE = 3  # raise it with a change of what is kept here: a copy of an older release is not read
+_SHAPE = 4  # raise it with a change of what is kept here: a copy of an older release is not read
 _MOST_HOURS = 24
 _REGIONS_FOR = timedelta(seconds=30)  # they read every gift
 _FEWEST_IN_AN_HOUR = 3
@@ -145,8 +147,9 @@ def figures(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -
     if shown_as is not None:
         return _count(campaign=campaign, now=now, shown_as=shown_as)
     key = f"figures:{_SHAPE}:{campaign.pk}"
-    found = spared(key, now=now, make=lambda: _count(campaign=campaign, now=now), is_wanted=True)
-    return found[1] if found else None
+    make, until = partial(_count, campaign=campaign, now=now), partial(next_change, now=now)
+    found = spared(key, now=now, make=make, is_wanted=True, until=until)
+    return replace(found[1], made_at=found[0]) if found else None
 
 
 def recent_gifts(
@@ -162,6 +165,7 @@ def recent_gifts(
         f"recent:{_SHAPE}:{campaign.pk}:{cleared}:{fund_id}:{limit}",
         now=now,
         make=lambda: gift_queries.recent_public_gifts(campaign_id=campaign.pk, fund_id=fund_id, limit=limit),
+        until=partial(quarter_end, now),
     )
     return found[1] if found else None
 
@@ -173,7 +177,8 @@ def hours(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> 
         return None
     if shown_as is not None:
         return _hours(campaign=campaign, now=now)
-    found = spared(f"hours:{_SHAPE}:{campaign.pk}", now=now, make=lambda: _hours(campaign=campaign, now=now))
+    make, until = partial(_hours, campaign=campaign, now=now), partial(_hour_end, campaign=campaign, now=now)
+    found = spared(f"hours:{_SHAPE}:{campaign.pk}", now=now, make=make, until=until)
     return found[1] if found else None
 
 
@@ -182,7 +187,7 @@ def teams(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> 
     make = partial(standings.teams, campaign_id=campaign.pk)
     if shown_as is not None:
         return make()
-    found = spared(f"teams:{_SHAPE}:{campaign.pk}", now=now, make=make)
+    found = spared(f"teams:{_SHAPE}:{campaign.pk}", now=now, make=make, until=partial(quarter_end, now))
     return found[1] if found else None
 
 
@@ -191,7 +196,8 @@ def regions(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -
     make = partial(standings.places, campaign_id=campaign.pk)
     if shown_as is not None:
         return make()
-    found = spared(f"regions:{_SHAPE}:{campaign.pk}", now=now, make=make, fresh_for=_REGIONS_FOR)
+    until = partial(quarter_end, now)
+    found = spared(f"regions:{_SHAPE}:{campaign.pk}", now=now, make=make, fresh_for=_REGIONS_FOR, until=until)
     return found[1] if found else None
 
 
@@ -213,6 +219,7 @@ def match_line(
         f"line:{campaign.pk}:{fund.pk}:{amount_minor}",
         now=now,
         make=lambda: match_line_for(campaign=campaign, parts=parts, now=now),
+        until=partial(next_change, now=now),
     )[1]
 
 
@@ -238,11 +245,16 @@ def _hours(*, campaign: Campaign, now: datetime) -> Hours:
 
     An hour of one or two gifts has no amounts: beside the wall they would tell what a donor hides.
     """
-    end = min(campaign.opens_at + HOUR * ((now - campaign.opens_at) // HOUR + 1), campaign.closes_at)
+    end = min(_hour_end(campaign=campaign, now=now), campaign.closes_at)
     start = max(campaign.opens_at, end - HOUR * _MOST_HOURS)
     found = gift_queries.gifts_by_hour(campaign_id=campaign.pk, start=start, end=end)
     found = [replace(hour, raised_minor=0, matched_minor=0) if _tells(hour) else hour for hour in found]
     return Hours(tuple(found), hour_chart(hours=found, zone=campaign.tz), is_whole=start == campaign.opens_at)
+
+
+def _hour_end(*, campaign: Campaign, now: datetime) -> datetime:
+    """The end of the hour that has begun: hours are counted from the opening on."""
+    return campaign.opens_at + HOUR * ((now - campaign.opens_at) // HOUR + 1)
 
 
 def _tells(hour: HourFigures) -> bool:

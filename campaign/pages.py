@@ -4,25 +4,29 @@ Sight       what a page shows: at which moment, the pools in which state, with d
 home() ...  a page as it is answered. Anybody may read what comes of a Sight without preview.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from campaign import figures
 from campaign.banner import banner, figures_of, live_parts, takes_gifts, wall, with_clock
-from campaign.models import Campaign, Fund, Organization, Section, Story
-from campaign.models.pages import Publishable, published
+from campaign.copies import fresh
+from campaign.kept_rows import current_campaign, organization, rows
+from campaign.models import Campaign, Fund, Section, Story
+from campaign.models.pages import Publishable
+from campaign.stamps import quarter_end
 from campaign.structured_data import campaign_data, fund_data
 from matching.heads import latest_head
 from matching.queries import ledger_entries, standing
 
 Page = TypeVar("Page", bound=Publishable)
+Told = TypeVar("Told", Fund, Story)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,54 +51,54 @@ class Sight:
 
 
 def home(request: HttpRequest, *, sight: Sight) -> HttpResponse:
-    campaign = Campaign.objects.current()
+    campaign = current_campaign()
     if campaign is None:
         return _made(request, "campaign/no_campaign.html", {"funds": _funds(None, sight=sight)}, sight=sight)
     context = banner(campaign, now=sight.now, shown_as=sight.shown_as) | {
         "funds": _funds(campaign, sight=sight),
-        "featured": _seen(Story.objects.all(), sight=sight).first(),
+        "featured": next(iter(_seen(rows(Story.objects.all()), sight=sight)), None),
         **wall(campaign, fund=None, page=1, now=sight.now, shown_as=sight.shown_as),
     }
     context |= live_parts(context, shown_as=sight.shown_as)
-    context["structured"] = campaign_data(campaign=campaign, organization=Organization.objects.first())
+    context["structured"] = campaign_data(campaign=campaign, organization=organization())
     return _made(request, "campaign/home.html", context, sight=sight)
 
 
 def funds(request: HttpRequest, *, sight: Sight) -> HttpResponse:
-    campaign = Campaign.objects.current()
+    campaign = current_campaign()
     context = figures_of(campaign, now=sight.now, shown_as=sight.shown_as) | {"funds": _funds(campaign, sight=sight)}
     return _made(request, "campaign/funds.html", context, sight=sight)
 
 
 def fund(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
-    found = get_object_or_404(_seen(Fund.objects.all(), sight=sight), slug=slug)
-    campaign = Campaign.objects.current()
+    found = _named(slug, rows(Fund.objects.all(), "presets"), sight=sight)
+    campaign = current_campaign()
     context: dict[str, Any] = {"fund": found, "takes_gifts": False} | _sections(found, sight=sight)
     if campaign is not None:
-        is_in = campaign.funds.filter(pk=found.pk).exists()
+        is_in = found in rows(campaign.funds.all())
         context |= banner(campaign, now=sight.now, is_slim=True, shown_as=sight.shown_as)
         context |= {
             "takes_gifts": is_in and found.is_open and takes_gifts(campaign, now=sight.now),
             **wall(campaign, fund=found, page=1, now=sight.now, shown_as=sight.shown_as),
             "fund_totals": _fund_totals(context["figures"], fund=found, campaign=campaign),
             **_give_box(campaign, fund=found, sight=sight),
-            "structured": fund_data(fund=found, organization=Organization.objects.first()),
+            "structured": fund_data(fund=found, organization=organization()),
         }
     return _made(request, "campaign/fund.html", context, sight=sight)
 
 
 def stories(request: HttpRequest, *, sight: Sight) -> HttpResponse:
-    context = {"stories": _seen(Story.objects.all(), sight=sight)}
+    context = {"stories": _seen(rows(Story.objects.all()), sight=sight)}
     return _made(request, "campaign/stories.html", context, sight=sight)
 
 
 def story(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
-    told = get_object_or_404(_seen(Story.objects.select_related("fund"), sight=sight), slug=slug)
+    told = _named(slug, rows(Story.objects.select_related("fund")), sight=sight)
     context = {
         "story": told,
         "fund": told.fund,
         "takes_gifts": told.fund is not None and told.fund.is_open,
-        "others": _seen(Story.objects.all(), sight=sight).exclude(pk=told.pk)[:3],
+        "others": [other for other in _seen(rows(Story.objects.all()), sight=sight) if other != told][:3],
         **_sections(told, sight=sight),
     }
     return _made(request, "campaign/story.html", context, sight=sight)
@@ -102,8 +106,9 @@ def story(request: HttpRequest, slug: str, *, sight: Sight) -> HttpResponse:
 
 def match(request: HttpRequest, *, sight: Sight, reference: str = "") -> HttpResponse:
     """Who matches and what is left; a reference looks one match up in the ledger, without anybody's name."""
-    context = figures_of(Campaign.objects.current(), now=sight.now, shown_as=sight.shown_as)
-    context |= {"head": latest_head(), "site_url": settings.SITE_URL}
+    context = figures_of(current_campaign(), now=sight.now, shown_as=sight.shown_as)
+    _, head = fresh("latest-head", now=sight.now, make=latest_head, until=partial(quarter_end, sight.now))
+    context |= {"head": head, "site_url": settings.SITE_URL}
     if reference:
         entries = ledger_entries(reference=reference)
         context |= {"reference": reference, "entries": entries, "stands": standing(entries)}
@@ -125,20 +130,27 @@ def _made(request: HttpRequest, template: str, context: dict[str, Any], *, sight
     return with_clock(render(request, template, context | {"preview": sight.bar}), context)
 
 
-def _seen(pages: "QuerySet[Page]", *, sight: Sight) -> "QuerySet[Page]":
+def _seen(pages: Iterable[Page], *, sight: Sight) -> list[Page]:
     """Those of these pages that are to be seen: staff who preview see drafts, too."""
-    return pages if sight.is_preview else pages.filter(published(now=sight.now))
+    return [page for page in pages if sight.is_preview or page.is_public(now=sight.now)]
 
 
-def _funds(campaign: Campaign | None, *, sight: Sight) -> "QuerySet[Fund]":
+def _named(slug: str, pages: Iterable[Told], *, sight: Sight) -> Told:
+    for page in _seen(pages, sight=sight):
+        if page.slug == slug:
+            return page
+    raise Http404("There is no such page.")
+
+
+def _funds(campaign: Campaign | None, *, sight: Sight) -> list[Fund]:
     found = campaign.funds.all() if campaign else Fund.objects.filter(is_open=True)
-    return _seen(found, sight=sight)
+    return _seen(rows(found), sight=sight)
 
 
 def _sections(page: Fund | Story, *, sight: Sight) -> dict[str, Any]:
     """The parts of a page that are to be seen, in order, and what the page must load for them."""
-    rows = page.sections.select_related("featured").prefetch_related("items")
-    shown = [row for row in rows if row.is_shown(now=sight.now, with_drafts=sight.is_preview)]
+    found = rows(page.sections.select_related("featured"), "items")
+    shown = [row for row in found if row.is_shown(now=sight.now, with_drafts=sight.is_preview)]
     kinds = {row.kind for row in shown}
     return {
         "sections": shown,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from campaign.banner import banner, screen_parts, with_clock
 from campaign.kept_pages import kept_for_a_second
+from campaign.kept_rows import current_campaign
 from campaign.models import Campaign
 from campaign.response_headers import RESOURCES
 from campaign.views import shared_for_a_second, with_etag
@@ -57,7 +58,7 @@ def allowed_hosts(campaign: Campaign) -> list[str]:
 
 
 def _current() -> dict[str, Any]:
-    campaign = Campaign.objects.current()
+    campaign = current_campaign()
     if campaign is None:
         raise Http404("There is no campaign.")
     return banner(campaign, now=timezone.now())

@@ -23,8 +23,8 @@ from campaign import figures, pages, palette
 from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, with_clock
 from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
+from campaign.kept_rows import current_campaign, rows
 from campaign.models import Campaign, Organization
-from campaign.models.pages import published
 from campaign.money import InvalidAmount, parse_amount
 from campaign.videos import FRAME_HOSTS
 
@@ -96,7 +96,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     After the end, and when staff switched them off, they come with 286, at which htmx stops asking. `X-Now-Ms` is the
     server's clock, by which countdowns run. The same content again is a 304.
     """
-    campaign, now = Campaign.objects.current(), timezone.now()
+    campaign, now = current_campaign(), timezone.now()
     if campaign is None:
         raise Http404("There is no campaign.")
     part = request.GET.get("part", "figures")
@@ -124,10 +124,13 @@ def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
 
     The page is for browsers without JavaScript; with it, "show more" puts the longer wall into the page one is on.
     """
-    campaign, now = Campaign.objects.current(), timezone.now()
+    campaign, now = current_campaign(), timezone.now()
     if campaign is None:
         raise Http404("There is no campaign.")
-    fund = get_object_or_404(campaign.funds.filter(published(now=now)), slug=slug) if slug else None
+    funds = [fund for fund in rows(campaign.funds.all()) if fund.slug == slug and fund.is_public(now=now)]
+    if slug and not funds:
+        raise Http404("There is no such fund.")
+    fund = funds[0] if slug else None
     page = request.GET.get("page", "1")
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:3]) <= WALL_PAGES):
         raise Http404("There is no such page.")
@@ -145,7 +148,7 @@ def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
 @kept_for_a_second()
 def remind_me(request: HttpRequest) -> HttpResponse:
     """The opening as a calendar's appointment, until it has come."""
-    campaign, now = Campaign.objects.current(), timezone.now()
+    campaign, now = current_campaign(), timezone.now()
     if campaign is None or campaign.phase(now=now) != "before":
         raise Http404("There is nothing to be reminded of.")
     content = calendar_file(campaign=campaign, site_url=settings.SITE_URL, now=now)

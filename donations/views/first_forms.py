@@ -6,8 +6,10 @@ requests, and the codes of the link. Who has been here before, or asks for an am
 them alone.
 """
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -15,13 +17,14 @@ from django.middleware.csrf import get_token
 from django.utils.html import escape
 
 from campaign.banner import takes_gifts
-from campaign.copies import fresh
+from campaign.copies import Gone, fresh
 from campaign.models import Campaign
 from campaign.money import plain_amount
 from donations import form_keys
 from donations.forms import funds_that_take_gifts
 from donations.models import Donation
 from donations.source_codes import codes_of_request
+from matching.moments import next_change
 
 # What stands in a copy where a donor's own is put. No text of anybody's looks like it.
 PLACES = {name: f"place.of.{name}.96c1d2" for name in ("form_key", "csrf_token", *Donation.SOURCE_CODES)}
@@ -31,22 +34,30 @@ _ASKED = frozenset({"fund", "amount", "other_amount", *Donation.SOURCE_CODES})
 Visit = tuple[str, str]  # the fund's slug and the amount that the address asks for, empty where it asks for none
 
 
-def first_visit(request: HttpRequest, *, now: datetime) -> Visit | None:
-    """What this browser asks for, if it never was here and asks for what the site's own pages offer."""
+def first_visit(request: HttpRequest) -> Visit | None:
+    """What this browser asks for, if it never was here and asks for nothing but what can be kept."""
     ours = {form_keys.COOKIE, settings.CSRF_COOKIE_NAME, settings.SESSION_COOKIE_NAME}
     if request.method == "POST" or ours & request.COOKIES.keys() or not _ASKED.issuperset(request.GET):
         return None
-    asked = (request.GET.get("fund", ""), request.GET.get("other_amount") or request.GET.get("amount", ""))
-    _, offered = fresh("first-forms", now=now, make=lambda: _offered(now=now))
-    return asked if asked in offered else None
+    return request.GET.get("fund", ""), request.GET.get("other_amount") or request.GET.get("amount", "")
 
 
 def first_form(request: HttpRequest, visit: Visit, *, sealed: str, now: datetime, make: Callable[[], str]) -> str:
     """The form for that visit, at most about a second old but for what is the donor's own.
 
     sealed: the form's key as its field carries it. make: renders the form with PLACES in it.
+    Raises Gone when none of the site's own pages asks for that: copies of it would be without number.
     """
-    _, page = fresh(f"first-form:{visit[0]}:{visit[1]}", now=now, make=make)
+
+    def make_if_offered() -> str:
+        _, offered = fresh("first-forms", now=now, make=lambda: _offered(now=now), until=until)
+        if visit not in offered:
+            raise Gone
+        return make()
+
+    until = partial(next_change, now=now)
+    key = hashlib.sha256(repr(visit).encode()).hexdigest()
+    _, page = fresh(f"first-form:{key}", now=now, make=make_if_offered, until=until)
     own = {"form_key": sealed, "csrf_token": get_token(request)} | codes_of_request(request)
     for name, place in PLACES.items():
         page = page.replace(place, escape(own.get(name, "")))

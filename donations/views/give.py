@@ -20,8 +20,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaign import pages
 from campaign.banner import takes_gifts
 from campaign.clock import database_now
+from campaign.copies import Gone
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
+from campaign.stamps import one_stamp
 from donations import form_keys, giving, limits, public_messages, tributes
 from donations.form_keys import FormKey
 from donations.forms import TEAM_GONE, GiftForm, GiftPartsForm, fund_problem, funds_that_take_gifts, parts_key
@@ -56,17 +58,13 @@ _BUSY = _(
 )
 
 
-class _Closed(Exception):
-    """No campaign takes gifts any more."""
-
-
 # Kept out of shared caches, but not "no-store": the back button must find what was typed.
 @cache_control(private=True, max_age=0, must_revalidate=True)
 @require_http_methods(["GET", "HEAD", "POST"])
 def give(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    if visit := first_visit(request, now=now):
-        with suppress(_Closed):
+    if visit := first_visit(request):
+        with one_stamp(), suppress(Gone):
             return _first_page(request, visit, now=now)
     campaign = Campaign.objects.current()
     if campaign is None or not _is_open(campaign, now=now):
@@ -90,12 +88,12 @@ def _is_open(campaign: Campaign, *, now: datetime) -> bool:
 
 
 def _first_page(request: HttpRequest, visit: Visit, *, now: datetime) -> HttpResponse:
-    """The form for a browser that never was here, from a copy (first_forms.py). _Closed: gifts ended this second."""
+    """The form for a browser that never was here, from a copy (first_forms.py). Gone: make it for this donor alone."""
 
     def make() -> str:
         campaign = Campaign.objects.current()
         if campaign is None or not _is_open(campaign, now=now):
-            raise _Closed
+            raise Gone
         form, _ = _empty_form(request, campaign=campaign, begun=None, now=now)
         form.initial.update(CODE_PLACES)
         context = _shown(form, now=now, parts=_first_parts(form), notices={})

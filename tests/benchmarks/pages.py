@@ -139,6 +139,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
 def _measure(url: str, web: int, statements: Statements | None) -> Figures:
     """Ask for one page for SECONDS, after a second that warms; rates, processor time and statements per page."""
     server = postgres_pid()
+    urllib.request.urlopen(url, timeout=30).close()  # alone: without any copy a crowd makes one each
     _answer(_asking(url, seconds=1))
     if statements:
         statements.since()

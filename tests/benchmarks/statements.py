@@ -36,6 +36,7 @@ class Statements:
 def logged_statements() -> Iterator[Statements | None]:
     """Have the statements of all connections that are opened within the block logged, and count them.
 
+    The vacuum rests meanwhile: what it writes after a part with gifts would count in the next one without.
     None when that cannot be had: the database is not the one that `make bench` brings.
     """
     asked = connection.settings_dict
@@ -49,7 +50,11 @@ def logged_statements() -> Iterator[Statements | None]:
         return
     with server:
         server.execute(sql.SQL("ALTER DATABASE {} SET log_statement = 'all'").format(name))
+        server.execute("ALTER SYSTEM SET autovacuum = off")
+        server.execute("SELECT pg_reload_conf()")
         try:
             yield Statements(log)
         finally:
             server.execute(sql.SQL("ALTER DATABASE {} RESET log_statement").format(name))
+            server.execute("ALTER SYSTEM RESET autovacuum")
+            server.execute("SELECT pg_reload_conf()")
