@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext_lazy
 
 from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
@@ -13,7 +14,8 @@ from campaign.models import Campaign, Fund
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4
-TEAMS, REGIONS, HOURS = "Departments and teams", "Where donors live", "Gifts by hour"
+TEAMS, REGIONS = gettext_lazy("Departments and teams"), gettext_lazy("Where donors live")
+HOURS = gettext_lazy("Gifts by hour")
 
 
 def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None = None) -> dict[str, Any]:

@@ -5,6 +5,8 @@ Moments are written in UTC, which every calendar turns into its owner's own time
 
 from datetime import UTC, datetime
 
+from django.utils.translation import gettext
+
 from campaign.countdown import start_text
 from campaign.models import Campaign
 
@@ -13,6 +15,9 @@ _OCTETS = 75  # of a line at most; longer ones go on in the next, after a space
 
 def calendar_file(*, campaign: Campaign, site_url: str, now: datetime) -> str:
     """now: when it is made, aware. site_url: without a slash at its end; the appointment leads there."""
+    # Translators: such as: It starts Tuesday, December 1, at 9:00 AM, Boston time.
+    starts = gettext("It starts %(moment)s.") % {"moment": start_text(campaign.opens_at, campaign=campaign)}
+    soon = gettext("%(campaign)s starts in 15 minutes") % {"campaign": campaign.name}
     host = site_url.split("//", 1)[-1].split("/", 1)[0]
     lines = [
         "BEGIN:VCALENDAR",
@@ -25,12 +30,12 @@ def calendar_file(*, campaign: Campaign, site_url: str, now: datetime) -> str:
         f"DTSTART:{_moment(campaign.opens_at)}",
         f"DTEND:{_moment(campaign.closes_at)}",
         f"SUMMARY:{_text(campaign.name)}",
-        f"DESCRIPTION:{_text(f'It starts {start_text(campaign.opens_at, campaign=campaign)}. {site_url}/')}",
+        f"DESCRIPTION:{_text(f'{starts} {site_url}/')}",
         f"URL:{site_url}/",
         "TRANSP:TRANSPARENT",
         "BEGIN:VALARM",
         "ACTION:DISPLAY",
-        f"DESCRIPTION:{_text(f'{campaign.name} starts in 15 minutes')}",
+        f"DESCRIPTION:{_text(soon)}",
         "TRIGGER:-PT15M",
         "END:VALARM",
         "END:VEVENT",

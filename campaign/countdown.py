@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from django.utils.translation import gettext
+from babel import Locale, UnknownLocaleError
+from django.utils.translation import gettext, npgettext
 
 from campaign import moments
 from campaign.models import Campaign
 
 LAST_HOUR = timedelta(hours=1)
+_EVERY_PLURAL = 101  # from 0 to 100 every plural of every language has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,31 @@ def last_hour_begins(campaign: Campaign) -> datetime | None:
     """None for a campaign that is hardly longer than an hour itself."""
     begins = campaign.closes_at - LAST_HOUR
     return begins if begins - campaign.opens_at >= LAST_HOUR else None
+
+
+def unit_word(unit: str, *, count: int) -> str:
+    """`day` or `days`, the word beside a figure. unit: `days`, `hours`, `minutes` or `seconds`."""
+    # Translators: these words stand below the figures of a countdown
+    words = {
+        "days": npgettext("countdown", "day", "days", count),
+        "hours": npgettext("countdown", "hour", "hours", count),
+        "minutes": npgettext("countdown", "minute", "minutes", count),
+        "seconds": npgettext("countdown", "second", "seconds", count),
+    }
+    return words[unit]
+
+
+@lru_cache(maxsize=64)
+def unit_words(unit: str, *, language: str) -> dict[str, str]:
+    """A unit's words as a browser asks for them, by the plural it finds for a figure: `one` and `other` in English.
+
+    language: the one that is spoken, such as `en-us`. Intl.PluralRules and Babel have the same rules, Unicode's.
+    """
+    try:
+        plural = Locale.parse(language, sep="-").plural_form
+    except (UnknownLocaleError, ValueError):
+        plural = Locale("en").plural_form
+    return {plural(count): unit_word(unit, count=count) for count in reversed(range(_EVERY_PLURAL))}
 
 
 def start_text(moment: datetime, *, campaign: Campaign) -> str:

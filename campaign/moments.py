@@ -48,6 +48,15 @@ def hour_text(local: datetime) -> str:
     return written(local, gettext("g A T"))
 
 
+def hour_of_chart(local: datetime) -> str:
+    """`1`, `2`, and `12 AM` or `12 PM`: narrow, since a whole day's hours stand side by side."""
+    if local.hour % 12 == 0:
+        # Translators: midnight or noon below a chart, as Django's date filter writes it: 12 AM
+        return written(local, pgettext("below a chart", "g A"))
+    # Translators: any other hour below a chart: 1
+    return written(local, pgettext("below a chart", "g"))
+
+
 def moment_text(local: datetime) -> str:
     """`December 1, 9:14 AM`, `December 1, noon`."""
     # Translators: a moment, such as December 1, 9:14 AM

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 from babel.numbers import format_compact_currency, format_currency, get_currency_precision, get_currency_symbol
+from django.utils.translation import gettext
 
 LOCALE = "en_US"
 LARGEST_MINOR = 99_999_999  # Stripe's largest charge in USD
@@ -34,25 +35,27 @@ def parse_amount(text: str, *, currency: str, largest_minor: int = LARGEST_MINOR
     seen = " ".join("".join(mark for mark in text if unicodedata.category(mark) != "Cf").split())
     cleaned = _without_currency(seen, currency=currency) if len(seen) <= _LONGEST else seen
     if not cleaned:
-        raise InvalidAmount("Enter an amount, such as 50 or 50.25.")
+        raise InvalidAmount(gettext("Enter an amount, such as 50 or 50.25."))
     if len(cleaned) > _LONGEST or not _NUMBER.fullmatch(cleaned):
-        raise InvalidAmount(f"“{seen[:30]}” is not an amount we can read. Write it like 50 or 1,000.50.")
+        words = gettext("“%(typed)s” is not an amount we can read. Write it like 50 or 1,000.50.")
+        raise InvalidAmount(words % {"typed": seen[:30]})
     precision = get_currency_precision(currency)
     try:
         value = Decimal(re.sub("[, ]", "", cleaned)).scaleb(precision)
     except InvalidOperation as error:  # pragma: no cover - the pattern above lets nothing else through
-        raise InvalidAmount("Enter an amount, such as 50 or 50.25.") from error
+        raise InvalidAmount(gettext("Enter an amount, such as 50 or 50.25.")) from error
     if value != value.to_integral_value():
-        raise InvalidAmount("That has a fraction of a cent. Use at most two decimals.")
+        raise InvalidAmount(gettext("That has a fraction of a cent. Use at most two decimals."))
     if value <= 0:
-        raise InvalidAmount("Enter an amount above zero.")
+        raise InvalidAmount(gettext("Enter an amount above zero."))
     if value > largest_minor:
         largest = format_amount(largest_minor, currency=currency)
         if largest_minor != LARGEST_MINOR:
-            raise AmountTooLarge(f"Enter at most {largest}.")
-        raise AmountTooLarge(
-            f"The largest card gift is {largest}. For more, please write or call us: we would love to help."
+            raise AmountTooLarge(gettext("Enter at most %(largest)s.") % {"largest": largest})
+        words = gettext(
+            "The largest card gift is %(largest)s. For more, please write or call us: we would love to help."
         )
+        raise AmountTooLarge(words % {"largest": largest})
     return int(value)
 
 

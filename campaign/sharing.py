@@ -8,11 +8,13 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.feedgenerator import Rss201rev2Feed
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from campaign import figures, palette
 from campaign.copies import fresh
+from campaign.counts import count_text
 from campaign.kept_pages import kept_for_a_second
 from campaign.logos import stored_logo
 from campaign.models import Campaign, Fund, Organization, Story
@@ -72,11 +74,11 @@ def feed(request: HttpRequest) -> HttpResponse:
     """Reached milestones and the newest stories, as RSS. Stories that never waited for a moment carry no date."""
     campaign, now = Campaign.objects.current(), timezone.now()
     organization = Organization.objects.first()
-    name = organization.public_name if organization else "Giving"
+    name = organization.public_name if organization else gettext("Giving")
     made = Rss201rev2Feed(
         title=f"{campaign.name} · {name}" if campaign else name,
         link=_url(reverse("home")),
-        description=campaign.lead if campaign else f"Stories from {name}",
+        description=campaign.lead if campaign else gettext("Stories from %(name)s") % {"name": name},
         feed_url=_url(reverse("feed")),
         language=settings.LANGUAGE_CODE,
     )
@@ -85,7 +87,8 @@ def feed(request: HttpRequest) -> HttpResponse:
         if campaign and row.is_reached:
             amount = format_amount_short(row.amount_minor, currency=campaign.currency)
             key = f"{_url(reverse('home'))}#reached-{campaign.pk}-{row.amount_minor}"
-            made.add_item(f"{amount} reached", _url(reverse("home")), row.text, unique_id=key)
+            title = gettext("%(amount)s reached") % {"amount": amount}
+            made.add_item(title, _url(reverse("home")), row.text, unique_id=key)
     for story in Story.objects.filter(published(now=now)).order_by("-publish_at", "position")[:_MOST_STORIES]:
         made.add_item(story.title, _url(story.get_absolute_url()), story.summary, pubdate=story.publish_at)
     return HttpResponse(made.writeString("utf-8"), content_type="application/rss+xml; charset=utf-8")
@@ -107,10 +110,9 @@ def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
     has_gifts = bool(totals and totals.raised_minor)
     beside, share = "", None
     if totals and has_gifts:
-        beside = f"given by {totals.donor_count:,} donor{'' if totals.donor_count == 1 else 's'}"
-        if campaign.goal_minor and not fund:
-            goal = format_amount_short(campaign.goal_minor, currency=campaign.currency)
-            beside, share = f"{beside}, toward {goal}", totals.raised_minor / campaign.goal_minor
+        goal_minor = 0 if fund else campaign.goal_minor or 0
+        beside = _given_by(totals.donor_count, goal_minor=goal_minor, currency=campaign.currency)
+        share = totals.raised_minor / goal_minor if goal_minor else None
     return share_picture(
         who=(organization.public_name if organization else "") + (f" · {campaign.name}" if fund else ""),
         title=fund.name if fund else campaign.words(now=now)[0],
@@ -120,6 +122,18 @@ def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
         look=organization.look if organization else palette.paper(palette.Choice()),
         logo=stored_logo(organization.logo.name) if organization else None,
     )
+
+
+def _given_by(donors: int, *, goal_minor: int, currency: str) -> str:
+    """`given by 1,206 donors, toward $250,000`: what the picture says beside the sum. goal_minor: 0 without one."""
+    words = {"donors": count_text(donors), "goal": format_amount_short(goal_minor, currency=currency)}
+    if goal_minor:
+        given = ngettext(
+            "given by %(donors)s donor, toward %(goal)s", "given by %(donors)s donors, toward %(goal)s", donors
+        )
+    else:
+        given = ngettext("given by %(donors)s donor", "given by %(donors)s donors", donors)
+    return given % words
 
 
 def _url(address: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from campaign.models import Campaign, Fund, Organization
 
@@ -27,7 +28,7 @@ def campaign_data(*, campaign: Campaign, organization: Organization | None) -> D
         "organizer": {"@id": _id()},
         "isAccessibleForFree": True,
     }
-    give = _donate(name=f"Give to {organization.public_name}", address=reverse("give"))
+    give = _donate(to=organization.public_name, address=reverse("give"))
     return {"@context": "https://schema.org", "@graph": [_ngo(organization), event, give]}
 
 
@@ -35,7 +36,7 @@ def fund_data(*, fund: Fund, organization: Organization | None) -> Data | None:
     """As campaign_data(), for one fund; a fund that takes no gifts has no DonateAction."""
     if organization is None:
         return None
-    give = _donate(name=f"Give to {fund.name}", address=f"{reverse('give')}?fund={fund.slug}")
+    give = _donate(to=fund.name, address=f"{reverse('give')}?fund={fund.slug}")
     give["description"] = fund.summary
     return {"@context": "https://schema.org", "@graph": [_ngo(organization), *([give] if fund.is_open else [])]}
 
@@ -53,10 +54,10 @@ def _ngo(organization: Organization) -> Data:
     return named | {"url": _url(reverse("home"))} | {name: value for name, value in known.items() if value}
 
 
-def _donate(*, name: str, address: str) -> Data:
+def _donate(*, to: str, address: str) -> Data:
     return {
         "@type": "DonateAction",
-        "name": name,
+        "name": gettext("Give to %(name)s") % {"name": to},
         "recipient": {"@id": _id()},
         "target": {"@type": "EntryPoint", "urlTemplate": _url(address)},
     }

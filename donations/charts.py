@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from campaign.moments import hour_of_chart
 from donations.queries import HourFigures
 
 HEIGHT = 220  # of the drawing; the bars stand on BASE, the hours are written below it
@@ -72,7 +73,6 @@ def _bars(index: int, hour: HourFigures, *, across: float, scale: float, zone: t
     left, width = across * (index + _GAP), across * (0.5 - _GAP)
     raised, matched = _height(hour.raised_minor, scale), _height(hour.matched_minor, scale)
     local = hour.starts_at.astimezone(zone)
-    number = local.hour % 12 or 12
     return Bars(
         hour=hour,
         raised_x=left,
@@ -83,7 +83,7 @@ def _bars(index: int, hour: HourFigures, *, across: float, scale: float, zone: t
         raised_height=raised,
         matched_y=BASE - matched,
         matched_height=matched,
-        label=f"{number} {local:%p}" if local.hour % 12 == 0 else str(number),
+        label=hour_of_chart(local),
         is_minor=local.hour % 3 != 0,
     )
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from campaign.models import Campaign, Fund
 from matching import wording
 from matching.allocation import Bound
@@ -153,7 +155,7 @@ class _Context:
         pool = self.pools[terms.pool_id]
         fund_id, part_minor = reservation.parts[part_index]
         fund = self.funds.get(fund_id)
-        fund_name = fund.name if fund else "its fund"
+        fund_name = fund.name if fund else gettext("its fund")
         rows = self.allocations.get((reservation.pk, part_index, pool.pk), [])
         is_standing = reservation.state in (Reservation.State.HELD, Reservation.State.COMMITTED)
         reason = "not asked at first"

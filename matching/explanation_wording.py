@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+from django.utils.text import capfirst
+from django.utils.translation import gettext, gettext_lazy
+
 from campaign.models import Campaign
 from campaign.moments import when_text
 from campaign.money import format_amount_short
@@ -9,8 +12,67 @@ from matching.allocation import Bound
 from matching.explanation import Explanation, Line
 
 _WAITS = {
-    "money": "Your gift is in line for money that comes free.",
-    "unlock": "Your gift is in line for when it unlocks.",
+    "money": gettext_lazy("Your gift is in line for money that comes free."),
+    "unlock": gettext_lazy("Your gift is in line for when it unlocks."),
+}
+# What a pool gave when the gift was sent, and why not more: of a gift as a whole, and of one part of it.
+_MATCHED = {
+    Bound.GIFT: (
+        # Translators: part is what was given for one fund: The Harbor Family matched $50 of your $100 for Education
+        gettext_lazy("%(sponsor)s matched %(gave)s, all that there was to match."),
+        gettext_lazy("%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s, all that there was to match."),
+    ),
+    Bound.RATIO: (
+        gettext_lazy("%(sponsor)s matched %(gave)s: the part left to match was too small for a cent."),
+        gettext_lazy(
+            "%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s: the part left to match was too small for a "
+            "cent."
+        ),
+    ),
+    Bound.COVERED: (
+        gettext_lazy("%(sponsor)s matched %(gave)s, since other sponsors covered the rest."),
+        gettext_lazy(
+            "%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s, since other sponsors covered the rest."
+        ),
+    ),
+    Bound.CAP_PER_GIFT: (
+        gettext_lazy("%(sponsor)s matched %(gave)s, the most for one gift (%(gift_cap)s)."),
+        gettext_lazy(
+            "%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s, the most for one gift (%(gift_cap)s)."
+        ),
+    ),
+    Bound.CAP_PER_DONOR: (
+        gettext_lazy("%(sponsor)s matched %(gave)s, the most for one donor (%(donor_cap)s)."),
+        gettext_lazy(
+            "%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s, the most for one donor (%(donor_cap)s)."
+        ),
+    ),
+    Bound.RAN_OUT: (
+        gettext_lazy("%(sponsor)s’s match had %(gave)s left when you gave."),
+        gettext_lazy("%(sponsor)s’s match had %(gave)s left when you gave to %(fund)s."),
+    ),
+}
+# Why a pool gave nothing.
+_NOTHING = {
+    Bound.COVERED: gettext_lazy("Other sponsors had matched all of it before %(sponsor)s’s turn."),
+    Bound.WINDOW: gettext_lazy("%(sponsor)s’s match was not open when you gave."),
+    Bound.MINIMUM: gettext_lazy("%(sponsor)s’s match is for gifts of %(least)s or more."),
+    Bound.OTHER_FUND: gettext_lazy("%(sponsor)s’s match is not for %(fund)s."),
+    Bound.OFFLINE: gettext_lazy("%(sponsor)s’s match is for gifts made on this site."),
+    Bound.PAUSED: gettext_lazy("%(sponsor)s’s match was paused when you gave."),
+    Bound.LOCKED: gettext_lazy("%(sponsor)s’s match was still locked when you gave."),
+    Bound.CAP_PER_DONOR: gettext_lazy(
+        "%(sponsor)s’s match gives at most %(donor_cap)s to one donor, and your earlier gifts had it."
+    ),
+    Bound.RAN_OUT: gettext_lazy("%(sponsor)s’s match was used up when you gave."),
+}
+# What came later, by whether the pool was unlocked then, and whether it had given something before.
+_CAME = {
+    # Translators: when is such as: at 9:14 AM, on December 1 at 9:14 AM
+    (True, True): gettext_lazy("%(amount)s more came %(when)s when it was unlocked."),
+    (True, False): gettext_lazy("%(amount)s from %(sponsor)s came %(when)s when it was unlocked."),
+    (False, True): gettext_lazy("%(amount)s more came %(when)s when money came free."),
+    (False, False): gettext_lazy("%(amount)s from %(sponsor)s came %(when)s when money came free."),
 }
 
 
@@ -24,49 +86,37 @@ def donor_sentences(explanation: Explanation, *, at: datetime) -> list[str]:
 
 def _told(line: Line, explanation: Explanation, *, at: datetime, is_last: bool) -> str:
     campaign = explanation.campaign
-    part = f" of your {_money(line.part_minor, campaign)} for {line.fund_name}" if explanation.has_parts else ""
-    words = [_first(line, campaign=campaign, part=part)] if line.bound else []
+    words = [_first(line, campaign=campaign, is_part=explanation.has_parts)] if line.bound else []
     for added in line.added:
-        why = "when it was unlocked" if line.bound == Bound.LOCKED else "when money came free"
-        whose = "more" if line.gave_minor else f"from {line.sponsor_name}"
+        came = _CAME[line.bound == Bound.LOCKED, bool(line.gave_minor)]
         when = _when(added.at, campaign=campaign, at=at)
-        words.append(f"{_money(added.amount_minor, campaign)} {whose} came {when} {why}.")
+        amount = _money(added.amount_minor, campaign)
+        words.append(came % {"amount": amount, "sponsor": line.sponsor_name, "when": when})
     if line.taken_back_minor:
-        words.append(f"{_money(line.taken_back_minor, campaign)} of it went back for what was refunded.")
-    if is_last and campaign.offers_freed_match:
-        words.append(_WAITS.get(line.waits_for, ""))
-    return " ".join(word for word in words if word)
+        went_back = gettext("%(amount)s of it went back for what was refunded.")
+        words.append(went_back % {"amount": _money(line.taken_back_minor, campaign)})
+    if is_last and campaign.offers_freed_match and line.waits_for in _WAITS:
+        words.append(str(_WAITS[line.waits_for]))
+    return " ".join(words)
 
 
-def _first(line: Line, *, campaign: Campaign, part: str) -> str:
+def _first(line: Line, *, campaign: Campaign, is_part: bool) -> str:
     """What the pool gave when the gift was sent, and why not more."""
-    gave = _money(line.gave_minor, campaign)
-    whose = f"{line.sponsor_name}’s match"
-    matched = f"{line.sponsor_name} matched {gave}{part}"
-    gift_cap, donor_cap, least = (
-        format_amount_short(minor or 0, currency=campaign.currency)
-        for minor in (line.terms.cap_per_gift_minor, line.terms.cap_per_donor_minor, line.terms.min_gift_minor)
+    bound = Bound(line.bound)
+    gives_nothing = not line.gave_minor and bound in _NOTHING
+    sentence = _NOTHING[bound] if gives_nothing or bound not in _MATCHED else _MATCHED[bound][is_part]
+    return capfirst(
+        sentence
+        % {
+            "sponsor": line.sponsor_name,
+            "fund": line.fund_name,
+            "part": _money(line.part_minor, campaign),
+            "gave": _money(line.gave_minor, campaign),
+            "gift_cap": _money(line.terms.cap_per_gift_minor or 0, campaign),
+            "donor_cap": _money(line.terms.cap_per_donor_minor or 0, campaign),
+            "least": _money(line.terms.min_gift_minor, campaign),
+        }
     )
-    told = {
-        Bound.GIFT: f"{matched}, all that there was to match",
-        Bound.RATIO: f"{matched}: the part left to match was too small for a cent",
-        Bound.COVERED: f"{matched}, since other sponsors covered the rest" if line.gave_minor else "",
-        Bound.WINDOW: f"{whose} was not open when you gave",
-        Bound.MINIMUM: f"{whose} is for gifts of {least} or more",
-        Bound.OTHER_FUND: f"{whose} is not for {line.fund_name}",
-        Bound.OFFLINE: f"{whose} is for gifts made on this site",
-        Bound.PAUSED: f"{whose} was paused when you gave",
-        Bound.LOCKED: f"{whose} was still locked when you gave",
-        Bound.CAP_PER_GIFT: f"{matched}, the most for one gift ({gift_cap})",
-        Bound.CAP_PER_DONOR: f"{matched}, the most for one donor ({donor_cap})"
-        if line.gave_minor
-        else f"{whose} gives at most {donor_cap} to one donor, and your earlier gifts had it",
-        Bound.RAN_OUT: f"{whose} had {gave} left when you gave{part and f' to {line.fund_name}'}"
-        if line.gave_minor
-        else f"{whose} was used up when you gave",
-    }
-    sentence = told[Bound(line.bound)] or f"Other sponsors had matched all of it before {line.sponsor_name}’s turn"
-    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _when(moment: datetime, *, campaign: Campaign, at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from campaign.models import Campaign
 from campaign.moments import when_text
@@ -18,7 +18,7 @@ def public_state_text(*, row: PoolFigures, campaign: Campaign, now: datetime) ->
     now: aware, the moment of the figures.
     """
     if row.state == "not_yet_open" and row.opens_at:
-        return f"Opens in {wait_text(row.opens_at - now)}"
+        return opens_in_text(row.opens_at - now)
     if row.state == "used_up":
         moment = used_up_at(pool_id=row.pool.pk)
         if moment is None:
@@ -38,14 +38,15 @@ def used_up_at(*, pool_id: int) -> datetime | None:
     return takes.order_by("-seq").values_list("recorded_at", flat=True).first()
 
 
-def wait_text(wait: timedelta) -> str:
-    """`1 minute` to `90 minutes`, rounded up; then `2 hours` to `36 hours`, then days, rounded."""
+def opens_in_text(wait: timedelta) -> str:
+    """`Opens in 1 minute` to `Opens in 90 minutes`, rounded up; then `2 hours` to `36 hours`, then days, rounded."""
     if wait <= _IN_MINUTES:
-        return _counted(max(1, -(-wait // timedelta(minutes=1))), "minute")
-    if wait <= _IN_HOURS:
-        return _counted(round(wait / timedelta(hours=1)), "hour")
-    return _counted(round(wait / timedelta(days=1)), "day")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        count = max(1, -(-wait // timedelta(minutes=1)))
+        words = ngettext("Opens in %(count)s minute", "Opens in %(count)s minutes", count)
+    elif wait <= _IN_HOURS:
+        count = round(wait / timedelta(hours=1))
+        words = ngettext("Opens in %(count)s hour", "Opens in %(count)s hours", count)
+    else:
+        count = round(wait / timedelta(days=1))
+        words = ngettext("Opens in %(count)s day", "Opens in %(count)s days", count)
+    return words % {"count": count}

@@ -8,6 +8,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet, Sum
+from django.utils.translation import gettext
 
 from campaign.copies import fresh
 from campaign.models import Campaign, Fund
@@ -256,15 +257,16 @@ def explain(match: GiftMatch) -> list[str]:
     sentences = []
     for part_index, pool_id, version, match_minor, bound in match.explanation:
         fund = funds.get(match.parts[part_index][0])
-        sentence = wording.reason_text(
-            bound=bound,
-            sponsor_name=pools[pool_id].sponsor.display_name,
-            fund_name=fund.name if fund else "its fund",
-            terms=versions[pool_id, version],
-            campaign=campaign,
+        sentences.append(
+            wording.reason_text(
+                gave_minor=match_minor,
+                bound=bound,
+                sponsor_name=pools[pool_id].sponsor.display_name,
+                fund_name=fund.name if fund else gettext("its fund"),
+                terms=versions[pool_id, version],
+                campaign=campaign,
+            )
         )
-        gave = wording.format_amount_short(match_minor, currency=campaign.currency)
-        sentences.append(f"{gave} from {sentence}")
     return sentences
 
 
@@ -327,7 +329,8 @@ def _progress_text(progress: Progress | None, *, pool: MatchPool, campaign: Camp
     if progress is not None:
         return challenge_wording.progress_text(progress, terms=pool.terms, currency=pool.currency)
     if pool.terms.has_target and pool.unlocked_at is not None:
-        return f"Unlocked {wording.moment_text(pool.unlocked_at, campaign=campaign)}"
+        # Translators: of the money of a sponsor: Unlocked December 1, noon
+        return gettext("Unlocked %(moment)s") % {"moment": wording.moment_text(pool.unlocked_at, campaign=campaign)}
     return ""
 
 

@@ -3,16 +3,18 @@
 Only pools that match gifts are shown otherwise; a pool's window and what it waits for stay as they are.
 """
 
+from django.utils.translation import gettext_lazy
+
 from matching.models import MatchPool
 
 _LAST_MINOR = 735
 STATES = {
-    "": "as they are",
-    "untouched": "nothing taken yet",
-    "half": "half taken",
-    "last": "the last dollars",
-    "used_up": "all taken",
-    "paused": "paused",
+    "": gettext_lazy("as they are"),
+    "untouched": gettext_lazy("nothing taken yet"),
+    "half": gettext_lazy("half taken"),
+    "last": gettext_lazy("the last dollars"),
+    "used_up": gettext_lazy("all taken"),
+    "paused": gettext_lazy("paused"),
 }
 
 

@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -31,6 +32,17 @@ FILE_SECONDS = 300
 _KINDS: dict[str, tuple[str, Callable[[Any], Iterator[bytes]]]] = {
     "jsonl": ("application/jsonl; charset=utf-8", publication.jsonl_file),
     "csv": ("text/csv; charset=utf-8", publication.csv_file),
+}
+# What a range of entries or of heads is refused with: when it is turned round, and when it is too long.
+_REFUSED_RANGES = {
+    "entries": (
+        gettext_lazy("Count entries from 1 and write the lower number first, as in 1-%(most)s."),
+        gettext_lazy("Ask for at most %(most)s entries at a time, as in 1-%(most)s."),
+    ),
+    "heads": (
+        gettext_lazy("Count heads from 1 and write the lower number first, as in 1-%(most)s."),
+        gettext_lazy("Ask for at most %(most)s heads at a time, as in 1-%(most)s."),
+    ),
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _NEWEST = "public, max-age=1, stale-while-revalidate=5"
@@ -106,7 +118,7 @@ def ledger_file(request: HttpRequest, kind: str) -> HttpResponseBase:
     try:
         pool_id, after = _number(request, "pool"), _number(request, "after")
         if after is not None and pool_id is None:
-            raise BadParameter("Say of which pool: entries are counted within one, as in ?pool=3&after=1200.")
+            raise BadParameter(gettext("Say of which pool: entries are counted within one, as in ?pool=3&after=1200."))
         found = publication.document(now=timezone.now(), pool_id=pool_id, after=after or 0)
     except (BadParameter, UnknownPool, NotThatFar) as error:
         return _refused(error, status=400)
@@ -145,7 +157,7 @@ def entry_range(request: HttpRequest, pool_id: str, first: str, last: str, kind:
 def latest_head(request: HttpRequest) -> HttpResponse:
     head = heads.latest_head()
     if head is None:
-        return _refused(LookupError("This site has signed no head of its ledger yet."), status=404)
+        return _refused(LookupError(gettext("This site has signed no head of its ledger yet.")), status=404)
     content = publication.json_line(heads.head_record(head))
     return HttpResponse(content, content_type="application/json; charset=utf-8")
 
@@ -155,7 +167,7 @@ def one_head(request: HttpRequest, digits: str) -> HttpResponseBase:
     """The head whose hash begins like this, as receipts print it."""
     head = heads.find_head(digits)
     if head is None:
-        return _refused(LookupError("No signed head has a hash that begins like this."), status=404)
+        return _refused(LookupError(gettext("No signed head has a hash that begins like this.")), status=404)
     content = publication.json_line(heads.head_record(head))
     return _for_ever(request, content, content_type="application/json; charset=utf-8", etag=head.sha256)
 
@@ -197,16 +209,18 @@ def _number(request: HttpRequest, name: str) -> int | None:
     if text is None:
         return None
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise BadParameter(f"“{name}” must be a whole number, as in ?pool=3&after=1200.")
+        words = gettext("“%(name)s” must be a whole number, as in ?pool=3&after=1200.")
+        raise BadParameter(words % {"name": name})
     return int(text)
 
 
 def _range(first: str, last: str, *, noun: str) -> tuple[int, int]:
     numbers = int(first), int(last)
+    turned, too_long = _REFUSED_RANGES[noun]
     if not 1 <= numbers[0] <= numbers[1]:
-        raise BadParameter(f"Count {noun} from 1 and write the lower number first, as in 1-{PAGE_SIZE}.")
+        raise BadParameter(turned % {"most": PAGE_SIZE})
     if numbers[1] - numbers[0] >= PAGE_SIZE:
-        raise BadParameter(f"Ask for at most {PAGE_SIZE} {noun} at a time, as in 1-{PAGE_SIZE}.")
+        raise BadParameter(too_long % {"most": PAGE_SIZE})
     return numbers
 
 
@@ -219,16 +233,16 @@ def _for_ever(request: HttpRequest, content: bytes, *, content_type: str, etag: 
 def _refused(error: Exception, *, status: int) -> HttpResponse:
     words = str(error)
     if isinstance(error, UnknownPool):
-        words = f"The ledger has no pool {error}. /match/ledger.json lists the pools."
+        words = gettext("The ledger has no pool %(pool)s. /match/ledger.json lists the pools.") % {"pool": error}
     elif isinstance(error, NotThatFar):
-        words = f"The ledger does not go that far: the newest number is {error.last}."
+        words = gettext("The ledger does not go that far: the newest number is %(last)s.") % {"last": error.last}
     return HttpResponse(
         f"{words}\n", status=status, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
     )
 
 
 def _busy() -> HttpResponse:
-    words = (
+    words = gettext(
         "Others are downloading the whole ledger right now: try again in a minute. "
         "The verifier, and /match/ledger/POOL/1-1000.jsonl, always work."
     )

@@ -1,6 +1,7 @@
 """What of the site's words is marked for translation, and a made-up language in which every marked word shows."""
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -18,14 +19,15 @@ KEYWORDS = dict.fromkeys(("gettext", "gettext_lazy", "_", "gettext_noop"))
 KEYWORDS |= dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2))
 KEYWORDS |= dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2))
 KEYWORDS |= dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3))
+_SILENT = ("script", "style", "pre")  # pre: a command, the same in every language
 OPEN, CLOSE = "⟦", "⟧"
 _READ_OUT = ("aria-label", "alt", "title", "placeholder", "label")
 _CODE = re.compile(r"({%.*?%}|{{.*?}}|{#.*?#})", re.DOTALL)
 _MARKED = re.compile(r"{%\s*blocktranslate.*?{%\s*endblocktranslate\s*%}", re.DOTALL)
 _NOT_SHOWN = re.compile(
-    r"<(script|style|svg)\b.*?</\1>|<!--.*?-->|{%\s*block body_class\s*%}.*?{%\s*endblock\s*%}", re.DOTALL
+    r"<(script|style|svg|pre)\b.*?</\1>|<!--.*?-->|{%\s*block body_class\s*%}.*?{%\s*endblock\s*%}", re.DOTALL
 )
-_ATTRIBUTE = re.compile(rf'\b(?:{"|".join(_READ_OUT)})="([^"]*)"|<meta name="description" content="([^"]*)"')
+_ATTRIBUTE = re.compile(rf'\b(?:{"|".join(_READ_OUT)}|data-words[a-z-]*)="([^"]*)"|<meta name="description" content="([^"]*)"')
 # Words that a tag hands on: {% firstof name "Giving" %}, {% include "x.html" with title="Giving" %}.
 _HANDED_ON = re.compile(r"{%\s*(?:firstof|include)\b(.*?)%}", re.DOTALL)
 _LITERAL = re.compile(r'(_\()?"([^"{}]*)"')
@@ -122,15 +124,17 @@ class _Page(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("script", "style")
+        self._hidden += tag in _SILENT
         named = dict(attrs)
-        shown = [value for name, value in attrs if name in _READ_OUT or name.startswith("data-words")]
+        shown = [value for name, value in attrs if name in _READ_OUT or name.startswith("data-words-")]
+        if words := named.get("data-words"):  # for a script: a text, or one for each plural
+            shown += json.loads(words).values() if words.startswith("{") else [words]
         if tag == "meta" and named.get("name") == "description":
             shown.append(named.get("content"))
         self.said += [f"\n{value}\n" for value in shown if value]
 
     def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style")
+        self._hidden -= tag in _SILENT
         self.said.append("\n" if tag in ("p", "h1", "h2", "h3", "li", "title", "td", "th", "dt", "dd", "a") else "")
 
     def handle_data(self, data: str) -> None:

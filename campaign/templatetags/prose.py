@@ -2,16 +2,26 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext, ngettext_lazy
 
 from campaign import rich_text
 from campaign.models import Fund
 from campaign.money import format_amount_compact
 
 register = template.Library()
+_AGO: dict[str, Any] = {
+    "year": ngettext_lazy("%(num)d year ago", "%(num)d years ago", "num"),
+    "month": ngettext_lazy("%(num)d month ago", "%(num)d months ago", "num"),
+    "week": ngettext_lazy("%(num)d week ago", "%(num)d weeks ago", "num"),
+    "day": ngettext_lazy("%(num)d day ago", "%(num)d days ago", "num"),
+    "hour": ngettext_lazy("%(num)d hour ago", "%(num)d hours ago", "num"),
+    "minute": ngettext_lazy("%(num)d min ago", "%(num)d min ago", "num"),
+}
 _IN_SCRIPT = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
@@ -38,9 +48,8 @@ def fund_raised(by_fund: object, fund: Fund) -> int:
 def ago(moment: datetime, now: datetime) -> str:
     """`just now`, `4 min ago`, `2 hours ago`: one unit is enough on a wall of gifts."""
     if now - moment < timedelta(minutes=1):
-        return "just now"
-    since = timesince(moment, now, depth=1).replace("\xa0", " ")
-    return f"{since.replace('minutes', 'min').replace('minute', 'min')} ago"
+        return gettext("just now")
+    return timesince(moment, now, time_strings=_AGO, depth=1).replace("\xa0", " ")
 
 
 @register.filter

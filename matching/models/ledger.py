@@ -7,6 +7,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 from matching import triggers
 from matching.models.pools import MatchPool
@@ -29,6 +30,14 @@ MOVES = {
 # Moves of a pool's own money, that belong to no gift.
 GIFTLESS = ("pledge", "unpledge", "award", "withdraw")
 
+# Translators: where the money of a sponsor stands
+_ACCOUNTS = {
+    "pledged": pgettext_lazy("ledger", "pledged"),
+    "free": pgettext_lazy("ledger", "free"),
+    "held": pgettext_lazy("ledger", "held"),
+    "matched": pgettext_lazy("ledger", "matched"),
+}
+
 
 def _known_move() -> Q:
     moves = (Q(reason=reason, from_account=a, to_account=b) for reason, (a, b) in MOVES.items())
@@ -45,17 +54,17 @@ class LedgerEntry(models.Model):
         MATCHED = "matched"
 
     class Reason(models.TextChoices):
-        PLEDGE = "pledge", "sponsor's pledge"
-        UNPLEDGE = "unpledge", "pledge reduced"
-        HOLD = "hold", "held for a gift"
-        COMMIT = "commit", "gift paid"
-        RELEASE = "release", "payment failed or cancelled"
-        EXPIRE = "expire", "hold lapsed"
-        REVERSE = "reverse", "gift refunded"
-        RESTORE = "restore", "refund failed"
-        OFFER = "offer", "freed money given to a paid gift"
-        AWARD = "award", "challenge met"
-        WITHDRAW = "withdraw", "challenge undone by refunds"
+        PLEDGE = "pledge", pgettext_lazy("ledger", "sponsor's pledge")
+        UNPLEDGE = "unpledge", pgettext_lazy("ledger", "pledge reduced")
+        HOLD = "hold", pgettext_lazy("ledger", "held for a gift")
+        COMMIT = "commit", pgettext_lazy("ledger", "gift paid")
+        RELEASE = "release", pgettext_lazy("ledger", "payment failed or cancelled")
+        EXPIRE = "expire", pgettext_lazy("ledger", "hold lapsed")
+        REVERSE = "reverse", pgettext_lazy("ledger", "gift refunded")
+        RESTORE = "restore", pgettext_lazy("ledger", "refund failed")
+        OFFER = "offer", pgettext_lazy("ledger", "freed money given to a paid gift")
+        AWARD = "award", pgettext_lazy("ledger", "challenge met")
+        WITHDRAW = "withdraw", pgettext_lazy("ledger", "challenge undone by refunds")
 
     pool = models.ForeignKey(MatchPool, on_delete=models.PROTECT, related_name="entries")
     seq = models.BigIntegerField(db_default=0, help_text="1, 2, 3 ... within the pool; the database counts.")
@@ -104,6 +113,16 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pool_id}/{self.seq} {self.reason} {self.amount_minor}"
+
+    @property
+    def from_words(self) -> str:
+        """The account it came from, as pages name it."""
+        return str(_ACCOUNTS[self.from_account])
+
+    @property
+    def to_words(self) -> str:
+        """The account it went to, as pages name it."""
+        return str(_ACCOUNTS[self.to_account])
 
     def chain_text(self) -> str:
         """The text whose SHA-256 is entry_hash: eleven fields joined by `|`. The trigger builds the same."""

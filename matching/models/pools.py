@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator, validate_image_file_extension
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from matching import triggers
@@ -30,7 +31,7 @@ class Sponsor(models.Model):
 
     @property
     def display_name(self) -> str:
-        return "an anonymous sponsor" if self.is_anonymous else self.public_name
+        return gettext("an anonymous sponsor") if self.is_anonymous else self.public_name
 
 
 class MatchPool(models.Model):

@@ -9,7 +9,7 @@
 
   const lost = () => {
     const at = shown()?.dataset.figuresAt;
-    note.textContent = at ? `No connection. These figures are from ${at}; the screen goes on by itself.` : "No connection. The screen goes on by itself.";
+    note.textContent = at ? note.dataset.wordsSince.replace("{}", at) : note.dataset.words;
     note.hidden = false;
   };
   for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, lost);

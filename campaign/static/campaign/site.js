@@ -5,6 +5,7 @@
   const JITTER_MS = 1500;
   const RETRY_MS = 2000;
   const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
+  const plurals = new Intl.PluralRules(document.documentElement.lang);
 
   // The visitor's clock may be wrong, so the server's is carried on from the moment its answer came. A copy from a
   // cache, or a computer that slept, only ever makes the server's time look earlier: the latest estimate is the best.
@@ -26,7 +27,7 @@
       const text = unit === "days" ? String(value) : String(value).padStart(2, "0");
       if (figure.textContent === text) continue;
       figure.textContent = text;
-      figure.nextElementSibling.textContent = value === 1 ? unit.slice(0, -1) : unit;
+      figure.nextElementSibling.textContent = JSON.parse(figure.nextElementSibling.dataset.words)[plurals.select(value)];
     }
   }
 
@@ -72,10 +73,11 @@
   if (box) {
     const button = box.querySelector("button");
     const other = box.elements.other_amount;
+    const plain = button.textContent;
     const label = () => {
       const chosen = box.querySelector("[name=amount]:checked");
       const amount = chosen && (chosen.nextElementSibling.querySelector("b") || chosen.nextElementSibling).textContent;
-      button.textContent = !other.value.trim() && amount ? `Continue with ${amount}` : "Continue";
+      button.textContent = !other.value.trim() && amount ? button.dataset.words.replace("{}", amount) : plain;
     };
     box.addEventListener("input", (event) => {
       if (event.target.name === "amount") other.value = "";
