@@ -11,7 +11,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import Model, SlugField
 from django.utils.translation.template import templatize
 
 ROOT = Path(settings.BASE_DIR)
@@ -27,7 +27,9 @@ _MARKED = re.compile(r"{%\s*blocktranslate.*?{%\s*endblocktranslate\s*%}", re.DO
 _NOT_SHOWN = re.compile(
     r"<(script|style|svg|pre)\b.*?</\1>|<!--.*?-->|{%\s*block body_class\s*%}.*?{%\s*endblock\s*%}", re.DOTALL
 )
-_ATTRIBUTE = re.compile(rf'\b(?:{"|".join(_READ_OUT)}|data-words[a-z-]*)="([^"]*)"|<meta name="description" content="([^"]*)"')
+_ATTRIBUTE = re.compile(
+    rf'\b(?:{"|".join(_READ_OUT)}|data-words[a-z-]*)="([^"]*)"|<meta name="description" content="([^"]*)"'
+)
 # Words that a tag hands on: {% firstof name "Giving" %}, {% include "x.html" with title="Giving" %}.
 _HANDED_ON = re.compile(r"{%\s*(?:firstof|include)\b(.*?)%}", re.DOTALL)
 _LITERAL = re.compile(r'(_\()?"([^"{}]*)"')
@@ -110,9 +112,9 @@ def content_of(*rows: Model) -> list[str]:
         for row in rows
         for field in row._meta.concrete_fields
         for value in [field.value_from_object(row)]
-        if isinstance(value, str)
+        if isinstance(value, str) and not field.choices and not isinstance(field, SlugField)
     }
-    return [line for text in found for line in (text, *text.splitlines()) if _WORD.search(line)]
+    return [line for text in found for line in {text, *text.splitlines()} if _WORD.search(line)]
 
 
 class _Page(HTMLParser):
