@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from campaign import pages
@@ -38,13 +39,13 @@ def preview(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     at = _moment(asked["at"], campaign=campaign)
     if asked["at"] and at is None:
-        problems.append("That moment cannot be read: write it like 2026-12-01T09:30. This is the page now.")
+        problems.append(gettext("That moment cannot be read: write it like 2026-12-01T09:30. This is the page now."))
     if asked["pools"] not in STATES:
-        problems.append("There is no such state of the pools: they are shown as they are.")
+        problems.append(gettext("There is no such state of the pools: they are shown as they are."))
         asked["pools"] = ""
     name, found = _page(asked["page"])
     if name not in _PAGES:
-        problems.append("There is no page of that address to preview: this is the first page.")
+        problems.append(gettext("There is no page of that address to preview: this is the first page."))
         asked["page"], name, found = "/", "home", {}
     bar = _bar(campaign, asked=asked, at=at or now, problems=problems)
     return _PAGES[name](request, **found, sight=pages.Sight(now=at or now, pools=asked["pools"], bar=bar))
@@ -90,19 +91,23 @@ def _moments(campaign: Campaign) -> list[tuple[str, str]]:
     """The moments at which pages change, as the bar's links name them."""
     hour, last_hour = timedelta(hours=1), last_hour_begins(campaign)
     named = [
-        ("A week before", campaign.opens_at - 7 * 24 * hour),
-        ("The opening", campaign.opens_at),
-        ("Live", campaign.opens_at + (campaign.closes_at - campaign.opens_at) / 2),
-        *([("The last hour", last_hour)] if last_hour else []),
-        ("Ended", campaign.closes_at),
+        (gettext("A week before"), campaign.opens_at - 7 * 24 * hour),
+        (gettext("The opening"), campaign.opens_at),
+        (gettext("Live"), campaign.opens_at + (campaign.closes_at - campaign.opens_at) / 2),
+        *([(gettext("The last hour"), last_hour)] if last_hour else []),
+        (gettext("Ended"), campaign.closes_at),
     ]
     return [(words, f"{moment.astimezone(campaign.tz):%Y-%m-%dT%H:%M}") for words, moment in named]
 
 
 def _pages() -> list[tuple[str, str]]:
     """Address and name of every page there is to preview, drafts marked."""
-    fixed = [("home", "First page"), ("funds", "Funds"), ("stories", "Stories"), ("match", "How the match works")]
-    fixed += [("give", "Giving form")]
+    fixed = [("home", gettext("First page")), ("funds", gettext("Funds")), ("stories", gettext("Stories"))]
+    fixed += [("match", gettext("How the match works")), ("give", gettext("Giving form"))]
     rows: list[Fund | Story] = [*Fund.objects.all()[:_MOST_PAGES], *Story.objects.all()[:_MOST_PAGES]]
-    drafts = [(row.get_absolute_url(), f"{row}{'' if row.is_published else ' (draft)'}") for row in rows]
+    drafts = [(row.get_absolute_url(), str(row) if row.is_published else _draft(row)) for row in rows]
     return [*((reverse(name), words) for name, words in fixed), *drafts]
+
+
+def _draft(row: Fund | Story) -> str:
+    return gettext("%(page)s (draft)") % {"page": row}
