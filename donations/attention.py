@@ -14,7 +14,17 @@ from django.urls import reverse
 
 from campaign.money import format_amount
 from donations import tick_offs, work
-from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StrayPayment, StripeEvent, StripeRun
+from donations.models import (
+    Donation,
+    FollowUp,
+    FraudWarning,
+    GiftNote,
+    OpeningMail,
+    Reversal,
+    StrayPayment,
+    StripeEvent,
+    StripeRun,
+)
 from matching.queries import PoolFigures
 
 LATE = timedelta(minutes=1)
@@ -58,6 +68,8 @@ def described(row: Any) -> str:
     if isinstance(row, Donation):
         short = format_amount(row.match_shortfall_minor, currency=row.currency)
         return f"Gift {row.reference}, {short} short of what was held"
+    if isinstance(row, OpeningMail):
+        return f"{row.get_kind_display()}, {row.reminder.email}: {row.last_error[:120]}"
     gift = row.donation
     if isinstance(row, Reversal):
         return f"Gift {gift.reference}, {format_amount(row.amount_minor, currency=gift.currency)}"
@@ -165,3 +177,12 @@ def try_event_again(*, event: StripeEvent, actor: str, now: datetime) -> bool:
         text = f"Asked to try again: Stripe's event {row.type}."
         GiftNote.objects.create(donation_id=gift_id, at=now, actor=actor, text=text)
     return True
+
+
+def try_opening_mail_again(*, mail: OpeningMail, now: datetime) -> bool:
+    """The same for a reminder of the opening; it has no gift to note it on."""
+    with transaction.atomic():
+        row = OpeningMail.objects.filter(pk=mail.pk, state=OpeningMail.State.FAILED).select_for_update().first()
+        if row is not None:
+            work.try_again(row, now=now)
+    return row is not None

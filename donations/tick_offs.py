@@ -14,15 +14,26 @@ from django.db.models import BigIntegerField, Exists, F, Func, Model, OuterRef, 
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
-from donations.models import Donation, FollowUp, FraudWarning, GiftNote, Reversal, StripeEvent, TickOff
+from donations.models import (
+    Donation,
+    FollowUp,
+    FraudWarning,
+    GiftNote,
+    OpeningMail,
+    Reversal,
+    StripeEvent,
+    TickOff,
+)
 from donations.payments import CLOSED_DISPUTE, GONE_REFUND
+from donations.work import LAST_ATTEMPT
 
 
 @dataclass(frozen=True)
 class Kind:
     """rows: those that need a person. version: what of a row must stay the same for its tick-off to hold, a number.
 
-    title: of one row, before its own words. what_to_do: a sentence. gift: the path from a row to its gift's id.
+    title: of one row, before its own words. what_to_do: a sentence. gift: the path from a row to its gift's id, empty
+    for what has none of its own.
     """
 
     key: str
@@ -41,6 +52,15 @@ def _moment(field: str) -> Combinable:
 
 def _failed(*kinds: str) -> Callable[[], QuerySet[FollowUp]]:
     return lambda: FollowUp.objects.filter(state=FollowUp.State.FAILED, kind__in=kinds)
+
+
+def _failed_openings() -> QuerySet[OpeningMail]:
+    """The news that did not go out, and questions that no attempt brought out.
+
+    Not a question that its mailbox refused at once: anybody may type an address that is none.
+    """
+    failed = OpeningMail.objects.filter(state=OpeningMail.State.FAILED)
+    return failed.filter(Q(kind=OpeningMail.Kind.OPENING) | Q(attempts__gte=LAST_ATTEMPT))
 
 
 KINDS = {
@@ -122,6 +142,15 @@ KINDS = {
             rows=_failed(FollowUp.Kind.REFUSED, FollowUp.Kind.SCHEDULE, FollowUp.Kind.MONTHLY, FollowUp.Kind.RETURNED),
             version=_moment("due_at"),
         ),
+        Kind(
+            key="opening",
+            title="Reminder of the opening could not be sent",
+            what_to_do="Many of them: the mail server was away; mend that and press “Try again”. One alone: its "
+            "mailbox refused it, and nothing else is known of who asked.",
+            rows=_failed_openings,
+            version=_moment("due_at"),
+            gift="",
+        ),
     )
 }
 
@@ -137,7 +166,8 @@ def open_rows(key: str) -> QuerySet[Any]:
 def detailed(key: str) -> QuerySet[Any]:
     """The open rows of a kind with the gifts that they are about: for lists."""
     rows = open_rows(key)
-    return rows.select_related("donation") if KINDS[key].gift == "donation_id" else rows
+    related = {"donation_id": "donation"}.get(KINDS[key].gift, "reminder" if rows.model is OpeningMail else "")
+    return rows.select_related(related) if related else rows
 
 
 def tick_off(*, key: str, pk: int, version: int, reason: str, actor: str, now: datetime) -> bool:
@@ -165,5 +195,6 @@ def gift_id_of(key: str, row: Model) -> int | None:
     if isinstance(row, StripeEvent):
         gifts = Donation.objects.filter(payment_intent=row.payment_intent).exclude(payment_intent="")
         return gifts.values_list("pk", flat=True).first()
-    found: int = getattr(row, KINDS[key].gift)
+    path = KINDS[key].gift
+    found: int | None = getattr(row, path) if path else None
     return found

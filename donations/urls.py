@@ -74,6 +74,7 @@ urlpatterns = [
     path("staff/gifts/<int:pk>/refund/", attention.refund, name="staff-gift-refund"),
     path("staff/attention/", attention.needs_a_person, name="staff-attention"),
     path("staff/attention/<str:kind>/<int:pk>/", attention.tick_off, name="staff-tick-off"),
+    path("staff/opening-mails/<int:pk>/again/", attention.try_opening_mail_again, name="staff-opening-mail-again"),
     path("staff/events/<int:pk>/again/", attention.try_event_again, name="staff-stripe-event-again"),
     path("staff/stripe/", stripe_books.day, name="staff-stripe"),
     path("staff/stripe/compare/", stripe_books.compare_now, name="staff-stripe-compare"),

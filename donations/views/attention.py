@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
@@ -16,7 +17,7 @@ from campaign.money import format_amount
 from donations import attention, card_refunds, form_keys, gateway, strays, tasks, tick_offs
 from donations.attention_forms import ReasonForm, RefundForm
 from donations.form_keys import FormKey
-from donations.models import Donation, FollowUp, Reversal, StrayPayment, StripeEvent, TickOff
+from donations.models import Donation, FollowUp, OpeningMail, Reversal, StrayPayment, StripeEvent, TickOff
 from donations.roles import actor, needs
 from donations.views.staff import page
 from matching.ledger import PoolsBusy
@@ -28,6 +29,8 @@ _NO_ANSWER = (
     "gives back twice. If this stays, look at the payment in Stripe’s dashboard first."
 )
 _BUSY = "Very many gifts are arriving this second. Press the button again; the same form never gives back twice."
+_TRIED = "It is tried again now. Reload this page to see how it went."
+_ASKED_ALREADY = "Somebody else has asked for that already; nothing was changed."
 _NO_KEY = "The form came without the mark that keeps a refund from being made twice; nothing was given back. Once more:"
 
 
@@ -93,9 +96,24 @@ def try_event_again(request: HttpRequest, pk: int) -> HttpResponseBase:
         said = "Asked to try again on the staff pages."
         LogEntry.objects.log_actions(request.user.pk or 0, [event], CHANGE, change_message=said)
         tasks.wake(tasks.apply_event, event.pk)
-        messages.success(request, "It is tried again now. Reload this page to see how it went.")
+        messages.success(request, _TRIED)
     else:
-        messages.info(request, "Somebody else has asked for that already; nothing was changed.")
+        messages.info(request, _ASKED_ALREADY)
+    return redirect("staff-attention")
+
+
+@require_POST
+@needs("donations.change_followup")
+def try_opening_mail_again(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Send a reminder of the opening again that failed for good; the admin's log keeps who asked."""
+    mail = get_object_or_404(OpeningMail, pk=pk)
+    if attention.try_opening_mail_again(mail=mail, now=database_now()):
+        said = "Asked to try again on the staff pages."
+        LogEntry.objects.log_actions(request.user.pk or 0, [mail], CHANGE, change_message=said)
+        tasks.wake(tasks.send_opening_mail, mail.pk, queue=settings.MAIL_QUEUE)
+        messages.success(request, _TRIED)
+    else:
+        messages.info(request, _ASKED_ALREADY)
     return redirect("staff-attention")
 
 
@@ -225,6 +243,8 @@ class _Thing:
         if key == "event":
             self.url = self.url or reverse("admin:donations_stripeevent_change", args=[row.pk])
             self.again_url = reverse("staff-stripe-event-again", args=[row.pk])
+        elif isinstance(row, OpeningMail):
+            self.again_url = reverse("staff-opening-mail-again", args=[row.pk])
         elif isinstance(row, FollowUp):
             self.again_url = reverse("staff-follow-up-again", args=[gift_id, row.pk])
 

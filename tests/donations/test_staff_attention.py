@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from donations import tasks, tick_offs
-from donations.models import Donation, FollowUp, FraudWarning, Reversal, StripeEvent, TickOff
+from donations.models import Donation, FollowUp, FraudWarning, OpeningMail, Reversal, StripeEvent, TickOff
 from tests import factories, staff
 from tests.factories import GIFT_AT
 
@@ -38,7 +38,17 @@ def one_of_each(gift):
         "short": gift,
         **{kind: FollowUp.objects.create(kind=kind, **failed) for kind in ("receipt", "email", "match", "ecard")},
         "news": FollowUp.objects.create(kind="refused", **failed),
+        "opening": failed_opening(gift.campaign, "opening", attempts=1),
     }
+
+
+def failed_opening(campaign, kind, *, attempts):
+    """A mail about the opening that is not tried any more."""
+    email = f"{kind}-{attempts}@example.org"
+    reminder = campaign.opening_reminders.create(email=email, asked_at=GIFT_AT, confirmed_at=GIFT_AT)
+    return reminder.mails.create(
+        kind=kind, state="failed", attempts=attempts, due_at=GIFT_AT, last_error="MailNotSent: no such mailbox"
+    )
 
 
 def version_of(kind, row):
@@ -55,7 +65,13 @@ def test_every_kind_is_listed_with_what_to_do(one_of_each):
     page = staff.text_of(staff.dana().get("/staff/attention/"))
     for kind in tick_offs.KINDS.values():
         assert kind.title in page
-    for words in ("refund.updated: Oh: no", "$40.00 short of what was held", "made with stolen card", "$25.00"):
+    for words in (
+        "opening-1@example.org: MailNotSent: no such mailbox",
+        "refund.updated: Oh: no",
+        "$40.00 short of what was held",
+        "made with stolen card",
+        "$25.00",
+    ):
         assert words in page
 
 
@@ -70,7 +86,8 @@ def test_each_is_ticked_off_with_who_when_and_why(one_of_each, kind, gift):
     assert f"{tick_offs.KINDS[kind].title}: Called the donor." in page
     assert "Dana" in page
     assert list(tick_offs.open_rows(kind)) == []
-    assert gift.notes.filter(text=f"{tick_offs.KINDS[kind].title}: ticked off. Called the donor.").count() == 1
+    noted = gift.notes.filter(text=f"{tick_offs.KINDS[kind].title}: ticked off. Called the donor.").count()
+    assert noted == (0 if kind == "opening" else 1)
     other = next(key for key in tick_offs.KINDS if key != kind)
     assert tick_offs.open_rows(other).count() == 1
 
@@ -134,6 +151,29 @@ def test_an_event_of_no_gift_can_be_tried_again_too(one_of_each, monkeypatch):
     StripeEvent.objects.update(payment_intent="")
     staff.dana().post(f"/staff/events/{one_of_each['event'].pk}/again/")
     assert (StripeEvent.objects.get().state, LogEntry.objects.count()) == ("received", 1)
+
+
+def test_a_question_is_listed_only_when_no_mailbox_refused_it(gift):
+    """Anybody may type an address that is none; a mail server that was away is somebody's to mend."""
+    failed_opening(gift.campaign, "question", attempts=1)
+    away = failed_opening(gift.campaign, "question", attempts=12)
+    assert [row.pk for row in tick_offs.open_rows("opening")] == [away.pk]
+
+
+def test_a_reminder_is_sent_again_and_the_log_keeps_who_asked(one_of_each, monkeypatch):
+    woken = []
+    monkeypatch.setattr(tasks.send_opening_mail, "apply_async", lambda args, **_: woken.extend(args))
+    mail, dana = one_of_each["opening"], staff.dana()
+    address = f"/staff/opening-mails/{mail.pk}/again/"
+    assert f'action="{address}"' in dana.get("/staff/attention/").content.decode()
+    assert (dana.get(address).status_code, staff.olga().post(address).status_code) == (405, 403)
+    assert Client().post(address).status_code == 302
+    assert "It is tried again now" in staff.text_of(dana.post(address, follow=True))
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts, woken) == ("due", 0, [mail.pk])
+    assert LogEntry.objects.get().change_message == "Asked to try again on the staff pages."
+    assert "Somebody else has asked" in staff.text_of(dana.post(address, follow=True))
+    assert OpeningMail.objects.filter(state="failed").count() == 0
 
 
 def test_strangers_and_those_without_the_right_change_nothing(one_of_each):
