@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from campaign import photographs
 from campaign.models import Campaign
+from donations import openings
+from donations.models import OpeningReminder
 from tests import factories
 from tests.campaign.pages import QUICK_FORMATS
 from tests.journeys.everyone import unfit_for_zoom_and_thumbs
@@ -73,15 +75,72 @@ def test_the_countdown_is_right_on_a_computer_whose_clock_is_wrong(open_page, li
     assert abs(seconds_shown(page) - left) <= 1.5
 
 
-def test_the_page_switches_by_itself_when_its_moments_come(open_page, live_server):
-    move_campaign(opens_in=timedelta(seconds=8), lasts=timedelta(seconds=10))
+def test_an_open_page_switches_by_itself_when_its_moments_come(open_page, live_server):
+    """The browser's clock is put on, and the campaign's moments put back: the page, never reloaded, asks the server."""
+    move_campaign(opens_in=timedelta(hours=2))
     page = open_page()
+    page.clock.install()
     page.goto(live_server.url)
     expect(page.get_by_text("Giving Tuesday starts in")).to_be_visible()
+    page.evaluate("document.body.dataset.stayed = ''")
+
+    def put_on(*, left: timedelta) -> None:
+        closes_at = timezone.now() + left
+        Campaign.objects.update(opens_at=closes_at - timedelta(hours=24), closes_at=closes_at)
+        page.clock.fast_forward("24:00:00")
+
+    put_on(left=timedelta(hours=20))
     expect(page.get_by_text("Giving Tuesday ends in")).to_be_visible()
+    expect(page.locator("#band.last-hour")).to_have_count(0)
+    put_on(left=timedelta(minutes=50))
+    expect(page.locator("#band.last-hour")).to_contain_text("The last hour")
+    put_on(left=timedelta(0))
     expect(page.get_by_role("heading", name="Thank you.")).to_be_visible()
     expect(page.get_by_text("Giving Tuesday raised")).to_be_visible()
     expect(page.get_by_role("timer")).to_have_count(0)
+    expect(page.locator("body[data-stayed]")).to_have_count(1)
+
+
+def test_every_state_of_the_reminder_is_accessible_and_fits(open_page, page_errors, live_server, monkeypatch):
+    page_errors.expect("40[49]")
+    monkeypatch.setattr("donations.views.opening.wake", lambda *_, **__: None)
+    move_campaign(opens_in=timedelta(days=1))
+    page = open_page(**LOOKS[0].values[0])
+    wrong: dict[str, list[object]] = {}
+
+    def look(heading: str) -> None:
+        expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()
+        found = [rule["id"] for rule in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]]
+        found += unfit_for_zoom_and_thumbs(page)
+        fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        wrong.update({heading: found} if found or not fits else {})
+
+    def ask(email: str) -> None:
+        page.goto(f"{live_server.url}/remind-me/")
+        page.get_by_role("textbox", name="E-mail").fill(email)
+        page.get_by_role("button", name="Remind me by e-mail").click()
+
+    ask("marta@")
+    expect(page.get_by_text("That is not a whole e-mail address.")).to_be_visible()
+    look("Remind me of Giving Tuesday")
+    for _ in ("asked", "asked again"):
+        ask("marta@example.org")
+        look("Please look into your inbox")
+    page.goto(f"{live_server.url}/remind-me/{openings.token_of(OpeningReminder.objects.get())}/")
+    look("Shall we remind you?")
+    page.get_by_role("button", name="Yes, remind me").click()
+    look("We will remind you")
+    page.get_by_role("button", name="I do not want it after all").click()
+    look("You get no reminder")
+    page.get_by_role("button", name="Remind me after all").click()
+    Campaign.objects.update(opens_at=timezone.now() - timedelta(hours=1))
+    page.goto(f"{live_server.url}/remind-me/{openings.token_of(OpeningReminder.objects.get())}/")
+    look("Giving Tuesday has begun")
+    page.goto(f"{live_server.url}/remind-me/")
+    look("There is nothing to wait for")
+    page.goto(f"{live_server.url}/remind-me/made-up/")
+    look("This link does not work")
+    assert wrong == {}
 
 
 def test_the_figures_renew_themselves(open_page, live_server):
