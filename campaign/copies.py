@@ -36,6 +36,9 @@ SPARED_REBUILD_SECONDS = 30
 LONGEST = timedelta(seconds=1)  # of one statement; then the part has failed for now
 QUICK_SECONDS = 0.1  # up to that a rebuild each second is no load
 REST_FACTOR, LONGEST_REST_SECONDS = 10, 30
+# Of what reads every gift and may be minutes old.
+SELDOM_LONGEST = timedelta(seconds=4)
+SELDOM_REST_FACTOR, SELDOM_LONGEST_REST_SECONDS = 200, 3_600
 _FIRST_COPY_SECONDS, _LOOK_AGAIN_SECONDS = 0.25, 0.025
 
 log = logging.getLogger(__name__)
@@ -155,12 +158,14 @@ def spared(
     is_wanted: bool = False,
     fresh_for: timedelta = FRESH_FOR,
     until: Until | None = None,
+    is_seldom: bool = False,
 ) -> tuple[datetime, Copy] | None:
     """As fresh(), for what pages can do without: an older copy, up to SPARED_KEPT_SECONDS, or None, and never a wait.
 
     make: reads the database and writes nothing; it is cut off when a statement takes longer than LONGEST. None: there
     is no copy, and somebody else makes it or it rests. is_wanted: when there is no copy yet, wait a quarter of a second
-    for who makes it; and with the cache down make it here, where other parts are left out.
+    for who makes it; and with the cache down make it here, where other parts are left out. is_seldom: it may take
+    SELDOM_LONGEST, and when it takes long it rests two hundred times that.
     """
     try:
         kept, rests = _look(key)
@@ -177,11 +182,11 @@ def spared(
     made, rest_seconds = (
         (newer._replace(made_at=now), 0)
         if newer and newer.is_still_right(now=now)
-        else _within_limit(key, now=now, make=make, until=until)
+        else _within_limit(key, now=now, make=make, until=until, is_seldom=is_seldom)
     )
     try:
         if made:
-            cache.set(key, tuple(made), SPARED_KEPT_SECONDS)
+            cache.set(key, tuple(made), SPARED_KEPT_SECONDS + rest_seconds)
         if rest_seconds:
             cache.set(f"{key}:rest", 1, rest_seconds)
         cache.delete(f"{key}:lock")
@@ -209,18 +214,21 @@ def _first_copy(key: str) -> tuple[datetime, Any] | None:
     return None
 
 
-def _within_limit(key: str, *, now: datetime, make: Callable[[], Any], until: Until | None) -> tuple[Kept | None, int]:
+def _within_limit(
+    key: str, *, now: datetime, make: Callable[[], Any], until: Until | None, is_seldom: bool = False
+) -> tuple[Kept | None, int]:
     """The copy, None when the database refused or was too slow; and for how many seconds to let it rest."""
     begun = time.monotonic()
+    longest_rest = SELDOM_LONGEST_REST_SECONDS if is_seldom else LONGEST_REST_SECONDS
     if until:
         stamp()  # within the transaction that sets the limit it could not be asked
     try:
-        with statements_within(LONGEST):
+        with statements_within(SELDOM_LONGEST if is_seldom else LONGEST):
             made = _made(now=now, make=make, until=until)
     except DatabaseError as error:
-        log.warning("%s rests for %s s: %s", key, LONGEST_REST_SECONDS, error)
-        return None, LONGEST_REST_SECONDS
+        log.warning("%s rests for %s s: %s", key, longest_rest, error)
+        return None, longest_rest
     took = time.monotonic() - begun
     if took <= QUICK_SECONDS:
         return made, 0
-    return made, min(LONGEST_REST_SECONDS, max(1, round(took * REST_FACTOR)))
+    return made, min(longest_rest, max(1, round(took * (SELDOM_REST_FACTOR if is_seldom else REST_FACTOR))))

@@ -27,7 +27,7 @@ from matching.queries import PoolFigures, pool_figures
 
 _SHAPE = 4  # raise it with a change of what is kept here: a copy of an older release is not read
 _MOST_HOURS = 24
-_REGIONS_FOR = timedelta(seconds=30)  # they read every gift
+_REGIONS_FOR = timedelta(seconds=30)  # they read every gift: of very many much longer (copies.py)
 _FEWEST_IN_AN_HOUR = 3
 
 
@@ -192,12 +192,13 @@ def teams(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> 
 
 
 def regions(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> list[PlaceStanding] | None:
-    """States and countries by their donors, 0..n, none of few. None: not to be had now."""
+    """States and countries by their donors, 0..n, none of few; minutes old where gifts are very many. None: not to be
+    had now."""
     make = partial(standings.places, campaign_id=campaign.pk)
     if shown_as is not None:
         return make()
-    until = partial(quarter_end, now)
-    found = spared(f"regions:{_SHAPE}:{campaign.pk}", now=now, make=make, fresh_for=_REGIONS_FOR, until=until)
+    key, until = f"regions:{_SHAPE}:{campaign.pk}", partial(quarter_end, now)
+    found = spared(key, now=now, make=make, fresh_for=_REGIONS_FOR, until=until, is_seldom=True)
     return found[1] if found else None
 
 

@@ -107,6 +107,18 @@ def test_what_takes_long_is_made_more_seldom(monkeypatch):
 
 
 @pytest.mark.django_db
+def test_what_reads_every_gift_may_take_longer_and_then_rests_for_minutes(monkeypatch):
+    monkeypatch.setattr(copies, "QUICK_SECONDS", 0.02)
+    monkeypatch.setattr(copies, "LONGEST", timedelta(milliseconds=50))
+    made = {"now": NOW, "make": lambda: sleep_in_postgresql(0.1), "is_seldom": True}
+    assert copies.spared("k", **made) == (NOW, None)
+    rest, kept = (cache._cache.get_client().ttl(cache.make_key(key)) for key in ("k:rest", "k"))
+    assert (rest > copies.LONGEST_REST_SECONDS * 0.5, kept > rest + copies.SPARED_KEPT_SECONDS - 60) == (True, True)
+    monkeypatch.setattr(copies, "SELDOM_LONGEST", timedelta(milliseconds=50))
+    assert copies.spared("other", **made) is None
+
+
+@pytest.mark.django_db
 def test_without_the_cache_it_is_left_out_unless_it_is_wanted(monkeypatch):
     def away(*_, **__):
         raise RedisAway
