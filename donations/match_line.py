@@ -74,10 +74,12 @@ def for_monthly(line: MatchLine, *, campaign: Campaign) -> MatchLine:
 
 
 def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
-    """`$50 more from the Harbor Family unlocks when 500 people have given: 312 so far; the oldest gifts come first.`"""
+    """`$50 more from the Alumni is still locked. Unlocks when 500 people have given: 312 so far; the oldest gifts come
+    first.`"""
     more = format_amount_short(locked.match_minor, currency=currency)
-    target = locked.progress_text[:1].lower() + locked.progress_text[1:]
-    return f"{more} more from {locked.sponsor_name} {target}; the oldest gifts come first."
+    # Translators: progress is such as: Unlocks when 500 people have given: 312 so far
+    words = gettext("{more} more from {sponsor} is still locked. {progress}; the oldest gifts come first.")
+    return words.format(more=more, sponsor=locked.sponsor_name, progress=locked.progress_text)
 
 
 def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime, pools: str) -> MatchLine:
@@ -104,7 +106,8 @@ def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, sh
         "locked": (gettext("The match is still locked."), gettext("{progress}. A gift sent now has no match.")),
         "not_yet_open": (
             gettext("The match is not open yet."),
-            gettext("It {opens}, {zone}; a gift sent now has no match."),
+            # Translators: opens is such as: Opens December 1, 9:00 AM
+            gettext("{opens}, {zone}. A gift sent now has no match."),
         ),
         "paused": (gettext("The match is paused."), gettext("A gift sent now has no match.")),
         "used_up": (
@@ -114,7 +117,6 @@ def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, sh
     }
     for state, (headline, detail) in reasons.items():
         if pool := found.get(state):
-            opens = pool.state_text[:1].lower() + pool.state_text[1:]
-            words = {"sentence": pool.sentence, "progress": pool.progress_text, "opens": opens}
+            words = {"sentence": pool.sentence, "progress": pool.progress_text, "opens": pool.state_text}
             return headline.format(gift=gift), detail.format(**words, zone=campaign.time_zone_label)
     return gettext("This gift has no match."), gettext("There is no match to hold at the moment.")

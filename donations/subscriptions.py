@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from donations import gateway
 from donations.gateway import Payment, payment_from
 from donations.models import Donation
@@ -288,7 +290,7 @@ def saved_card_from(thing: Mapping[str, Any]) -> SavedCard:
     details = method if isinstance(method, Mapping) else {}
     kind = details.get("type") or ""
     way = details.get(kind) or {}
-    named = way.get("brand") or way.get("bank_name") or ("Bank debit" if kind == "us_bank_account" else kind)
+    named = way.get("brand") or way.get("bank_name") or (gettext("Bank debit") if kind == "us_bank_account" else kind)
     return SavedCard(
         setup_intent=thing["id"],
         status=thing["status"],

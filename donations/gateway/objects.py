@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 
 @dataclass(frozen=True, slots=True)
 class ChargeDetails:
@@ -107,11 +109,12 @@ def charge_from(charge: Mapping[str, Any]) -> ChargeDetails:
     method, label = kind, ""
     if kind == "card":
         wallet = (way.get("wallet") or {}).get("type")
-        method, label = ("wallet" if wallet else "card"), (way.get("brand") or "card").replace("_", " ").title()
+        method = "wallet" if wallet else "card"
+        label = (way.get("brand") or gettext("Card")).replace("_", " ").title()
         if wallet:
             label = f"{wallet.replace('_', ' ').title()}, {label}"
     elif kind == "us_bank_account":
-        label = (way.get("bank_name") or "Bank debit").title()
+        label = (way.get("bank_name") or gettext("Bank debit")).title()
     else:
         method, label = "other", kind.replace("_", " ").title()
     charged_at = datetime.fromtimestamp(charge["created"], tz=UTC)

@@ -114,7 +114,7 @@ def test_a_pool_that_opens_later(client, campaign):
     campaign.save()
     factories.pool(campaign=campaign, opens_at=datetime(2100, 12, 1, 17, tzinfo=UTC))
     assert line(client).startswith(
-        "The match is not open yet. It opens December 1, noon, Boston time; a gift sent now has no match."
+        "The match is not open yet. Opens December 1, noon, Boston time. A gift sent now has no match."
     )
 
 
@@ -169,8 +169,9 @@ def test_a_locked_match_says_what_unlocks_it(client, campaign):
 def test_a_locked_match_that_reaches_back_says_what_comes_later(client, campaign):
     factories.pool(campaign=campaign, unlock_donors=500, reaches_back=True)
     assert line(client) == (
-        "Your match is still locked. A gift sent now has no match yet. $100 more from The Harbor Family unlocks when "
-        "500 people have given: 0 so far; the oldest gifts come first. Your $100 goes to work all the same."
+        "Your match is still locked. A gift sent now has no match yet. $100 more from The Harbor Family is still "
+        "locked. Unlocks when 500 people have given: 0 so far; the oldest gifts come first. Your $100 goes to "
+        "work all the same."
     )
 
 
@@ -180,7 +181,8 @@ def test_a_locked_match_beside_an_open_one(client, campaign):
     factories.pool(campaign=campaign, sponsor=later, unlock_raised_minor=10_000, reaches_back=True, priority=200)
     assert line(client) == (
         "$100 becomes $140. Of that, $40 comes from The Harbor Family; we hold it for you while you pay. "
-        "$60 more from the Alumni unlocks when $100 has been raised: $0 so far; the oldest gifts come first."
+        "$60 more from the Alumni is still locked. Unlocks when $100 has been raised: $0 so far; the oldest gifts come "
+        "first."
     )
 
 
