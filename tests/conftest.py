@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,30 @@ def _made_up_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def _laid_open_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("laid-open")
+    assert write_made_up_language(folder, spoken_files(), lays_open=True) > 450
+    return folder
+
+
 @pytest.fixture
 def made_up_language(_made_up_catalog: Path, settings: Any) -> Iterator[None]:
     """A language that puts ⟦⟧ around every text that is marked; for what runs in the test's own process."""
-    settings.LOCALE_PATHS = [str(_made_up_catalog)]
+    with _speaking(_made_up_catalog, settings):
+        yield
+
+
+@pytest.fixture
+def laid_open_language(_laid_open_catalog: Path, settings: Any) -> Iterator[None]:
+    """The same, with what is put into a text outside of the marks: a part of a sentence without one is found."""
+    with _speaking(_laid_open_catalog, settings):
+        yield
+
+
+@contextmanager
+def _speaking(catalog: Path, settings: Any) -> Iterator[None]:
+    settings.LOCALE_PATHS = [str(catalog)]
     settings.LANGUAGES = [("en", "English"), ("eo", "Made up")]
     trans_real._translations.clear()
     with translation.override("eo"):

@@ -33,8 +33,9 @@ _ATTRIBUTE = re.compile(
 # Words that a tag hands on: {% firstof name "Giving" %}, {% include "x.html" with title="Giving" %}.
 _HANDED_ON = re.compile(r"{%\s*(?:firstof|include)\b(.*?)%}", re.DOTALL)
 _LITERAL = re.compile(r'(_\()?"([^"{}]*)"')
-_IS_NAME = re.compile(r"[a-z_/.-]*")  # of a template, or of what a part of a page is to look like
+_IS_NAME = re.compile(r"[a-z_/.-]*|#[0-9a-f]{6}")  # of a template, or of what a part of a page is to look like
 _TAG = re.compile(r"<[^<>]*>")
+_FILLED_IN = re.compile(r"%\(\w+\)[sd]|{\w*}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -68,17 +69,22 @@ def unmarked(template: Path) -> list[str]:
     return [line.strip() for line in lines if _WORD.search(re.sub(r"&[a-z]+;", "", line))]
 
 
-def write_made_up_language(folder: Path, paths: list[Path]) -> int:
-    """A compiled catalog of these files' marks, each text within ⟦⟧; how many texts it has."""
+def write_made_up_language(folder: Path, paths: list[Path], *, lays_open: bool = False) -> int:
+    """A compiled catalog of these files' marks, each text within ⟦⟧; how many texts it has.
+
+    lays_open: what is put into a text stands outside of its marks, ⟦Thank you, ⟧Maria⟦⟧: so that a word without a mark
+    is found there, too.
+    """
     catalog = Catalog(locale="eo")
     for path in paths:
         for message, context in messages_of(path):
             one, *more = message if isinstance(message, tuple) else (message,)
             if not one:
                 continue
-            said = f"{OPEN}{one}{CLOSE}"
-            plural = (said, f"{OPEN}{more[0]}{CLOSE}") if more else said
-            catalog.add((one, more[0]) if more else one, plural, context=context)
+            said = [f"{OPEN}{words}{CLOSE}" for words in (one, *more)]
+            if lays_open:
+                said = [_FILLED_IN.sub(rf"{CLOSE}\g<0>{OPEN}", words) for words in said]
+            catalog.add((one, more[0]) if more else one, tuple(said) if more else said[0], context=context)
     target = folder / "eo" / "LC_MESSAGES"
     target.mkdir(parents=True)
     with (target / "django.mo").open("wb") as file:
