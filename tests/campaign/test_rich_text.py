@@ -154,6 +154,25 @@ def test_a_new_part_is_shown_as_far_as_it_is_written(admin, fund):
     assert not Section.objects.exists()
 
 
+def test_a_picture_that_is_chosen_and_not_saved_is_shown_from_the_browser(admin, fund):
+    section = Section.objects.create(fund=fund, kind="gallery", heading="Saved")
+    here = "blob:https://giving.example.org/0f5c-12ab"
+    items = {"items-TOTAL_FORMS": "2", "chosen:items-1-picture": here, "chosen:picture": 'blob:x"><script>'}
+    address = f"/admin/campaign/section/{section.pk}/as-seen/"
+    html = admin.post(address, sent(section, **items)).content.decode()
+    assert (html.count(f'<img class="pic" src="{here}"'), "script" in html) == (1, False)
+    for kind, wanted in (("picture", here), ("picture", "https://elsewhere.example/x"), ("picture", "")):
+        html = admin.post(address, sent(section, kind=kind, **{"chosen:picture": wanted})).content.decode()
+        assert (f'src="{wanted}"' in html, "Choose the picture." in html) == (wanted == here, wanted != here)
+    section.refresh_from_db()
+    assert (section.picture.name, section.items.count()) == ("", 0)
+    policy = admin.get(f"/admin/campaign/section/{section.pk}/change/").headers["Content-Security-Policy"]
+    assert "img-src 'self' data: blob:;" in policy
+    assert "style-src 'self' 'nonce-" in policy
+    for other in ("/", "/admin/campaign/section/", f"/admin/campaign/fund/{fund.pk}/change/"):
+        assert "blob:" not in admin.get(other).headers["Content-Security-Policy"]
+
+
 def test_the_unsaved_part_is_for_who_may_change_pages(admin, fund):
     section = Section.objects.create(fund=fund, kind="text")
     address = f"/admin/campaign/section/{section.pk}/as-seen/"

@@ -1,13 +1,16 @@
 """The parts of a page in a browser: a video that waits to be pressed, and all of them for every way of reading."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings as django_settings
 from playwright.sync_api import expect
 
 from campaign.models import Section, SectionItem
-from tests import factories
+from tests import factories, staff
 from tests.campaign.pages import picture
-from tests.pages import LOOKS
+from tests.pages import DESKTOP, LOOKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,3 +67,20 @@ def test_its_parts_are_accessible_and_fit(open_page, address, look):
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_a_picture_that_was_just_chosen_stands_in_the_preview_and_is_not_sent(open_page, live_server):
+    factories.organization()
+    part = Section.objects.create(fund=factories.fund("Education"), kind="picture", heading="A ward")
+    page = open_page(viewport=DESKTOP)
+    key = staff.dana().cookies[django_settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": django_settings.SESSION_COOKIE_NAME, "value": key, "url": live_server.url}])
+    page.goto(f"{live_server.url}/admin/campaign/section/{part.pk}/change/")
+    preview = page.frame_locator(".part-preview iframe")
+    expect(preview.get_by_text("Choose the picture.")).to_be_visible()
+    chosen = {"name": "ward.webp", "mimeType": "image/webp", "buffer": picture().read()}
+    page.locator("input[name=picture]").set_input_files(chosen)
+    shown = preview.locator("img.pic")
+    expect(shown).to_have_attribute("src", re.compile("^blob:"))
+    expect(shown).to_have_js_property("naturalWidth", 16)
+    assert Section.objects.get().picture.name == ""

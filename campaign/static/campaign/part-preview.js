@@ -23,11 +23,24 @@
       frame.srcdoc = html;
     }
 
+    // A chosen file is not sent: the frame shows it from here, under an address that only this page knows.
+    const addresses = new Map();
+    function chosen() {
+      const inputs = [...form.querySelectorAll("input[type=file]")].filter((input) => input.files.length);
+      const files = inputs.map((input) => input.files[0]);
+      for (const [file, address] of addresses) if (!files.includes(file)) { URL.revokeObjectURL(address); addresses.delete(file); }
+      return inputs.map((input, at) => {
+        if (!addresses.has(files[at])) addresses.set(files[at], URL.createObjectURL(files[at]));
+        return [input.name, addresses.get(files[at])];
+      });
+    }
+
     let asked = 0;
     async function renew() {
       const mine = ++asked;
       const sent = new FormData(form);
       for (const [name, value] of [...sent]) if (value instanceof File) sent.delete(name);
+      for (const [name, address] of chosen()) sent.set(`chosen:${name}`, address);
       try {
         const answer = await fetch(place.dataset.address, { method: "POST", body: sent, credentials: "same-origin" });
         const html = await answer.text();
