@@ -274,6 +274,7 @@ STORAGES = {
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "campaign.uploads.ComingIn"]
 
 # Security: everything closed, Stripe's hosts opened by the payment view alone (donations/content_policy.py).
 CONTENT_SECURITY_POLICY = {

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaign.clock import database_now
 from campaign.models import Campaign
+from campaign.uploads import NotKept
 from donations import import_template, imports, tasks
 from donations.import_sheets import LARGEST_BYTES, MOST_ROWS, FileProblem
 from donations.models import GiftImport, ImportRow
@@ -21,6 +22,10 @@ from donations.views.staff import page
 SHOWN = 100  # rows of a kind on the preview; the file of rows to correct has them all
 LISTED = 20
 _TOO_LARGE = f"The file is larger than {LARGEST_BYTES // 1024 // 1024} MB. Split it into smaller ones."
+_NO_ROOM = (
+    "This file could not be taken in: the site’s disk is full, or does not take files. Nothing was entered. Please "
+    "tell who runs the site, or split the file: what is smaller than 2 MB needs no room there."
+)
 _NO_FILE = "Choose a file first: a spreadsheet saved as .xlsx or .csv."
 
 
@@ -34,6 +39,8 @@ def uploads(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return _uploads_page(request, campaign)
     upload = request.FILES.get("file")
+    if isinstance(upload, NotKept):
+        return _uploads_page(request, campaign, problem=_NO_ROOM)
     try:
         made = _read(upload, campaign=campaign, request=request)
     except FileProblem as error:

@@ -171,6 +171,25 @@ def test_on_a_full_disk_nothing_is_half_kept_and_nothing_typed_is_lost(folder, m
     assert 'value="A night"' in answer.content.decode()
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_full_temporary_folder_refuses_the_file_and_keeps_the_form(folder, settings, monkeypatch, is_there):
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0  # every file goes there
+    settings.FILE_UPLOAD_TEMP_DIR = folder / "gone"
+    if is_there:
+        monkeypatch.setattr("django.core.files.temp.NamedTemporaryFile", on_a_full_disk)
+    factories.campaign()
+    sent = {"title": "A night", "slug": "t", "summary": "s", "position": 0, "picture_alt": "A ward"} | {
+        "picture": upload(500, 300), "sections-TOTAL_FORMS": 0, "sections-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    dana = staff.dana()
+    answer = dana.post("/admin/campaign/story/add/", sent)
+    assert (answer.status_code, files(folder), Story.objects.count()) == (200, [], 0)
+    assert answer.context["adminform"].form.errors["picture"] == [NO_ROOM]
+    assert 'value="A night"' in answer.content.decode()
+    read = dana.post("/staff/gifts/imports/", {"file": SimpleUploadedFile("gifts.csv", b"Name,Amount\n" * 9_000)})
+    assert "This file could not be taken in" in staff.text_of(read)
+
+
 def test_a_sponsors_logo_that_finds_no_room_is_refused_beside_its_field(folder, monkeypatch):
     factories.campaign()
     sponsor = factories.sponsor()
@@ -182,6 +201,10 @@ def test_a_sponsors_logo_that_finds_no_room_is_refused_beside_its_field(folder, 
     assert (files(folder), sponsor.name, sponsor.logo.name) == ([], "The Harbor Family", "")
     assert "This picture could not be kept" in html
     assert 'value="New name"' in html
+
+
+def on_a_full_disk(*_, **__) -> io.BufferedWriter:
+    return io.BufferedWriter(io.FileIO("/dev/full", "w"))
 
 
 def half_written(folder: Path, *, room_for: int):
