@@ -51,6 +51,7 @@ def test_every_state_on_the_way_to_thanks(open_page, page_errors, site, pool, lo
     expect(page.locator("#match-words")).to_contain_text("“forty” is not an amount")
     go_on(page)
     expect(page.get_by_label("Amount for Nursing research")).to_be_focused()
+    expect(page.locator("#amount-err")).to_contain_text("“forty” is not an amount")
     expect_accessible(page)
     page.get_by_label("Amount for Nursing research").fill("40")
     page.get_by_label("Amount for Education").fill("60")

@@ -23,13 +23,38 @@
   const asks = () => form.querySelector("#match-words .is-ask") && form.querySelector("[name=promised_for]");
 
   let touched = form.querySelector("[name=other_amount]");
+  const said = document.createElement("p");
+  said.className = "err";
+  said.id = "amount-err";
+  said.setAttribute("role", "alert");
+
+  function sayAtTheField(text) {
+    said.textContent = text;
+    touched.parentElement.append(said);
+    touched.parentElement.classList.add("bad");
+    touched.setAttribute("aria-invalid", "true");
+    touched.setAttribute("aria-errormessage", said.id);
+    touched.focus();
+  }
+
+  function takeBack() {
+    if (!said.isConnected) return;
+    const field = said.parentElement.querySelector("input");
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-errormessage");
+    said.parentElement.classList.remove("bad");
+    said.remove();
+  }
+
   form.addEventListener("input", ({ target }) => {
+    takeBack();
     if (target.matches("#gift-parts input[type=text]")) touched = target;
   });
   form.querySelector(".step-on").addEventListener("click", (event) => {
     if (!asks()) return;
     event.preventDefault();
-    touched.focus();
+    takeBack();
+    sayAtTheField(form.querySelector("#match-words p").textContent);
   });
 
   // Enter in a field of the first step leads on, as it would from one page to the next.
