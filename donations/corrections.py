@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.db import transaction
 from django.utils.translation import gettext, pgettext
 
-from campaign.models import Campaign, Fund
+from campaign.models import Campaign, Fund, Team
 from campaign.moments import exact_clock_text, full_day_text
 from campaign.money import format_amount
 from donations import offline_gifts, wall_copies, work
@@ -112,10 +112,11 @@ def cancel_gift(*, donation_id: int, cause: str, reason: str, actor: str, now: d
 
 
 def changes_between(before: OfflineGift, after: OfflineGift, *, campaign: Campaign) -> list[list[str]]:
-    """What differs, as people read it: [[what, before, after], ...]; empty when nothing does. One query."""
+    """What differs, as people read it: [[what, before, after], ...]; empty when nothing does. Two queries."""
     fund_ids = [pk for gift in (before, after) for pk, _ in gift.parts]
     names = dict(Fund.objects.filter(pk__in=fund_ids).values_list("pk", "name"))
-    old, new = (_described(gift, campaign=campaign, fund_names=names) for gift in (before, after))
+    teams = dict(Team.objects.filter(pk__in=[before.team_id, after.team_id]).values_list("pk", "name"))
+    old, new = (_described(gift, campaign=campaign, fund_names=names, team_names=teams) for gift in (before, after))
     none = pgettext("what a gift had or has of something", "none")
     return [[what, old[what] or none, new[what] or none] for what in old if old[what] != new[what]]
 
@@ -125,7 +126,9 @@ def in_words(changes: list[list[str]]) -> str:
     return " ".join(f"{what} was {before} and is {after}." for what, before, after in changes)
 
 
-def _described(gift: OfflineGift, *, campaign: Campaign, fund_names: dict[int, str]) -> dict[str, str]:
+def _described(
+    gift: OfflineGift, *, campaign: Campaign, fund_names: dict[int, str], team_names: dict[int, str]
+) -> dict[str, str]:
     received = gift.received_at.astimezone(campaign.tz)
     moment = f"{full_day_text(received)}, {exact_clock_text(received)}"
     parts = [(fund_names[pk], format_amount(minor, currency=campaign.currency)) for pk, minor in gift.parts]
@@ -136,6 +139,7 @@ def _described(gift: OfflineGift, *, campaign: Campaign, fund_names: dict[int, s
     return {
         gettext("Amount"): format_amount(gift.amount_minor, currency=campaign.currency),
         gettext("Fund"): ", ".join(f"{name} {amount}" if is_split else name for name, amount in parts),
+        gettext("Department or team"): team_names.get(gift.team_id or 0, ""),
         gettext("Received"): moment,
         gettext("Method"): Donation(method=gift.method, cheque_number=gift.cheque_number).method_text,
         gettext("Name"): gift.donor_name,

@@ -42,6 +42,8 @@ COLUMNS = [
     Column("amount", "Amount", "Such as 250 or 1,250.50.", ("gift amount", "gift", "amount usd"), 40, "250"),
     Column("fund", "Fund", "Its name, or several with amounts: Education: 100; Nursing: 150.",
            ("funds", "designation", "fund name", "gl code"), 500, "Education"),
+    Column("team", "Department or team", "Optional: its name, as on the campaign’s list; not read where there is none.",
+           ("team", "department", "counts for"), 80),
     Column("method", "Method", "check or cash.", ("payment method", "payment type", "type"), 40, "check"),
     Column("cheque_number", "Check number", "Optional, as printed on the check.",
            ("check no", "check num", "check", "cheque number", "cheque no", "cheque"), CHEQUE_NUMBER_LENGTH, "1042"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from django import forms
 
-from campaign.models import Campaign, Fund
+from campaign.models import Campaign, Fund, Team
 from campaign.money import InvalidAmount, format_amount, parse_amount
 from donations.countries import countries
 from donations.import_columns import COLUMNS, SHOWN, TITLES, Column
@@ -61,6 +61,10 @@ class RowJudge:
         for fund in funds:
             for name in {folded(fund.name), folded(fund.slug), folded(fund.gl_code)} - {""}:
                 self.funds[name] = None if name in self.funds else fund  # a name of two funds names neither
+
+        self.teams: dict[str, Team] = {}
+        for team in campaign.teams.all():
+            self.teams |= {folded(team.slug): team, folded(team.name): team}
 
     def judge(self, rows: Iterable[tuple[int, list[str]]]) -> list[JudgedRow]:
         """Every row with its problems, warnings and key; rows of one file that say the same are told apart."""
@@ -124,6 +128,7 @@ class _Reading:
             "postal_code": _zip(texts["postal_code"], country=country),
             "hides_name": self._yes("hides_name", texts["hides_name"]),
             "hides_amount": self._yes("hides_amount", texts["hides_amount"]),
+            "team_id": self._team(texts["team"]),
             **{name: texts[name] for name in ("address_line1", "address_line2", "city", "region", "staff_note")},
         }
         if not self.row.problems and received_at is not None:
@@ -210,6 +215,14 @@ class _Reading:
         if fund is None:
             self._wrong("fund", f"{self.campaign.name} has no fund called “{text[:SHOWN]}”.")
         return fund
+
+    def _team(self, text: str) -> int | None:
+        if not text or not self.judge.teams:
+            return None
+        team = self.judge.teams.get(folded(text))
+        if team is None:
+            self._wrong("team", f"{self.campaign.name} has no department or team called “{text[:SHOWN]}”.")
+        return team.pk if team else None
 
     def _method(self, text: str, *, number: str) -> str:
         known = folded(text)

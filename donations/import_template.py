@@ -41,8 +41,12 @@ def workbook(campaign: Campaign) -> bytes:
     for number, column in enumerate(COLUMNS, 1):
         for place, text in enumerate((column.title, column.said, column.example)):
             guide.write_string(number, place, text)
-    guide.write_string(len(COLUMNS) + 2, 0, "Funds", heading)
-    for number, name in enumerate(campaign.funds.values_list("name", flat=True), len(COLUMNS) + 2):
-        guide.write_string(number, 1, name)
+    place = len(COLUMNS) + 2
+    for title, names in (("Funds", campaign.funds), ("Departments and teams", campaign.teams)):
+        for number, name in enumerate(names.values_list("name", flat=True)):
+            if number == 0:
+                guide.write_string(place, 0, title, heading)
+            guide.write_string(place + number, 1, name)
+        place += names.count() + 1
     book.close()
     return buffer.getvalue()

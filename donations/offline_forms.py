@@ -8,8 +8,9 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.functional import cached_property
 
-from campaign.models import Campaign, Fund
+from campaign.models import Campaign, Fund, Team
 from campaign.money import format_amount_short, plain_amount
 from donations import offline_gifts
 from donations.countries import CountrySelect, countries
@@ -84,6 +85,14 @@ class OfflineGiftForm(GiftPartsForm):
     def __init__(self, *args: Any, campaign: Campaign, now: datetime, **kwargs: Any) -> None:
         self.now = now
         super().__init__(*args, campaign=campaign, **kwargs)
+        self.fields["team"] = forms.ChoiceField(
+            required=False,
+            choices=[("", "None"), *((team.slug, team.name) for team in self.teams)],
+            help_text="The gift counts for it on public pages.",
+            error_messages={
+                "invalid_choice": "That department or team is not on the campaign’s list. Choose another one, or none."
+            },
+        )
         if len(self.funds) > 1:
             self.fields["fund"].widget.choices = [("", "Choose a fund"), *self.fields["fund"].widget.choices]
         today = now.astimezone(campaign.tz).date()
@@ -93,6 +102,11 @@ class OfflineGiftForm(GiftPartsForm):
     def offered_funds(self) -> QuerySet[Fund]:
         """All of the campaign's: a check may be for a fund that takes no more gifts on the site."""
         return self.campaign.funds.all()
+
+    @cached_property
+    def teams(self) -> list[Team]:
+        """All of the campaign's, in order: a check may name one that donors can choose no more."""
+        return list(self.campaign.teams.all())
 
     def _amount_problem(self, amount_minor: int) -> str:
         return "" if amount_minor <= self.largest_minor else self._too_large()
@@ -108,6 +122,7 @@ class OfflineGiftForm(GiftPartsForm):
         if received_at and not self.errors:
             names = set(offline_gifts.WRITTEN) & set(cleaned)
             typed = {name: cleaned[name] for name in names} | {"country": cleaned.get("country") or "US"}
+            typed["team_id"] = next((team.pk for team in self.teams if team.slug == cleaned["team"]), None)
             self.gift = OfflineGift(parts=self.parts, received_at=received_at, **typed)
         return cleaned
 
@@ -179,6 +194,7 @@ def as_typed(donation: Donation) -> dict[str, Any]:
     """A gift as its form shows it, in the campaign's time zone."""
     received = donation.moment_paid.astimezone(UTC).astimezone(donation.campaign.tz)
     typed = {name: getattr(donation, name) for name in offline_gifts.WRITTEN}
+    typed["team"] = donation.team.slug if donation.team else ""
     typed |= {"received_on": received.date(), "received_time": received.time().replace(second=0, microsecond=0)}
     parts = list(donation.designations.select_related("fund").order_by("position", "pk"))
     amounts = [plain_amount(part.amount_minor, currency=donation.currency) for part in parts]

@@ -30,6 +30,7 @@ WRITTEN = (
     "method",
     "cheque_number",
     "staff_note",
+    "team_id",
 )
 
 
@@ -49,7 +50,8 @@ class NoSuchMoment(ValueError):
 class OfflineGift:
     """A gift as staff write it down. parts: (fund id, amount in minor units), 1..n, distinct funds, each > 0.
 
-    method: `cheque` or `cash`. received_at: aware, not in the future. donor_email: may be empty.
+    method: `cheque` or `cash`. received_at: aware, not in the future. donor_email: may be empty. team_id: the
+    department or team of the campaign that the gift counts for.
     """
 
     parts: tuple[tuple[int, int], ...]
@@ -67,6 +69,7 @@ class OfflineGift:
     hides_amount: bool = False
     cheque_number: str = ""
     staff_note: str = ""
+    team_id: int | None = None
 
     @property
     def amount_minor(self) -> int:

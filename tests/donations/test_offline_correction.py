@@ -142,6 +142,16 @@ def test_what_the_rules_do_not_ask_about_leaves_the_match_alone(campaign, pool, 
     assert gift.corrections.get().match_key_before is None
 
 
+def test_the_department_or_team_is_corrected_by_the_form(campaign, pool):
+    west = campaign.teams.create(name="7 West", slug="7-west")
+    gift, dana = entered(campaign, team_id=west.pk), staff.dana()
+    address = f"/staff/gifts/{gift.pk}/correct/"
+    assert '<option value="7-west" selected>' in dana.get(address).content.decode()
+    dana.post(address, page_form(dana, gift, team=""))
+    gift.refresh_from_db()
+    assert (gift.team, gift.corrections.get().changes) == (None, [["Department or team", "7 West", "none"]])
+
+
 def test_the_receipt_is_voided_and_replaced_naming_the_old_number(campaign, pool):
     gift = entered(campaign, amount_minor=60_000)
     run_work(gift)

@@ -115,6 +115,18 @@ def test_it_splits_a_gift_over_funds_closed_ones_too(campaign, dana):
     assert parts_of(Donation.objects.get()) == [("education", 10_000), ("old-wing", 100_050)]
 
 
+def test_it_asks_for_the_department_or_team_where_the_campaign_has_some(campaign, dana):
+    assert 'name="team"' not in dana.get(ADDRESS).content.decode()
+    for name, is_open in (("7 West nurses", True), ("Old team", False)):
+        campaign.teams.create(name=name, slug=name.lower().replace(" ", "-"), is_open=is_open)
+    wrong = staff.text_of(dana.post(ADDRESS, filled(dana, team="8-east")))
+    assert ("not on the campaign’s list" in wrong, Donation.objects.count()) == (True, 0)
+    for number, (chosen, name) in enumerate([("", None), ("7-west-nurses", "7 West nurses"), ("old-team", "Old team")]):
+        dana.post(ADDRESS, filled(dana, team=chosen, cheque_number=str(number), other_amount=f"{100 + number}"))
+        gift = Donation.objects.latest("pk")
+        assert (gift.amount_minor, str(gift.team) if gift.team else None) == (10_000 + number * 100, name)
+
+
 BAD = [
     ({"other_amount": ""}, "Write the amount, or an amount for each fund."),
     ({"other_amount": "1.000,50"}, "“1.000,50” is not an amount we can read."),

@@ -147,6 +147,14 @@ def test_it_says_what_is_wrong_with_a_cell(campaign, column, cell, sentence):
     assert problems(campaign, **{column: cell}) == [[column, sentence]]
 
 
+def test_it_reads_the_department_or_team_where_the_campaign_has_some(campaign):
+    assert problems(campaign, Team="7 West") == []
+    west = campaign.teams.create(name="7 West", slug="7-west")
+    made = read(campaign, csv_of({"Team": "7 west"}, {"Team": "", "Donor name": "Ana"}), now=NOW)
+    assert [row.gift["team_id"] for row in rows_of(made)] == [west.pk, None]
+    assert problems(campaign, Team="8 East") == [["Team", "Giving Tuesday has no department or team called “8 East”."]]
+
+
 def test_it_says_everything_that_is_wrong_with_a_row_at_once(campaign):
     found = problems(campaign, **{"Amount": "x", "Fund": "Yachts", "Donor name": "", "Method": "barter", "E-mail": "@"})
     assert [column for column, _ in found] == ["Method", "Amount", "Fund", "Donor name", "E-mail"]
