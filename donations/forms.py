@@ -35,7 +35,6 @@ from donations.text_fields import (
     LineField,
     MailField,
     MessageArea,
-    NameField,
     PhoneField,
     PlainNameField,
     line_field,
@@ -268,7 +267,7 @@ class GiftForm(TributeFields, GiftPartsForm):
     company = line_field(
         120,
         "organization",
-        kind=NameField,
+        kind=PlainNameField,
         help_text=_(
             "Only for a gift of the company: its receipt is made out to the company, and public pages name it."
         ),

@@ -49,6 +49,8 @@ def test_company_and_phone_are_kept_and_come_back(client, campaign):
         ("phone", "<script>6175550142", "Write the number with its area code, such as 617-555-0142."),
         ("phone", "617-555-0142" + "." * 29, "Use at most 40 characters. You have 41."),
         ("company", "x" * 121, "Use at most 120 characters. You have 121."),
+        ("company", "Cheap pills www.spam.com", "Write it without web addresses."),
+        ("company", "spam.shop", "Write it without web addresses."),
     ],
 )
 def test_an_error_opens_the_part_and_loses_nothing(client, campaign, field, typed, says):
