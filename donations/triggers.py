@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses of gifts and receipts, as django-pgtrigger triggers."""
+"""What PostgreSQL itself refuses of gifts, receipts and closed months, as django-pgtrigger triggers."""
 
 import pgtrigger
 
@@ -97,6 +97,73 @@ RECEIPT_COUNTER = [
                     USING ERRCODE = 'check_violation';
             END IF;
             RETURN NEW;
+        """,
+    ),
+]
+
+
+def _stay(noun: str) -> list[pgtrigger.Trigger]:
+    """Rows that are written once: no update, delete or truncate."""
+    refusal = f"RAISE EXCEPTION '{noun} stay as they were closed' USING ERRCODE = 'check_violation';"
+    return [
+        pgtrigger.Trigger(
+            name=f"{noun}_stay",
+            operation=pgtrigger.Update | pgtrigger.Delete,
+            when=pgtrigger.Before,
+            func=refusal,
+        ),
+        pgtrigger.Trigger(
+            name=f"{noun}_are_not_truncated",
+            operation=pgtrigger.Truncate,
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            func=refusal,
+        ),
+    ]
+
+
+PERIOD = [
+    *_stay("periods"),
+    pgtrigger.Trigger(
+        name="periods_close_in_order",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.Before,
+        func="""
+            IF NEW.first_day <> (SELECT max(first_day) + interval '1 month' FROM donations_period) THEN
+                RAISE EXCEPTION 'periods close in order: % is not the next', NEW.first_day
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    pgtrigger.Trigger(
+        name="period_has_its_lines",
+        operation=pgtrigger.Insert,
+        when=pgtrigger.After,
+        func="""
+            IF NEW.line_count <> (SELECT count(*) FROM donations_periodline WHERE period_id = NEW.id) THEN
+                RAISE EXCEPTION 'period % has not as many lines as it says', NEW.first_day
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+]
+
+PERIOD_LINE = [
+    *_stay("period_lines"),
+    pgtrigger.Trigger(
+        name="period_lines_come_with_it",
+        operation=pgtrigger.Insert,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        referencing=pgtrigger.Referencing(new="added"),
+        func="""
+            IF EXISTS (SELECT 1 FROM donations_period p WHERE p.id IN (SELECT period_id FROM added)
+                       AND p.line_count <> (SELECT count(*) FROM donations_periodline WHERE period_id = p.id)) THEN
+                RAISE EXCEPTION 'a closed period gets no more lines' USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
         """,
     ),
 ]

@@ -17,13 +17,14 @@ Tribute       whom a gift honors; TributeNotice: who is told of it; NoCardsAddre
 OpeningReminder  an address that asked to hear of the opening; OpeningMail: what is owed to it (models/openings.py).
 Receipt       proof of the donor's own payment; numbered, never edited, voided and replaced.
 ReceiptSend   each attempt to bring a receipt to its donor (models/receipts.py).
+Period, PeriodLine   a closed month of the books, and what was booked in it; written once (models/periods.py).
 FailedTry, PayerCheck, UsedProof, StripePace, StripeHealth   against thieves and overload (models/guards.py).
 
 Match money is in `matching`; a gift is known there by `match_key` and to donors by `token`.
 
 The database enforces: one gift per form key (a gift that was left gives its key back), one gift per PaymentIntent,
 designations that add up (at commit), states that only move forward, receipts and history that are never edited, a
-match key that moves on only with a correction.
+match key that moves on only with a correction, months that close in order and stay as they were closed.
 """
 
 from donations.models.gifts import Designation, Donation, DonationQuerySet, Donor, GiftNotPaid
@@ -33,6 +34,7 @@ from donations.models.imports import GiftImport, ImportRow
 from donations.models.messages import GiftMessage
 from donations.models.monthly import MonthlyChange, MonthlyGift, MonthlyProduct
 from donations.models.openings import OpeningMail, OpeningReminder
+from donations.models.periods import Period, PeriodLine
 from donations.models.receipts import Receipt, ReceiptCounter, ReceiptSend
 from donations.models.stripe_objects import FraudWarning, StrayPayment, StripeMovement, StripeRun, TickOff
 from donations.models.tributes import NoCardsAddress, Tribute, TributeNotice
@@ -59,6 +61,8 @@ __all__ = [
     "OpeningMail",
     "OpeningReminder",
     "PayerCheck",
+    "Period",
+    "PeriodLine",
     "Receipt",
     "ReceiptCounter",
     "ReceiptSend",

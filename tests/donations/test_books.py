@@ -11,8 +11,9 @@ import pytest
 
 from campaign.money import format_amount_short
 from donations import corrections, exports, queries, scheduling, strays, stripe_days
-from donations.models import Donation, Reversal
+from donations.models import Donation, PeriodLine, Reversal
 from donations.offline_gifts import OfflineGift
+from donations.periods import closing
 from donations.search import Days, midnight
 from matching.checking import check_campaigns
 from matching.models import MatchPool
@@ -25,7 +26,7 @@ from tests.factories import GIFT_AT, OPENS_AT
 pytestmark = pytest.mark.django_db
 FIRST, LAST = date(2026, 11, 29), date(2027, 1, 3)
 EVENING, DAY_AFTER = GIFT_AT + timedelta(hours=8), GIFT_AT + timedelta(days=1)
-WEEK_AFTER, JANUARY = GIFT_AT + timedelta(days=7), GIFT_AT + timedelta(days=31)
+WEEK_AFTER, JANUARY, SPRING = (GIFT_AT + timedelta(days=days) for days in (7, 31, 100))
 PERIODS = [  # whole days that follow each other, as books are closed
     (FIRST, date(2026, 11, 30)),
     (date(2026, 12, 1), date(2026, 12, 1)),
@@ -204,6 +205,12 @@ def test_every_total_of_a_mixed_campaign_agrees_to_the_cent(books, farid, funds)
     fees = column(gifts, "Stripe's fees")
     assert fees == sum(part.fees_minor for part in stripe) - CARD_FEE  # but the payment that fits no gift
     assert fees == 26 * CARD_FEE + 5 * DISPUTE_FEE
+
+    for month in (11, 12, 1):
+        closing.close(first_day=date(2027 if month == 1 else 2026, month, 1), actor="staff:9", now=SPRING)
+    booked = [(line.fund_name, line.amount_minor, line.fee_minor) for line in PeriodLine.objects.all()]
+    assert {name: sum(minor for fund, minor, _ in booked if fund == name) for name in by_fund} == by_fund
+    assert sum(fee_minor for *_, fee_minor in booked) == expected["Net paid"] - expected["Raised"]
 
     pages = [staff.text_of(farid.get("/staff/?live=0")), get("/", at=JANUARY + MINUTE).content.decode()]
     shown = [format_amount_short(sum_minor, currency="USD") for sum_minor in (expected["Raised"], matched)]
