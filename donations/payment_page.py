@@ -25,8 +25,8 @@ from matching.wording import listed
 
 def numbered(day: int) -> str:
     """`1st`, `22nd`, `13th`."""
-    # Translators: a day of the month, as in “on the 21st of each month”: say how yours are written, in all four
     first, second, third, other = (
+        # Translators: as in “on the 21st of each month”: write a day of the month as your language does, in all four
         pgettext("a day of the month", "%(day)dst"),
         pgettext("a day of the month", "%(day)dnd"),
         pgettext("a day of the month", "%(day)drd"),

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Translators: {nothing} is the sentence “Nothing was charged.”
 _TOO_MANY = format_lazy(
-    _("Too many tries were made for this gift. {nothing} Please call us, and we take it by phone."), nothing=NOTHING
+    # Translators: {nothing} is the sentence “Nothing was charged.”
+    _("Too many tries were made for this gift. {nothing} Please call us, and we take it by phone."),
+    nothing=NOTHING,
 )
 _TOO_MANY_UNKNOWN = _(
     "Too many tries were made for this gift, and the card company does not tell us at this moment whether one of them "
