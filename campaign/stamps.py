@@ -4,8 +4,11 @@ Snapshot   PostgreSQL's own: the same text means that nothing has been committed
            the answer that it had. Gifts, sessions, anything that anybody writes changes it.
 Content    of what staff write for pages: the id and the version of every row of this app, so the same text means
            the same pages, whatever is given meanwhile.
+
+Both begin with the code that asks: what another release made is never as right as new.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,9 +17,12 @@ from functools import cache
 from typing import NamedTuple
 
 from django.apps import apps
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from psycopg import sql
 
+_FOLDERS = ("campaign", "config", "donations", "locale", "matching", "templates")
+_OF_PAGES = {".py", ".html", ".js", ".css", ".mo"}
 _QUARTER = timedelta(minutes=15)
 _LOOKED = "health_check_done"  # Django's mark on a connection, which its type does not tell
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -65,10 +71,19 @@ def _ask() -> Stamp | None:
     try:
         with connection.cursor() as cursor:
             cursor.execute(_question())
-            return Stamp(*cursor.fetchone())
+            snapshot, content = cursor.fetchone()
+            return Stamp(f"{_release()}-{snapshot}", f"{_release()}-{content}")
     except (DatabaseError, InterfaceError):
         connection.close()  # what comes next takes a new one
         return None
+
+
+@cache
+def _release() -> str:
+    """What makes this site's pages beside the database: its newest file, and the settings that stand in them."""
+    files = (path for folder in _FOLDERS for path in (settings.BASE_DIR / folder).rglob("*"))
+    newest = max(path.stat().st_mtime_ns for path in files if path.suffix in _OF_PAGES)
+    return hashlib.sha256(f"{newest} {settings.SITE_URL} {settings.LANGUAGE_CODE}".encode()).hexdigest()[:12]
 
 
 @cache

@@ -158,6 +158,7 @@ def _uploads_page(request: HttpRequest, campaign: Campaign, *, problem: str = ""
         "file_name": file_name,
         "columns": import_template.COLUMNS,
         "funds": campaign.funds.all(),
+        "teams": campaign.teams.all(),
         "most_rows": MOST_ROWS,
         "campaigns": other_campaigns(campaign),
         "currency": campaign.currency,

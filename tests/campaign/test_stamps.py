@@ -95,6 +95,13 @@ def test_the_wait_for_an_opening_changes_at_whole_minutes_and_before_at_half_hou
     assert next_change(now=start) == start + timedelta(seconds=change)
 
 
+def test_what_another_release_made_is_made_again(monkeypatch):
+    get("/give/", at=DURING)
+    monkeypatch.setattr(stamps, "_release", lambda: "another")
+    assert questions("/give/", at=later(2)) > 1
+    assert questions("/give/", at=later(4)) == 1
+
+
 def test_inside_a_transaction_nothing_is_sworn_to():
     """No snapshot tells of one's own writes: the copy is made again."""
     until = partial(stamps.quarter_end, DURING)

@@ -152,6 +152,7 @@ def test_it_reads_the_department_or_team_where_the_campaign_has_some(campaign):
     west = campaign.teams.create(name="7 West", slug="7-west")
     made = read(campaign, csv_of({"Team": "7 west"}, {"Team": "", "Donor name": "Ana"}), now=NOW)
     assert [row.gift["team_id"] for row in rows_of(made)] == [west.pk, None]
+    assert "Departments and teams: 7 West." in staff.text_of(staff.dana().get(ADDRESS))
     assert problems(campaign, Team="8 East") == [["Team", "Giving Tuesday has no department or team called “8 East”."]]
 
 
