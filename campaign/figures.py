@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from campaign.copies import fresh, spared
+from campaign.kept_rows import rows
 from campaign.models import Campaign, Fund
 from campaign.stamps import quarter_end
 from donations import queries as gift_queries
@@ -184,6 +185,8 @@ def hours(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> 
 
 def teams(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -> list[TeamStanding] | None:
     """Departments and teams by what was given for them, 0..n. None: not to be had now."""
+    if not rows(campaign.teams.all()):
+        return []
     make = partial(standings.teams, campaign_id=campaign.pk)
     if shown_as is not None:
         return make()
@@ -236,7 +239,7 @@ def _count(*, campaign: Campaign, now: datetime, shown_as: str = "") -> Figures:
         ),
         milestones=tuple(
             PublicMilestone(row.amount_minor, row.text, is_reached=row.amount_minor <= totals.raised_minor)
-            for row in campaign.milestones.all()
+            for row in rows(campaign.milestones.all())
         ),
     )
 

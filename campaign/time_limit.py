@@ -13,17 +13,22 @@ _SETTING = "statement_timeout"
 def statements_within(limit: timedelta) -> Iterator[None]:
     """Run the block's statements in one transaction; one that takes longer, waits for locks included, is cancelled.
 
-    Raises OperationalError then, and nothing of the transaction stays. Two round trips more, three inside another
+    Raises OperationalError then, and nothing of the transaction stays. One round trip more, three inside another
     transaction, whose own limit comes back afterwards.
     """
     is_inside = connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SELECT current_setting('{_SETTING}')")
-        before = cursor.fetchone()[0]
+    with transaction.atomic():
+        before = _current() if is_inside else ""
         _set(str(limit // timedelta(milliseconds=1)))
         yield
         if is_inside:
             _set(before)
+
+
+def _current() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting(%s)", [_SETTING])
+        return str(cursor.fetchone()[0])
 
 
 def _set(value: str) -> None:

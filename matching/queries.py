@@ -11,6 +11,7 @@ from django.db.models import Prefetch, QuerySet, Sum
 from django.utils.translation import gettext
 
 from campaign.copies import fresh
+from campaign.kept_rows import rows
 from campaign.models import Campaign, Fund
 from matching import challenge_wording, challenges, shown_states, wording
 from matching.allocation import AWARD, BASE, BONUS, Part, PoolState, consider, kept_after_refund
@@ -132,7 +133,7 @@ def pool_figures(*, campaign: Campaign, now: datetime, shown_as: str = "") -> li
     lapsed = {} if shown_as else _lapsed_by_pool(pools, now=now)
     for pool in pools:
         shown_states.show(pool, shown_as)
-    funds = Fund.objects.in_bulk()
+    funds = {fund.pk: fund for fund in rows(Fund.objects.all())}
     figures = [_figures(pool, campaign=campaign, funds=funds, lapsed=lapsed.get(pool.pk, 0), now=now) for pool in pools]
     return sorted(figures, key=lambda row: (_LAYERS.index(row.terms.layer), row.terms.priority, row.pool.pk))
 
