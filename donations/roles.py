@@ -2,8 +2,8 @@
 
 development  sees the day, gifts and donors, tries failed follow-ups again, sets up pools, writes the pages and decides
              which messages and names of donors they show.
-finance      sees the day, gifts, donors and pools, receipts, and exports them; refunds gifts and decides on payments
-             that fit no gift, since that moves money; changes no page and no pool.
+finance      sees the day, gifts, donors and pools, receipts, and exports them; closes the month; refunds gifts and
+             decides on payments that fit no gift, since that moves money; changes no page and no pool.
 Both tick off what needed a person.
 Both enter, import, correct and cancel gifts by check and cash: either may open the post. The history names who did.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -76,6 +76,8 @@ _KEEPS_BOOKS = (
     "donations.export_donation",
     "donations.refund_gift",
     "donations.add_striperun",
+    "donations.view_period",
+    "donations.close_period",
 )
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -105,6 +107,8 @@ RIGHTS = {
     "matching.change_sponsor": "change sponsors",
     "donations.view_receipt": "see the list of receipts",
     "donations.export_donation": "export gifts and receipts",
+    "donations.view_period": "see the months of the books",
+    "donations.close_period": "close a month of the books",
 }
 
 
@@ -162,6 +166,13 @@ def needs(
 def actor(request: HttpRequest) -> str:
     """The person as histories and the ledger name them: `staff:7`."""
     return f"staff:{request.user.pk}"
+
+
+def name_of(who: str) -> str:
+    """`staff:7` as the person's name; as it is when nobody has that number any more."""
+    number = who.removeprefix("staff:")
+    user = User.objects.filter(pk=number).first() if number.isdecimal() else None
+    return (user.get_full_name() or user.get_username()) if user else who
 
 
 def _log_in_notice(request: HttpRequest) -> HttpResponse:

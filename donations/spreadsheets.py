@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import IO, Any
 
 import xlsxwriter
@@ -88,16 +88,21 @@ def csv_lines(table: Table) -> Iterator[str]:
     yield _taken(buffer)
 
 
-def write_xlsx(tables: Sequence[Table], *, about: Sequence[tuple[str, str]], to: IO[bytes]) -> None:
+def write_xlsx(
+    tables: Sequence[Table], *, about: Sequence[tuple[str, str]], to: IO[bytes], made_at: datetime | None = None
+) -> None:
     """Write a workbook: a sheet for each table, then one that says what the file is. `to` is left open at its end.
 
     Amounts are numbers, days and moments are dates, all text is text, whatever it looks like. Excel's rows end at
     1,048,576: a longer table goes on in a further sheet, its totals at the end of the last.
+    made_at: what the file says of when it was made, now if not given; the same rows then make the same bytes.
     """
     book = xlsxwriter.Workbook(
         to,
         {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False},
     )
+    if made_at is not None:
+        book.set_properties({"created": made_at.astimezone(UTC)})
     formats = {
         DAY: book.add_format({"num_format": "yyyy-mm-dd", "align": "left"}),
         MOMENT: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left"}),

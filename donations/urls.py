@@ -4,6 +4,7 @@ from django.urls import path
 from donations.sign_in import StaffLogInForm
 from donations.views import (
     attention,
+    books,
     embeds,
     finance,
     gifts,
@@ -105,6 +106,10 @@ urlpatterns = [
     path("staff/exports/challenges.<str:kind>", finance.export_challenges, name="staff-export-challenges"),
     path("staff/exports/refunds.<str:kind>", finance.export_refunds, name="staff-export-refunds"),
     path("staff/exports/receipts.<str:kind>", finance.export_receipts, name="staff-export-receipts"),
+    path("staff/books/", books.books, name="staff-books"),
+    path("staff/books/<str:slug>/", books.month, name="staff-books-month"),
+    path("staff/books/<str:slug>/close/", books.close, name="staff-books-close"),
+    path("staff/books/<str:slug>/<str:currency>.<str:kind>", books.lines, name="staff-books-lines"),
     path(
         "staff/login/",
         auth_views.LoginView.as_view(

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -115,10 +116,29 @@ def _export(
     filename = f"{name}-{days.first}-to-{days.last}.{kind}"
     tables = [make(campaign=campaign, days=days) for make in makers]
     if kind == "csv":
-        response = StreamingHttpResponse(_csv(tables[0]), content_type=KINDS[kind])
-        response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-        return response
-    return _workbook(tables, campaign=campaign, days=days, filename=filename)
+        return csv_response(tables[0], filename=filename)
+    return workbook_response(tables, about=_about(campaign, days), filename=filename, made_at=None)
+
+
+def csv_response(table: Table, *, filename: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_csv(table), content_type=KINDS["csv"])
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
+
+
+def workbook_response(
+    tables: list[Table], *, about: list[tuple[str, str]], filename: str, made_at: datetime | None
+) -> FileResponse:
+    """Written to a temporary file first, since a workbook's index comes at its end. made_at: as in write_xlsx()."""
+    to = tempfile.TemporaryFile(prefix="twofold-export-")  # noqa: SIM115 - the response closes it
+    try:
+        with files.snapshot():
+            write_xlsx(tables, about=about, to=to, made_at=made_at)
+    except BaseException:
+        to.close()
+        raise
+    to.seek(0)
+    return FileResponse(to, as_attachment=True, filename=filename, content_type=KINDS["xlsx"])
 
 
 def _csv(table: Table) -> Iterator[str]:
@@ -127,10 +147,9 @@ def _csv(table: Table) -> Iterator[str]:
         yield from csv_lines(table)
 
 
-def _workbook(tables: list[Table], *, campaign: Campaign, days: Days, filename: str) -> FileResponse:
-    """Written to a temporary file first, since a workbook's index comes at its end."""
+def _about(campaign: Campaign, days: Days) -> list[tuple[str, str]]:
     made_at = timezone.now().astimezone(campaign.tz)
-    about = [
+    return [
         ("Campaign", campaign.name),
         ("Days", f"{days.first} to {days.last}, both included"),
         ("Time zone", f"{campaign.time_zone} ({campaign.time_zone_label}): it decides the days and all times"),
@@ -142,12 +161,3 @@ def _workbook(tables: list[Table], *, campaign: Campaign, days: Days, filename: 
         ("Match", "Sponsors' money, not part of any gift, and in no sum of gifts."),
         ("Challenges", "Sums that sponsors gave when a target was reached belong to no gift: a file of their own."),
     ]
-    to = tempfile.TemporaryFile(prefix="twofold-export-")  # noqa: SIM115 - the response closes it
-    try:
-        with files.snapshot():
-            write_xlsx(tables, about=about, to=to)
-    except BaseException:
-        to.close()
-        raise
-    to.seek(0)
-    return FileResponse(to, as_attachment=True, filename=filename, content_type=KINDS["xlsx"])

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_POST
 from campaign.clock import database_now
 from donations import outage, pace, payer_check
 from donations.models import FailedTry, PayerCheck
-from donations.roles import actor, needs
+from donations.roles import actor, name_of, needs
 
 CREATE = "POST payment_intents"
 _SWITCHES = {
@@ -33,7 +32,7 @@ def payments_state(*, now: datetime) -> dict[str, Any]:
     check = payer_check.read(now=now)
     return {
         "payer_check": check,
-        "payer_check_by": _name_of(check.changed_by),
+        "payer_check_by": name_of(check.changed_by),
         "payer_check_choices": [(mode.value, label) for mode, label in _SWITCHES.items() if mode != check.mode],
         "stripe_down_since": outage.down_since(),
         "in_line": pace.waiting(CREATE, now=now),
@@ -56,10 +55,3 @@ def switch_payer_check(request: HttpRequest) -> HttpResponseBase:
     )
     messages.success(request, said)
     return redirect("staff-today")
-
-
-def _name_of(changed_by: str) -> str:
-    """`staff:7` as the person's name; as it is when nobody has that number any more."""
-    number = changed_by.removeprefix("staff:")
-    user = User.objects.filter(pk=number).first() if number.isdecimal() else None
-    return (user.get_full_name() or user.get_username()) if user else changed_by

@@ -23,7 +23,15 @@ _TESTS = (
             *("first_forms", "fund_presets", "give", "give_match", "gift_page", "gift_pay", "kept_gifts", "look"),
             *("limits", "messages", "monthly_pages", "offline_correction", "offline_gifts", "offline_import"),
             *("opening_reminder", "payer_check", "preview", "receipts_to_post", "reminders", "scheduling", "sharing"),
-            *("staff_access", "staff_attention", "staff_gifts", "staff_pools", "staff_refund", "staff_style"),
+            *(
+                "staff_access",
+                "staff_attention",
+                "staff_books",
+                "staff_gifts",
+                "staff_pools",
+                "staff_refund",
+                "staff_style",
+            ),
             *("staff_today", "strays", "stripe_runs", "tributes"),
         )
     ),

@@ -29,6 +29,7 @@ PAGES = [
     ("/staff/style/staff/", "development", "", "see the staff pages"),
     ("/staff/pools/{pool}/", "finance", "", "see match pools"),
     ("/staff/receipts/", "finance", "development", "see the list of receipts"),
+    ("/staff/books/", "finance", "development", "see the months of the books"),
     ("/staff/exports/", "finance", "development", "export gifts and receipts"),
     ("/staff/exports/gifts.csv" + DAYS, "finance", "development", "export gifts and receipts"),
     ("/staff/exports/gifts.xlsx" + DAYS, "finance", "development", "export gifts and receipts"),

@@ -13,7 +13,7 @@ from campaign import photographs
 from campaign.models import Campaign
 from donations.models import Donation, GiftMessage, Tribute, TributeNotice
 from matching.models import MatchPool, Sponsor
-from tests import staff
+from tests import factories, staff
 from tests.campaign.pages import QUICK_FORMATS
 from tests.journeys.everyone import unfit_for_zoom_and_thumbs
 from tests.pages import LOOKS, PHONE
@@ -43,6 +43,8 @@ PAGES = [
     "/staff/receipts/",
     "/staff/receipts/to-post/",
     "/staff/exports/",
+    "/staff/books/",
+    "/staff/books/{month}/",
     "/staff/embeds/",
     "/staff/preview/",
     "/staff/style/",
@@ -66,6 +68,9 @@ def test_every_page_is_accessible_and_fits(open_page, live_server, monkeypatch, 
     ids = {"gift": Donation, "pool": MatchPool, "sponsor": Sponsor}
     shown = {name: model.objects.order_by("pk").values_list("pk", flat=True).first() for name, model in ids.items()}
     _told(shown["gift"])
+    a_month_ago = timezone.now() - timedelta(days=40)
+    shown["month"] = f"{a_month_ago:%Y-%m}"  # ready to close
+    factories.donation(campaign=Campaign.objects.current(), at=a_month_ago)
     page = open_page(**look)
     unfit: dict[str, list[str]] = {}
     session = staff.client_of(User.objects.get(username="admin")).cookies[settings.SESSION_COOKIE_NAME].value
