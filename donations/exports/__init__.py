@@ -3,6 +3,7 @@
 A gift belongs to the day on which it was paid, a receipt to the day of its gift: so the valid receipts of some days
 add up to what stays of the gifts of those days. Refunds lower the figures of the gift's own day.
 Match money is sponsors' money: it has a column of its own and is in no sum of gifts.
+These are gifts as they stand now: what was booked of a month that is closed is in donations/periods.
 """
 
 from donations.exports.rows import (

@@ -36,8 +36,9 @@ class Period(models.Model):
         return f"{self.first_day:%B %Y}"
 
     @property
-    def last_day(self) -> date:
-        return following(self.first_day) - timedelta(days=1)
+    def slug(self) -> str:
+        """As in the address of its page: `2026-12`."""
+        return f"{self.first_day:%Y-%m}"
 
 
 class PeriodLine(models.Model):

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from donations.models import Period
 from donations.periods import lines
-from donations.periods.months import month_called, slug_of
+from donations.periods.months import month_called
 
 _ONE_AT_A_TIME = 7_330_332  # the key of an advisory lock, ours alone
 
@@ -44,7 +44,7 @@ def close(*, first_day: date, warnings: Sequence[str] = (), actor: str, now: dat
     """
     with transaction.atomic():
         _take_turn()
-        month = month_called(slug_of(first_day), now=now)
+        month = month_called(f"{first_day:%Y-%m}", now=now)
         if month.period is not None:
             raise MonthClosed(month.period)
         if not month.is_next:

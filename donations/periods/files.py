@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from donations.models import Donation, Period
-from donations.periods.months import slug_of
 from donations.spreadsheets import DAY, MONEY, Column, Table
 
 _ROWS_AT_ONCE = 1_000
@@ -58,7 +57,7 @@ def _rows(period: Period, currency: str) -> Iterator[tuple[Any, ...]]:
     kinds = {"gift": "Gift", "refund": "Refund", "adjustment": "Adjustment"}
     for line in period.lines.filter(currency=currency).order_by("number").iterator(chunk_size=_ROWS_AT_ONCE):
         yield (
-            f"{slug_of(period.first_day)}/{line.number}",
+            f"{period.slug}/{line.number}",
             line.day,
             kinds[line.kind],
             f"G-{line.donation_id}",

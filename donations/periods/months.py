@@ -13,7 +13,7 @@ from django.db.models import Min
 from campaign.models import Campaign
 from donations.models import Donation, Period
 from donations.models.periods import following
-from donations.search import midnight
+from donations.search import Days, midnight
 
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _SHOWN = 120
@@ -52,7 +52,7 @@ class Month:
 
     @property
     def slug(self) -> str:
-        return slug_of(self.first_day)
+        return f"{self.first_day:%Y-%m}"
 
     def __str__(self) -> str:
         return f"{self.first_day:%B %Y}"
@@ -94,8 +94,18 @@ def windows(first_day: date, *, campaigns: Sequence[Campaign] | None = None) -> 
     return [Window(one, midnight(first_day, one.tz), midnight(following(first_day), one.tz)) for one in found]
 
 
-def slug_of(first_day: date) -> str:
-    return f"{first_day:%Y-%m}"
+def closed_month_of(gift: Donation) -> Period | None:
+    """The closed month in which a paid gift has its day. One query."""
+    if gift.paid_at is None:
+        return None
+    return Period.objects.filter(first_day=gift.paid_at.astimezone(gift.campaign.tz).date().replace(day=1)).first()
+
+
+def closed_in(days: Days) -> list[Period]:
+    """Closed months of which at least a day is among these, the oldest first, 0..n."""
+    found = Period.objects.order_by("first_day")
+    found = found.filter(first_day__gte=days.first.replace(day=1)) if days.first else found
+    return list(found.filter(first_day__lte=days.last) if days.last else found)
 
 
 def _next_to_close(first_day: date) -> date:

@@ -18,6 +18,7 @@ from donations import attention, card_refunds, form_keys, gateway, strays, tasks
 from donations.attention_forms import ReasonForm, RefundForm
 from donations.form_keys import FormKey
 from donations.models import Donation, FollowUp, OpeningMail, Reversal, StrayPayment, StripeEvent, TickOff
+from donations.periods.months import closed_month_of
 from donations.roles import actor, needs
 from donations.views.staff import page
 from matching.ledger import PoolsBusy
@@ -198,6 +199,7 @@ def _refund_page(
         "form_key": form_key.sealed,
         "problem": problem,
         "why_not": card_refunds.why_not(gift),
+        "closed_month": closed_month_of(gift),
         "left_minor": card_refunds.refundable_minor(gift),
     }
     response = page(request, "donations/staff_refund.html", gift.campaign, context)

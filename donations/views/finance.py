@@ -15,6 +15,7 @@ from campaign.models import Campaign
 from donations import exports as files
 from donations import money_back
 from donations.paging import page_of
+from donations.periods.months import closed_in
 from donations.roles import actor, needs
 from donations.search import Days, find_receipts
 from donations.spreadsheets import Table, csv_lines, write_xlsx
@@ -58,6 +59,7 @@ def exports(request: HttpRequest) -> HttpResponseBase:
             issued = files.receipt_totals(campaign=campaign, days=form.days)
             context["awarded_minor"] = files.awarded_minor(campaign=campaign, days=form.days)
             context["went_back_minor"] = money_back.refunded_minor(campaign=campaign, days=form.days)
+        context["closed"] = closed_in(form.days)
         query = f"?first={form.days.first}&last={form.days.last}&campaign={campaign.pk}"
         context |= {"days": form.days, "gifts": gifts, "receipts": issued, "awaited": awaited, "query": query}
         context["difference_minor"] = gifts.net_minor - issued.valid_minor

@@ -15,6 +15,7 @@ from donations.form_keys import FormKey
 from donations.models import Donation
 from donations.offline_forms import CancellationForm, CorrectionForm, OfflineGiftForm
 from donations.offline_gifts import GiftEnteredBefore, OfflineGift
+from donations.periods.months import closed_month_of
 from donations.roles import actor, needs
 from donations.views.staff import page
 from matching.ledger import PoolsBusy
@@ -142,6 +143,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponseBase:
             )
             return redirect("staff-gift", pk)
     context = {"form": form, "gift": found, "problem": problem, "currency": found.currency}
+    context["closed_month"] = closed_month_of(found)
     response = page(request, "donations/staff_gift_cancel.html", found.campaign, context)
     response.status_code = 503 if problem else 200
     return response
@@ -151,7 +153,8 @@ def _correction_page(request: HttpRequest, *, form: CorrectionForm, **more: Any)
     """corrections: how many there were when the form was opened, as the form itself says once it was sent."""
     found = form.donation
     seen = request.POST.get("corrections") if request.method == "POST" else found.corrections.count()
-    return _form_page(request, form=form, form_key=form_keys.new_form_key(), gift=found, corrections=seen, **more)
+    more |= {"gift": found, "corrections": seen, "closed_month": closed_month_of(found)}
+    return _form_page(request, form=form, form_key=form_keys.new_form_key(), **more)
 
 
 class Doubts:

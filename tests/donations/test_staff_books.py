@@ -266,3 +266,30 @@ def test_it_says_so_when_there_is_nothing_yet(farid):
     assert "No campaign" in staff.text_of(farid.get("/staff/books/"))
     factories.campaign()
     assert "No books yet" in staff.text_of(farid.get("/staff/books/"))
+
+
+def test_pages_that_change_a_gift_say_when_its_month_is_closed(farid, gifts):
+    split, _, check = gifts
+    pages = [
+        f"/staff/gifts/{split.pk}/refund/",
+        *(f"/staff/gifts/{check.pk}/{name}/" for name in ("correct", "cancel")),
+    ]
+    said = (
+        "The books of December 2026, this gift’s month, are closed and stay as they are: "
+        "what you change here is booked in a later month."
+    )
+    assert [said in staff.text_of(farid.get(address)) for address in pages] == [False] * 3
+    close(now=NOW)
+    assert [said in staff.text_of(farid.get(address)) for address in pages] == [True] * 3
+
+
+def test_the_exports_say_which_of_the_days_are_closed(farid, gifts):
+    address = "/staff/exports/?first=2026-12-31&last=2027-01-03"
+    said = (
+        '<a href="/staff/books/2026-12/">December 2026</a> is closed: what was booked is in the file of the month. '
+        "The files here show gifts as they are now."
+    )
+    assert said not in staff.text_of(farid.get(address))
+    close(now=NOW)
+    assert said in staff.text_of(farid.get(address))
+    assert "is closed:" not in staff.text_of(farid.get("/staff/exports/?first=2027-01-01&last=2027-01-03"))
