@@ -6,11 +6,12 @@ off (tick_offs.py) or decided (strays.py). A healthy day has an empty list.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import CharField, Count, Max, Min, Value
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from campaign.money import format_amount
 from donations import tick_offs, work
@@ -27,7 +28,11 @@ from donations.models import (
 )
 from matching.queries import PoolFigures
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 LATE = timedelta(minutes=1)
+_OPEN = gettext_lazy("Open")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Concern:
     detail: str
     count: int
     url: str
-    action: str = "Open"
+    action: "StrOrPromise" = _OPEN
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,19 @@ def described(row: Any) -> str:
         return f"{row.type}: {row.last_error[:120]}"
     if isinstance(row, Donation):
         short = format_amount(row.match_shortfall_minor, currency=row.currency)
-        return f"Gift {row.reference}, {short} short of what was held"
+        return gettext("Gift %(reference)s, %(amount)s short of what was held") % {
+            "reference": row.reference,
+            "amount": short,
+        }
     if isinstance(row, OpeningMail):
         return f"{row.get_kind_display()}, {row.reminder.email}: {row.last_error[:120]}"
     gift = row.donation
     if isinstance(row, Reversal):
-        return f"Gift {gift.reference}, {format_amount(row.amount_minor, currency=gift.currency)}"
+        amount = format_amount(row.amount_minor, currency=gift.currency)
+        return gettext("Gift %(reference)s, %(what)s") % {"reference": gift.reference, "what": amount}
     if isinstance(row, FraudWarning):
-        return f"Gift {gift.reference}, {row.fraud_words}"
-    return f"Gift {gift.reference}: {row.last_error[:120]}"
+        return gettext("Gift %(reference)s, %(what)s") % {"reference": gift.reference, "what": row.fraud_words}
+    return gettext("Gift %(reference)s: %(error)s") % {"reference": gift.reference, "error": row.last_error[:120]}
 
 
 def backlog(*, now: datetime) -> Backlog:
@@ -91,7 +100,7 @@ def backlog(*, now: datetime) -> Backlog:
 def _halted(pool: PoolFigures) -> Concern:
     return Concern(
         key=f"pool-{pool.pool.pk}",
-        title="New match is stopped: the ledger check failed",
+        title=gettext("New match is stopped: the ledger check failed"),
         detail=f"{pool.pool.name}: {pool.pool.halted_reason}",
         count=1,
         url=reverse("staff-pools") + f"#pool-{pool.pool.pk}",
@@ -117,8 +126,8 @@ def _concern(key: str, count: int, newest: int) -> Concern:
     row = tick_offs.detailed(key).get(pk=newest)
     return Concern(
         key=key,
-        title=kind.title if count == 1 else f"{kind.title} ({count})",
-        detail=described(row) if count == 1 else f"Newest: {described(row)}",
+        title=str(kind.title) if count == 1 else f"{kind.title} ({count})",
+        detail=described(row) if count == 1 else gettext("Newest: %(thing)s") % {"thing": described(row)},
         count=count,
         url=reverse("staff-attention") + f"#{key}",
     )
@@ -130,9 +139,9 @@ def _unequal_days() -> list[Concern]:
     days = run.found.get("unequal", []) if run else []
     if not days:
         return []
-    title = (
-        "Stripe and our books differ on a day" if len(days) == 1 else f"Stripe and our books differ on {len(days)} days"
-    )
+    title = ngettext(
+        "Stripe and our books differ on a day", "Stripe and our books differ on %(days)s days", len(days)
+    ) % {"days": len(days)}
     return [Concern("days", title, ", ".join(days[:3]), len(days), reverse("staff-stripe") + f"?day={days[0]}")]
 
 
@@ -141,7 +150,7 @@ def _strays(count: int, newest: int) -> Concern:
     amount = format_amount(stray.amount_minor, currency=stray.currency)
     return Concern(
         key=_STRAY,
-        title="A payment fits no gift" if count == 1 else f"{count} payments fit no gift",
+        title=ngettext("A payment fits no gift", "%(count)s payments fit no gift", count) % {"count": count},
         detail=f"{amount}: {stray.get_why_display().lower()}",
         count=count,
         url=reverse("staff-stray", args=[stray.pk]) if count == 1 else reverse("staff-attention") + "#stray",

@@ -7,15 +7,16 @@ last judge of how much is left: two people who refund at the same moment cannot 
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.money import format_amount
 from donations import gateway, payments
 from donations.models import Donation, GiftNote, Reversal
 
 REASONS = {
-    "requested_by_customer": "The donor asked for it",
-    "duplicate": "Paid twice",
-    "fraudulent": "Fraud: the card was not the donor's",
+    "requested_by_customer": gettext_lazy("The donor asked for it"),
+    "duplicate": gettext_lazy("Paid twice"),
+    "fraudulent": gettext_lazy("Fraud: the card was not the donor's"),
 }
 
 
@@ -38,12 +39,12 @@ def why_not(donation: Donation) -> str:
     if refundable_minor(donation):
         return ""
     if donation.is_offline:
-        return "A check or cash is not refunded here: cancel the gift instead."
+        return gettext("A check or cash is not refunded here: cancel the gift instead.")
     if donation.state != Donation.State.PAID:
-        return "Nothing was charged for this gift, so there is nothing to refund."
+        return gettext("Nothing was charged for this gift, so there is nothing to refund.")
     if donation.net_minor == 0:
-        return "All of this gift has gone back already."
-    return "The donor's bank has disputed this payment and taken the money: answer the dispute at Stripe."
+        return gettext("All of this gift has gone back already.")
+    return gettext("The donor's bank has disputed this payment and taken the money: answer the dispute at Stripe.")
 
 
 def refund(
@@ -69,7 +70,9 @@ def refund(
             noted={"gift": donation.reference, "asked_by": actor, "form": form_key},
         )
     except gateway.GatewayRefused as error:
-        raise RefundRefused(f"Stripe refused it, and nothing was given back: {error}") from error
+        raise RefundRefused(
+            gettext("Stripe refused it, and nothing was given back: %(error)s") % {"error": error}
+        ) from error
     with transaction.atomic():
         payments.record_reversal(
             donation_id=donation_id,
@@ -96,4 +99,6 @@ def _refuse_too_much(donation: Donation, *, amount_minor: int) -> None:
         raise RefundRefused(why_not(donation))
     if amount_minor > left_minor:
         left = format_amount(left_minor, currency=donation.currency)
-        raise RefundRefused(f"Only {left} of this gift is left to give back. Write that or less.")
+        raise RefundRefused(
+            gettext("Only %(left)s of this gift is left to give back. Write that or less.") % {"left": left}
+        )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy
 
 from donations.gift_rows import Pill, match_pill, state_pill
 from donations.models import (
@@ -23,7 +24,7 @@ from matching.explanation import Explanation, explanations
 from matching.models import LedgerEntry, Reservation
 from matching.queries import GiftMatch, gift_match
 
-_ACTORS = {"donor": "Donor", "stripe": "Stripe", "system": "The site"}
+_ACTORS = {"donor": gettext_lazy("Donor"), "stripe": gettext_lazy("Stripe"), "system": gettext_lazy("The site")}
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,4 @@ def _notes(gift: Donation) -> list[NoteLine]:
     names = {
         f"staff:{user.pk}": user.get_full_name() or user.username for user in User.objects.filter(pk__in=staff_ids)
     }
-    return [NoteLine(note, names.get(note.actor) or _ACTORS.get(note.actor, note.actor)) for note in notes]
+    return [NoteLine(note, names.get(note.actor) or str(_ACTORS.get(note.actor, note.actor))) for note in notes]

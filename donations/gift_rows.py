@@ -5,25 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext, gettext_lazy
 
 from donations.models import Donation
 from matching.queries import GiftMatch, gift_matches
 
 # Tones are classes of staff.css; the words alone say everything.
 _STATES = {
-    Donation.State.STARTED: ("At checkout", "warn"),
-    Donation.State.SCHEDULED: ("Scheduled", "warn"),
-    Donation.State.PROCESSING: ("Processing", "warn"),
-    Donation.State.PAID: ("Paid", "good"),
-    Donation.State.FAILED: ("Failed", "bad"),
-    Donation.State.ABANDONED: ("Not completed", "mute"),
+    Donation.State.STARTED: (gettext_lazy("At checkout"), "warn"),
+    Donation.State.SCHEDULED: (gettext_lazy("Scheduled"), "warn"),
+    Donation.State.PROCESSING: (gettext_lazy("Processing"), "warn"),
+    Donation.State.PAID: (gettext_lazy("Paid"), "good"),
+    Donation.State.FAILED: (gettext_lazy("Failed"), "bad"),
+    Donation.State.ABANDONED: (gettext_lazy("Not completed"), "mute"),
 }
 _MATCHES = {
-    "held": ("Held", "warn"),
-    "committed": ("Matched", "good"),
-    "released": ("Released", "mute"),
-    "expired": ("Hold lapsed", "mute"),
-    "voided": ("Voided", "mute"),
+    "held": (gettext_lazy("Held"), "warn"),
+    "committed": (gettext_lazy("Matched"), "good"),
+    "released": (gettext_lazy("Released"), "mute"),
+    "expired": (gettext_lazy("Hold lapsed"), "mute"),
+    "voided": (gettext_lazy("Voided"), "mute"),
 }
 
 
@@ -44,18 +45,19 @@ class GiftRow:
 
 
 def state_pill(gift: Donation) -> Pill:
-    return Pill("Disputed", "bad") if gift.disputed_at else payment_pill(gift)
+    return Pill(gettext("Disputed"), "bad") if gift.disputed_at else payment_pill(gift)
 
 
 def payment_pill(gift: Donation) -> Pill:
     """How far the payment is and what was refunded of it, dispute or none."""
     if gift.refunded_minor and gift.is_offline:
-        return Pill("Cancelled", "mute")
+        return Pill(gettext("Cancelled"), "mute")
     if gift.refunded_minor and gift.net_minor == 0:
-        return Pill("Refunded", "mute")
+        return Pill(gettext("Refunded"), "mute")
     if gift.refunded_minor:
-        return Pill("Partly refunded", "warn")
-    return Pill(*_STATES[Donation.State(gift.state)])
+        return Pill(gettext("Partly refunded"), "warn")
+    text, tone = _STATES[Donation.State(gift.state)]
+    return Pill(str(text), tone)
 
 
 def match_pill(state: str, *, held_until: datetime, now: datetime, original_minor: int, match_minor: int) -> Pill:
@@ -64,8 +66,9 @@ def match_pill(state: str, *, held_until: datetime, now: datetime, original_mino
     original_minor, match_minor: what the match was at first, and is now; of nothing nobody is told that it is matched.
     """
     if state == "committed" and not match_minor:
-        return Pill("Taken back" if original_minor else "No match", "mute")
-    return Pill(*_MATCHES["expired" if state == "held" and held_until <= now else state])
+        return Pill(gettext("Taken back") if original_minor else gettext("No match"), "mute")
+    text, tone = _MATCHES["expired" if state == "held" and held_until <= now else state]
+    return Pill(str(text), tone)
 
 
 def gift_rows(gifts: Sequence[Donation]) -> list[GiftRow]:

@@ -1,10 +1,20 @@
-"""The columns of a spreadsheet of gifts: what each is called, how it is filled in, and where a file has it."""
+"""The columns of a spreadsheet of gifts: what each is called, how it is filled in, and where a file has it.
+
+Their titles are the same in every language, since a file is read by them.
+"""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from donations.import_sheets import FileProblem
 from donations.offline_forms import CHEQUE_NUMBER_LENGTH
 from donations.offline_gifts import folded
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 SHOWN = 30  # characters of a cell, in a sentence about it
 
@@ -15,42 +25,43 @@ class Column:
 
     name: str
     title: str
-    said: str
+    said: "StrOrPromise"
     also: tuple[str, ...] = ()
     longest: int = 0
     example: str = ""
 
 
 COLUMNS = [
-    Column("reference", "Reference", "Optional. A name of your own for the gift; no two rows may have the same.",
+    Column("reference", "Reference", _("Optional. A name of your own for the gift; no two rows may have the same."),
            ("ref", "reference number", "gift id", "import id", "id"), 60, "LB-0417"),
-    Column("received_on", "Received on", "The day, such as 2026-12-01 or 12/01/2026 (month first).",
+    Column("received_on", "Received on", _("The day, such as 2026-12-01 or 12/01/2026 (month first)."),
            ("date", "date received", "received", "gift date", "paid on"), 40, "2026-12-01"),
-    Column("received_time", "Time", "Optional: 14:30 or 2:30 PM, on the campaign’s clocks. Without one it is noon.",
+    Column("received_time", "Time", _("Optional: 14:30 or 2:30 PM, on the campaign’s clocks. Without one it is noon."),
            ("received at", "time received"), 20, "10:30"),
-    Column("donor_name", "Donor name", "As the receipt should carry it.",
+    Column("donor_name", "Donor name", _("As the receipt should carry it."),
            ("name", "donor", "full name", "donor full name"), 120, "Walter Finch"),
-    Column("donor_email", "E-mail", "Optional. The receipt goes there; without one it is printed and posted.",
+    Column("donor_email", "E-mail", _("Optional. The receipt goes there; without one it is printed and posted."),
            ("email", "email address", "e mail address", "donor e mail", "donor email"), 254, "walter@example.org"),
-    Column("address_line1", "Street address", "Optional.", ("address", "address 1", "address line 1", "street"), 120,
+    Column("address_line1", "Street address", _("Optional."), ("address", "address 1", "address line 1", "street"), 120,
            "12 Elm Street"),
-    Column("address_line2", "Apartment, suite, unit", "Optional.", ("address 2", "address line 2"), 120, "Apt 4"),
-    Column("city", "City", "Optional.", (), 80, "Boston"),
-    Column("region", "State", "Optional.", ("state or region", "region", "province"), 40, "MA"),
-    Column("postal_code", "ZIP", "Optional.", ("zip code", "postal code", "postcode"), 16, "02110"),
-    Column("country", "Country", "Optional: a name or two letters. Empty means the United States.", (), 60, "US"),
-    Column("amount", "Amount", "Such as 250 or 1,250.50.", ("gift amount", "gift", "amount usd"), 40, "250"),
-    Column("fund", "Fund", "Its name, or several with amounts: Education: 100; Nursing: 150.",
+    Column("address_line2", "Apartment, suite, unit", _("Optional."), ("address 2", "address line 2"), 120, "Apt 4"),
+    Column("city", "City", _("Optional."), (), 80, "Boston"),
+    Column("region", "State", _("Optional."), ("state or region", "region", "province"), 40, "MA"),
+    Column("postal_code", "ZIP", _("Optional."), ("zip code", "postal code", "postcode"), 16, "02110"),
+    Column("country", "Country", _("Optional: a name or two letters. Empty means the United States."), (), 60, "US"),
+    Column("amount", "Amount", _("Such as 250 or 1,250.50."), ("gift amount", "gift", "amount usd"), 40, "250"),
+    Column("fund", "Fund", _("Its name, or several with amounts: Education: 100; Nursing: 150."),
            ("funds", "designation", "fund name", "gl code"), 500, "Education"),
-    Column("team", "Department or team", "Optional: its name, as on the campaign’s list; not read where there is none.",
+    Column("team", "Department or team",
+           _("Optional: its name, as on the campaign’s list; not read where there is none."),
            ("team", "department", "counts for"), 80),
-    Column("method", "Method", "check or cash.", ("payment method", "payment type", "type"), 40, "check"),
-    Column("cheque_number", "Check number", "Optional, as printed on the check.",
+    Column("method", "Method", _("check or cash."), ("payment method", "payment type", "type"), 40, "check"),
+    Column("cheque_number", "Check number", _("Optional, as printed on the check."),
            ("check no", "check num", "check", "cheque number", "cheque no", "cheque"), CHEQUE_NUMBER_LENGTH, "1042"),
-    Column("hides_name", "Hide name", "Optional: yes hides the donor’s name on public pages.",
+    Column("hides_name", "Hide name", _("Optional: yes hides the donor’s name on public pages."),
            ("anonymous", "anonymous in public"), 10, "no"),
-    Column("hides_amount", "Hide amount", "Optional: yes hides the amount on public pages.", (), 10, "no"),
-    Column("staff_note", "Note", "Optional, for staff alone.", ("notes", "comment", "comments"), 500, ""),
+    Column("hides_amount", "Hide amount", _("Optional: yes hides the amount on public pages."), (), 10, "no"),
+    Column("staff_note", "Note", _("Optional, for staff alone."), ("notes", "comment", "comments"), 500, ""),
 ]  # fmt: skip
 ADDED = ("Row in the file", "What to correct")  # columns of the file of bad rows; read past when it comes back
 TITLES = {column.name: column.title for column in COLUMNS}
@@ -74,17 +85,21 @@ def places_of(headings: list[str], *, has_one_fund: bool) -> tuple[dict[str, int
             continue
         if column.name in places:
             twin = headings[places[column.name]]
-            raise FileProblem(f"Two columns say the same: “{twin}” and “{heading}”. Take one of them out.")
+            raise FileProblem(
+                gettext("Two columns say the same: “%(one)s” and “%(other)s”. Take one of them out.")
+                % {"one": twin, "other": heading}
+            )
         places[column.name] = index
     needed = ["donor_name", "amount", "received_on", *([] if has_one_fund else ["fund"])]
     missing = [TITLES[name] for name in needed if name not in places]
     if not {"method", "cheque_number"} & set(places):
         missing.append(TITLES["method"])
     if missing:
-        found = ", ".join(f"“{heading}”" for heading in headings[:SHOWN] if heading) or "none"
+        found = ", ".join(f"“{heading}”" for heading in headings[:SHOWN] if heading) or gettext("none")
         raise FileProblem(
-            f"These columns are missing: {', '.join(missing)}. The first row must name the columns; it names {found}."
+            gettext("These columns are missing: %(missing)s. The first row must name the columns; it names %(found)s.")
+            % {"missing": ", ".join(missing), "found": found}
         )
     past = [heading for heading in headings if heading and not is_known(heading) and folded(heading) not in _READ_PAST]
     said = ", ".join(f"“{heading[:SHOWN]}”" for heading in past)
-    return places, [f"Columns that are not read: {said}."] if past else []
+    return places, [gettext("Columns that are not read: %(columns)s.") % {"columns": said}] if past else []

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 
 from campaign.models import Campaign, Fund, Team
 from campaign.money import InvalidAmount, format_amount, parse_amount
@@ -92,14 +93,24 @@ def _tell_apart(rows: list[JudgedRow]) -> None:
             continue
         kind = row.identity[0]
         if kind == "reference":
-            row.problems.append([TITLES["reference"], f"Row {before.number} has the same reference."])
+            row.problems.append(
+                [TITLES["reference"], gettext("Row %(number)s has the same reference.") % {"number": before.number}]
+            )
         elif kind == "check":
             row.problems.append(
-                [TITLES["cheque_number"], f"Row {before.number} has the same donor and check number. Take one out."]
+                [
+                    TITLES["cheque_number"],
+                    gettext("Row %(number)s has the same donor and check number. Take one out.")
+                    % {"number": before.number},
+                ]
             )
         else:
             row.warnings.append(
-                ["", f"It says the same as row {before.number}. If they are one gift, take one of them out."]
+                [
+                    "",
+                    gettext("It says the same as row %(number)s. If they are one gift, take one of them out.")
+                    % {"number": before.number},
+                ]
             )
         if row.problems:
             row.gift = None
@@ -120,7 +131,7 @@ class _Reading:
         parts = self._parts(self._amount(texts["amount"]), texts["fund"])
         received_at = self._received_at(texts["received_on"], texts["received_time"])
         if not texts["donor_name"] and not self._complained("donor_name"):
-            self._wrong("donor_name", "The donor’s name is missing.")
+            self._wrong("donor_name", gettext("The donor’s name is missing."))
         country = self._country(texts["country"])
         fields: dict[str, Any] = {
             "donor_email": self._email(texts["donor_email"]),
@@ -152,13 +163,17 @@ class _Reading:
         place = self.judge.places.get(column.name)
         text = one_line(self.cells[place]) if place is not None else ""
         if text.startswith("="):
-            self._wrong(column.name, "There is a formula. Write the value itself.")
+            self._wrong(column.name, gettext("There is a formula. Write the value itself."))
             return ""
         if _CELL_ERROR.fullmatch(text):
-            self._wrong(column.name, f"There is the error {text} instead of a value.")
+            self._wrong(column.name, gettext("There is the error %(text)s instead of a value.") % {"text": text})
             return ""
         if len(text) > column.longest:
-            self._wrong(column.name, f"It has {len(text):,} characters; there is room for {column.longest}.")
+            self._wrong(
+                column.name,
+                gettext("It has %(count)s characters; there is room for %(longest)s.")
+                % {"count": f"{len(text):,}", "longest": column.longest},
+            )
             return ""
         return text
 
@@ -170,7 +185,7 @@ class _Reading:
         if self._complained("amount"):
             return 0
         if not text:
-            self._wrong("amount", "The amount is missing.")
+            self._wrong("amount", gettext("The amount is missing."))
             return 0
         try:
             return parse_amount(text, currency=self.campaign.currency, largest_minor=LARGEST_MINOR)
@@ -191,29 +206,39 @@ class _Reading:
             try:
                 part_minor = parse_amount(amount_text, currency=self.campaign.currency, largest_minor=LARGEST_MINOR)
             except InvalidAmount:
-                self._wrong("fund", f"“{piece[:SHOWN]}” has no amount we can read. Write it like Education: 100.50.")
+                self._wrong(
+                    "fund",
+                    gettext("“%(piece)s” has no amount we can read. Write it like Education: 100.50.")
+                    % {"piece": piece[:SHOWN]},
+                )
                 return ()
             if fund is None:
                 return ()
             if fund.pk in parts:
-                self._wrong("fund", f"{fund.name} is named twice.")
+                self._wrong("fund", gettext("%(name)s is named twice.") % {"name": fund.name})
                 return ()
             parts[fund.pk] = part_minor
         total = sum(parts.values())
         if amount_minor and total != amount_minor:
             shown, whole = (format_amount(minor, currency=self.campaign.currency) for minor in (total, amount_minor))
-            self._wrong("fund", f"The parts add up to {shown}, the amount is {whole}.")
+            self._wrong(
+                "fund",
+                gettext("The parts add up to %(shown)s, the amount is %(whole)s.") % {"shown": shown, "whole": whole},
+            )
         return tuple(parts.items())
 
     def _fund(self, text: str) -> Fund | None:
         if not text and self.judge.only_fund:
             return self.judge.only_fund
         if not text:
-            self._wrong("fund", "The fund is missing.")
+            self._wrong("fund", gettext("The fund is missing."))
             return None
         fund = self.judge.funds.get(folded(text))
         if fund is None:
-            self._wrong("fund", f"{self.campaign.name} has no fund called “{text[:SHOWN]}”.")
+            self._wrong(
+                "fund",
+                gettext("%(name)s has no fund called “%(text)s”.") % {"name": self.campaign.name, "text": text[:SHOWN]},
+            )
         return fund
 
     def _team(self, text: str) -> int | None:
@@ -221,7 +246,11 @@ class _Reading:
             return None
         team = self.judge.teams.get(folded(text))
         if team is None:
-            self._wrong("team", f"{self.campaign.name} has no department or team called “{text[:SHOWN]}”.")
+            self._wrong(
+                "team",
+                gettext("%(name)s has no department or team called “%(text)s”.")
+                % {"name": self.campaign.name, "text": text[:SHOWN]},
+            )
         return team.pk if team else None
 
     def _method(self, text: str, *, number: str) -> str:
@@ -230,11 +259,13 @@ class _Reading:
             return Donation.Method.CHEQUE.value
         if known in _CASH:
             if number:
-                self._wrong("cheque_number", "Cash has no check number.")
+                self._wrong("cheque_number", gettext("Cash has no check number."))
             return Donation.Method.CASH.value
         if not self._complained("method", "cheque_number"):
-            what = f"“{text[:SHOWN]}” is neither check nor cash." if text else "The method is missing."
-            self._wrong("method", f"{what} Write check or cash.")
+            said = gettext("The method is missing. Write check or cash.")
+            if text:
+                said = gettext("“%(text)s” is neither check nor cash. Write check or cash.") % {"text": text[:SHOWN]}
+            self._wrong("method", said)
         return ""
 
     def _received_at(self, text: str, time_text: str) -> datetime | None:
@@ -242,20 +273,28 @@ class _Reading:
             return None
         day, at = read_day(text)
         if not text:
-            self._wrong("received_on", "The day is missing.")
+            self._wrong("received_on", gettext("The day is missing."))
         elif day is None:
-            example = "Write it like 2026-12-01 or 12/01/2026, the month first."
-            self._wrong("received_on", f"“{text[:SHOWN]}” is not a day we can read. {example}")
+            example = gettext("Write it like 2026-12-01 or 12/01/2026, the month first.")
+            self._wrong(
+                "received_on",
+                gettext("“%(text)s” is not a day we can read. %(example)s")
+                % {"text": text[:SHOWN], "example": example},
+            )
         if time_text:
             at = read_time(time_text)
             if at is None:
-                self._wrong("received_time", f"“{time_text}” is not a time we can read. Write it like 14:30.")
+                self._wrong(
+                    "received_time",
+                    gettext("“%(time_text)s” is not a time we can read. Write it like 14:30.")
+                    % {"time_text": time_text},
+                )
                 return None
         return self._moment(day, at) if day else None
 
     def _moment(self, day: date, at: time | None) -> datetime | None:
         if day > self.judge.today:
-            self._wrong("received_on", f"{day} is still to come.")
+            self._wrong("received_on", gettext("%(day)s is still to come.") % {"day": day})
             return None
         if problem := day_problem(day, campaign=self.campaign):
             self._wrong("received_on", problem)
@@ -266,7 +305,7 @@ class _Reading:
             self._wrong("received_time", str(error))
             return None
         if moment > self.judge.now:
-            self._wrong("received_time", f"{at:%H:%M} is still to come.")
+            self._wrong("received_time", gettext("%(at)s is still to come.") % {"at": f"{at:%H:%M}"})
             return None
         if not self.campaign.opens_at <= moment < self.campaign.closes_at:
             self.row.outside = "before" if moment < self.campaign.opens_at else "after"
@@ -278,7 +317,7 @@ class _Reading:
         try:
             return str(_EMAIL.clean(text))
         except forms.ValidationError:
-            self._wrong("donor_email", f"“{text[:SHOWN]}” is not a whole e-mail address.")
+            self._wrong("donor_email", gettext("“%(text)s” is not a whole e-mail address.") % {"text": text[:SHOWN]})
             return ""
 
     def _country(self, text: str) -> str:
@@ -286,12 +325,16 @@ class _Reading:
             return "US"
         code = _countries().get(folded(text))
         if code is None:
-            self._wrong("country", f"“{text[:SHOWN]}” is no country we know. Write two letters such as US or CA.")
+            self._wrong(
+                "country",
+                gettext("“%(text)s” is no country we know. Write two letters such as US or CA.")
+                % {"text": text[:SHOWN]},
+            )
         return code or ""
 
     def _yes(self, name: str, text: str) -> bool:
         if folded(text) not in _YES | _NO:
-            self._wrong(name, f"“{text}” is neither yes nor no.")
+            self._wrong(name, gettext("“%(text)s” is neither yes nor no.") % {"text": text})
         return folded(text) in _YES
 
     def _identity(self, texts: dict[str, str], *, parts: tuple[tuple[int, int], ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import openpyxl
+from django.utils.translation import gettext, gettext_lazy
 
 LARGEST_BYTES = 10 * 1024 * 1024
 MOST_ROWS = 20_000
@@ -27,9 +28,11 @@ _MOST_TEXTS = 400_000
 _SEPARATOR_LINE = re.compile(r"\Asep=[^\r\n]*(\r\n|\r|\n)", re.IGNORECASE)  # a word to Excel
 _SEPARATORS = (",", ";", "\t", "|")
 _OTHER_KINDS = {
-    b"\xd0\xcf\x11\xe0": "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without one.",
-    b"%PDF": "This is a PDF. Save the list as a spreadsheet: .xlsx or .csv.",
-    b"{\\rtf": "This is a text document. Save the list as a spreadsheet: .xlsx or .csv.",
+    b"\xd0\xcf\x11\xe0": gettext_lazy(
+        "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without one."
+    ),
+    b"%PDF": gettext_lazy("This is a PDF. Save the list as a spreadsheet: .xlsx or .csv."),
+    b"{\\rtf": gettext_lazy("This is a text document. Save the list as a spreadsheet: .xlsx or .csv."),
 }
 
 
@@ -47,15 +50,21 @@ class Sheet:
     remarks: list[str] = field(default_factory=list)
 
 
+def too_large() -> str:
+    return gettext("The file is larger than %(megabytes)s MB. Split it into smaller ones.") % {
+        "megabytes": LARGEST_BYTES // 1024 // 1024
+    }
+
+
 def read_sheet(content: bytes, *, knows: Callable[[str], bool]) -> Sheet:
     """The sheet in a file of up to LARGEST_BYTES. knows: whether a heading is one of ours; it finds the separator.
 
     Raises FileProblem for what is no spreadsheet, has no headings, no rows, or more than MOST_ROWS of them.
     """
     if not content.strip():
-        raise FileProblem("The file is empty.")
+        raise FileProblem(gettext("The file is empty."))
     if len(content) > LARGEST_BYTES:
-        raise FileProblem(f"The file is larger than {LARGEST_BYTES // 1024 // 1024} MB. Split it into smaller ones.")
+        raise FileProblem(too_large())
     for start, sentence in _OTHER_KINDS.items():
         if content.startswith(start):
             raise FileProblem(sentence)
@@ -70,7 +79,7 @@ def _sheet(records: Iterable[tuple[int, list[str]]], remarks: list[str]) -> Shee
     filled = ((number, cells) for number, cells in records if any(cells))
     first = next(filled, None)
     if first is None:
-        raise FileProblem("The file is empty.")
+        raise FileProblem(gettext("The file is empty."))
     headings = first[1]
     while headings and not headings[-1]:
         headings.pop()
@@ -78,17 +87,20 @@ def _sheet(records: Iterable[tuple[int, list[str]]], remarks: list[str]) -> Shee
     rows: list[tuple[int, list[str]]] = []
     for number, cells in filled:
         if len(rows) == MOST_ROWS:
-            raise FileProblem(f"The file has more than {MOST_ROWS:,} rows. Split it into smaller ones.")
+            raise FileProblem(
+                gettext("The file has more than %(most)s rows. Split it into smaller ones.")
+                % {"most": f"{MOST_ROWS:,}"}
+            )
         rows.append((number, [*cells, *[""] * width][:width]))
     if not rows:
-        raise FileProblem("The file has headings and no gifts below them.")
+        raise FileProblem(gettext("The file has headings and no gifts below them."))
     return Sheet(headings, rows, remarks)
 
 
 def _csv_records(content: bytes, *, knows: Callable[[str], bool]) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
     text, remarks = _decoded(content)
     if "\x00" in text:
-        raise FileProblem("This is not a spreadsheet. Save the list as .xlsx, or as .csv in UTF-8.")
+        raise FileProblem(gettext("This is not a spreadsheet. Save the list as .xlsx, or as .csv in UTF-8."))
     text, first = _SEPARATOR_LINE.subn("", text)
     separator = max(_SEPARATORS, key=lambda mark: _known_headings(text, mark, knows=knows))
     return _numbered(text, separator, first=1 + first), remarks
@@ -104,8 +116,12 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
     try:
         text = content.decode("cp1252")
     except UnicodeDecodeError as error:
-        raise FileProblem("The file’s letters cannot be read. Save it as .xlsx, or as .csv in UTF-8.") from error
-    remark = "The file is not in UTF-8; it was read as Windows text. Look at names with accents before you go on."
+        raise FileProblem(
+            gettext("The file’s letters cannot be read. Save it as .xlsx, or as .csv in UTF-8.")
+        ) from error
+    remark = gettext(
+        "The file is not in UTF-8; it was read as Windows text. Look at names with accents before you go on."
+    )
     return text, [remark]
 
 
@@ -125,9 +141,10 @@ def _numbered(text: str, separator: str, *, first: int = 1) -> Iterator[tuple[in
         for number, cells in enumerate(reader, first):
             yield number, [cell.strip() for cell in cells[:MOST_COLUMNS]]
     except csv.Error as error:
-        what = "a quotation mark that is not closed, or text after a closing one"
+        what = gettext("a quotation mark that is not closed, or text after a closing one")
         raise FileProblem(
-            f"Row {number + 1} cannot be read: it has {what}. Correct it, or save the list as .xlsx."
+            gettext("Row %(number)s cannot be read: it has %(what)s. Correct it, or save the list as .xlsx.")
+            % {"number": number + 1, "what": what}
         ) from error
 
 
@@ -140,10 +157,15 @@ def _workbook_records(content: bytes) -> tuple[Iterator[tuple[int, list[str]]], 
         first.reset_dimensions()  # what the file says of its own size is often wrong
     except Exception as error:  # whatever a broken workbook does, its person needs the same answer
         raise FileProblem(
-            "The workbook cannot be opened. Open it in Excel, save it anew as .xlsx, and try again."
+            gettext("The workbook cannot be opened. Open it in Excel, save it anew as .xlsx, and try again.")
         ) from error
     remarks = (
-        [f"Only the first sheet, “{first.title}”, was read; the workbook has {len(sheets)}."] if sheets[1:] else []
+        [
+            gettext("Only the first sheet, “%(title)s”, was read; the workbook has %(sheets)s.")
+            % {"title": first.title, "sheets": len(sheets)}
+        ]
+        if sheets[1:]
+        else []
     )
     return _sheet_records(first), remarks
 
@@ -154,27 +176,29 @@ def _refuse_strange_zip(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             parts = packed.infolist()
             if "xl/workbook.xml" not in packed.namelist():
-                raise FileProblem("This is not an Excel workbook. Save the list as .xlsx or .csv.")
+                raise FileProblem(gettext("This is not an Excel workbook. Save the list as .xlsx or .csv."))
             if sum(part.file_size for part in parts) > _LARGEST_UNPACKED_BYTES:
-                raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
+                raise FileProblem(gettext("The workbook is too large. Copy the list into a new one and save that."))
             for part in parts:
                 if part.filename.endswith((".xml", ".rels")):
                     _refuse_strange_part(packed, part)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        raise FileProblem("The workbook is damaged, or has a password. Save it anew as .xlsx or .csv.") from error
+        raise FileProblem(
+            gettext("The workbook is damaged, or has a password. Save it anew as .xlsx or .csv.")
+        ) from error
 
 
 def _refuse_strange_part(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
     is_texts = part.filename.casefold().endswith("sharedstrings.xml")
     largest = _LARGEST_TEXTS_BYTES if is_texts else _LARGEST_PART_BYTES
     if part.file_size > largest and not part.filename.startswith("xl/worksheets/"):
-        raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
+        raise FileProblem(gettext("The workbook is too large. Copy the list into a new one and save that."))
     with packed.open(part) as opened:
         content = opened.read() if is_texts else opened.read(1024)
     if b"<!DOCTYPE" in content[:1024]:
-        raise FileProblem("The workbook was not made by Excel. Save it anew as .xlsx or .csv.")
+        raise FileProblem(gettext("The workbook was not made by Excel. Save it anew as .xlsx or .csv."))
     if is_texts and content.count(b"<si") > _MOST_TEXTS:
-        raise FileProblem("The workbook is too large. Copy the list into a new one and save that.")
+        raise FileProblem(gettext("The workbook is too large. Copy the list into a new one and save that."))
 
 
 def _sheet_records(sheet: Any) -> Iterator[tuple[int, list[str]]]:
@@ -189,7 +213,9 @@ def _sheet_records(sheet: Any) -> Iterator[tuple[int, list[str]]]:
     except FileProblem:
         raise
     except Exception as error:  # as above: the file is broken somewhere in its middle
-        raise FileProblem("The workbook is damaged. Open it in Excel, save it anew as .xlsx, and try again.") from error
+        raise FileProblem(
+            gettext("The workbook is damaged. Open it in Excel, save it anew as .xlsx, and try again.")
+        ) from error
 
 
 def _text(value: Any) -> str:

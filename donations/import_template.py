@@ -39,7 +39,7 @@ def workbook(campaign: Campaign) -> bytes:
     for place, title in enumerate(("Column", "What goes into it", "Example")):
         guide.write_string(0, place, title, heading)
     for number, column in enumerate(COLUMNS, 1):
-        for place, text in enumerate((column.title, column.said, column.example)):
+        for place, text in enumerate((column.title, str(column.said), column.example)):
             guide.write_string(number, place, text)
     place = len(COLUMNS) + 2
     for title, names in (("Funds", campaign.funds), ("Departments and teams", campaign.teams)):

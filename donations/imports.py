@@ -18,8 +18,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Q, Sum
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.models import Campaign
+from campaign.moments import day_text
 from campaign.money import format_amount
 from donations import import_columns, import_sheets, offline_gifts
 from donations.import_rows import JudgedRow, RowJudge
@@ -213,7 +215,7 @@ def _next_rows(import_id: int) -> list[int]:
     """The rows to enter now. Those that workers died over too often are put aside first."""
     ready = ImportRow.objects.filter(gift_import=import_id, state=_STATE.READY)
     ready.filter(attempts__gte=MOST_DEATHS).update(
-        state=_STATE.FAILED, last_error="It stopped the worker each time it was tried."
+        state=_STATE.FAILED, last_error=gettext("It stopped the worker each time it was tried.")
     )
     rows = list(ready.order_by("attempts", "received_at", "number").values_list("pk", "attempts")[:BATCH])
     if rows and rows[0][1] >= 2:
@@ -267,15 +269,15 @@ def _entered_before(rows: Iterable[JudgedRow]) -> dict[str, Donation]:
         for key, gift in said:
             row = by_key[key]
             if row.gift is not None and not _says_the_same(row.gift, OfflineGift.from_json(gift or {}), found[key]):
-                row.problems.append(["", _OTHERWISE.format(reference=found[key].reference)])
+                row.problems.append(["", str(_OTHERWISE) % {"reference": found[key].reference}])
                 row.gift = None
                 del found[key]
     return found
 
 
-_OTHERWISE = (
-    "It was entered before as {reference}, but with another amount, day, fund or method. Correct that gift instead, or "
-    "give this row a reference of its own if it is another gift."
+_OTHERWISE = gettext_lazy(
+    "It was entered before as %(reference)s, but with another amount, day, fund or method. Correct that gift instead, "
+    "or give this row a reference of its own if it is another gift."
 )
 
 
@@ -299,8 +301,13 @@ def _warn_of_twins(rows: Iterable[JudgedRow], *, campaign: Campaign) -> None:
         twin = next((twin for twin in near.values() if offline_gifts.is_twin(gift, of=twin)), None)
         if twin is not None:
             shown = format_amount(twin.amount_minor, currency=campaign.currency)
-            what = f"{twin.reference}, {shown} from {twin.donor_name}, {twin.method_text}"
-            row.warnings.append(["", f"It looks like {what}, which is there already."])
+            what = gettext("%(reference)s, %(amount)s from %(donor)s, %(method)s") % {
+                "reference": twin.reference,
+                "amount": shown,
+                "donor": twin.donor_name,
+                "method": twin.method_text,
+            }
+            row.warnings.append(["", gettext("It looks like %(what)s, which is there already.") % {"what": what}])
 
 
 def _offline_gifts_by_likeness(campaign: Campaign) -> dict[tuple[str, object], list[Donation]]:
@@ -329,23 +336,39 @@ def _same_file(campaign: Campaign, digest: str) -> list[str]:
         return []
     day = found.confirmed_at.astimezone(campaign.tz)
     return [
-        f"This very file was confirmed before, on {day:%B} {day.day}. Rows that were entered then stay as they are."
+        gettext("This very file was confirmed before, on %(day)s. Rows that were entered then stay as they are.")
+        % {"day": day_text(day)}
     ]
 
 
 def _outside(rows: Iterable[JudgedRow], *, campaign: Campaign) -> list[str]:
     """Remarks on gifts received before the campaign opens, or after it closed, with the rows they are in."""
     remarks = []
-    for side, words in (
-        ("before", "before {name} opens: they count, and only pools whose window reaches back to them match them."),
-        ("after", "after {name} closed: they count, and are not matched."),
-    ):
+    for side in ("before", "after"):
         numbers = [row.number for row in rows if row.gift is not None and row.outside == side]
         if numbers:
-            more = f" and {len(numbers) - _NAMED:,} more" if len(numbers) > _NAMED else ""
-            named = f"rows {', '.join(map(str, numbers[:_NAMED]))}{more}"
-            remarks.append(f"Received {words.format(name=campaign.name)} {len(numbers):,} of them: {named}.")
+            remarks.append(
+                _outside_text(side)
+                % {"campaign": campaign.name, "gifts": f"{len(numbers):,}", "rows": _rows_text(numbers)}
+            )
     return remarks
+
+
+def _outside_text(side: str) -> str:
+    if side == "before":
+        return gettext(
+            "Received before %(campaign)s opens: they count, and only pools whose window reaches back to them match "
+            "them. %(gifts)s of them: %(rows)s."
+        )
+    return gettext("Received after %(campaign)s closed: they count, and are not matched. %(gifts)s of them: %(rows)s.")
+
+
+def _rows_text(numbers: list[int]) -> str:
+    """`rows 4, 7, 9`, and how many more when there are many."""
+    named, more = ", ".join(map(str, numbers[:_NAMED])), len(numbers) - _NAMED
+    if more <= 0:
+        return gettext("rows %(rows)s") % {"rows": named}
+    return gettext("rows %(rows)s and %(more)s more") % {"rows": named, "more": f"{more:,}"}
 
 
 def _as_row(made: GiftImport, row: JudgedRow, *, before: Donation | None) -> ImportRow:

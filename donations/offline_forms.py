@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.models import Campaign, Fund, Team
 from campaign.money import format_amount_short, plain_amount
@@ -20,7 +21,7 @@ from donations.offline_gifts import NoSuchMoment, OfflineGift, day_problem, mome
 from donations.staff_forms import DayField
 from donations.text_fields import line_field
 
-METHODS = [(Donation.Method.CHEQUE.value, "Check"), (Donation.Method.CASH.value, "Cash")]
+METHODS = [(Donation.Method.CHEQUE.value, gettext_lazy("Check")), (Donation.Method.CASH.value, gettext_lazy("Cash"))]
 CHEQUE_NUMBER_LENGTH = 20
 
 
@@ -31,32 +32,40 @@ class OfflineGiftForm(GiftPartsForm):
         choices=METHODS,
         initial=Donation.Method.CHEQUE.value,
         widget=forms.RadioSelect,
-        error_messages={"required": "Choose check or cash.", "invalid_choice": "Choose check or cash."},
+        error_messages={
+            "required": gettext_lazy("Choose check or cash."),
+            "invalid_choice": gettext_lazy("Choose check or cash."),
+        },
     )
-    cheque_number = line_field(CHEQUE_NUMBER_LENGTH, "off", help_text="As printed on the check, such as 1042.")
+    cheque_number = line_field(
+        CHEQUE_NUMBER_LENGTH, "off", help_text=gettext_lazy("As printed on the check, such as 1042.")
+    )
     received_on = DayField(
-        label="Received on", error_messages={"required": "Write the day on which the gift was received."}
+        label=gettext_lazy("Received on"),
+        error_messages={"required": gettext_lazy("Write the day on which the gift was received.")},
     )
     received_time = forms.TimeField(
         required=False,
         input_formats=["%H:%M", "%H:%M:%S", "%I:%M %p"],
         widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
-        error_messages={"invalid": "Write a time such as 14:30, or leave it empty."},
+        error_messages={"invalid": gettext_lazy("Write a time such as 14:30, or leave it empty.")},
     )
     donor_name = line_field(
         120,
         "off",
-        required="Write the donor’s name, as the receipt should carry it.",
-        help_text="As the receipt should carry it.",
+        required=gettext_lazy("Write the donor’s name, as the receipt should carry it."),
+        help_text=gettext_lazy("As the receipt should carry it."),
     )
     donor_email = forms.EmailField(
         required=False,
         max_length=254,
-        help_text="The receipt goes there. Without one it is printed and posted.",
+        help_text=gettext_lazy("The receipt goes there. Without one it is printed and posted."),
         widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         error_messages={
-            "max_length": "An e-mail address has at most 254 characters. Please check it.",
-            "invalid": "That is not a whole e-mail address. Write it like name@example.org, or leave it empty.",
+            "max_length": gettext_lazy("An e-mail address has at most 254 characters. Please check it."),
+            "invalid": gettext_lazy(
+                "That is not a whole e-mail address. Write it like name@example.org, or leave it empty."
+            ),
         },
     )
     country = forms.ChoiceField(
@@ -64,22 +73,24 @@ class OfflineGiftForm(GiftPartsForm):
         choices=countries,
         initial="US",
         widget=CountrySelect,
-        error_messages={"invalid_choice": "Choose a country from the list."},
+        error_messages={"invalid_choice": gettext_lazy("Choose a country from the list.")},
     )
-    address_line1 = line_field(120, "off", help_text="Without an e-mail address it tells two donors of one name apart.")
+    address_line1 = line_field(
+        120, "off", help_text=gettext_lazy("Without an e-mail address it tells two donors of one name apart.")
+    )
     address_line2 = line_field(120, "off")
     city = line_field(80, "off")
     region = line_field(40, "off")
     postal_code = line_field(16, "off")
     hides_name = forms.BooleanField(required=False)
     hides_amount = forms.BooleanField(required=False)
-    staff_note = line_field(500, "off", help_text="Donors never see it.")
+    staff_note = line_field(500, "off", help_text=gettext_lazy("Donors never see it."))
 
     ADDRESS = GiftForm.ADDRESS
     largest_minor = offline_gifts.LARGEST_MINOR
-    amount_hint = "Such as 75 or 1,250.50, as written on the check."
-    amount_missing = "Write the amount, or an amount for each fund."
-    fund_missing = "Choose the fund that the gift is for."
+    amount_hint = gettext_lazy("Such as 75 or 1,250.50, as written on the check.")
+    amount_missing = gettext_lazy("Write the amount, or an amount for each fund.")
+    fund_missing = gettext_lazy("Choose the fund that the gift is for.")
     gift: OfflineGift
 
     def __init__(self, *args: Any, campaign: Campaign, now: datetime, **kwargs: Any) -> None:
@@ -87,14 +98,16 @@ class OfflineGiftForm(GiftPartsForm):
         super().__init__(*args, campaign=campaign, **kwargs)
         self.fields["team"] = forms.ChoiceField(
             required=False,
-            choices=[("", "None"), *((team.slug, team.name) for team in self.teams)],
-            help_text="The gift counts for it on public pages.",
+            choices=[("", gettext("None")), *((team.slug, team.name) for team in self.teams)],
+            help_text=gettext("The gift counts for it on public pages."),
             error_messages={
-                "invalid_choice": "That department or team is not on the campaign’s list. Choose another one, or none."
+                "invalid_choice": gettext(
+                    "That department or team is not on the campaign’s list. Choose another one, or none."
+                )
             },
         )
         if len(self.funds) > 1:
-            self.fields["fund"].widget.choices = [("", "Choose a fund"), *self.fields["fund"].widget.choices]
+            self.fields["fund"].widget.choices = [("", gettext("Choose a fund")), *self.fields["fund"].widget.choices]
         today = now.astimezone(campaign.tz).date()
         self.initial.setdefault("received_on", today)
         self.fields["received_on"].widget.attrs["max"] = f"{today}"
@@ -112,12 +125,14 @@ class OfflineGiftForm(GiftPartsForm):
         return "" if amount_minor <= self.largest_minor else self._too_large()
 
     def _too_large(self) -> str:
-        return f"Enter at most {format_amount_short(self.largest_minor, currency=self.campaign.currency)}."
+        return gettext("Enter at most %(format_amount_short)s.") % {
+            "format_amount_short": format_amount_short(self.largest_minor, currency=self.campaign.currency)
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("method") == Donation.Method.CASH and cleaned.get("cheque_number"):
-            self.add_error("cheque_number", "Cash has no check number. Choose check, or empty this field.")
+            self.add_error("cheque_number", gettext("Cash has no check number. Choose check, or empty this field."))
         received_at = self._received_at(cleaned.get("received_on"), cleaned.get("received_time"))
         if received_at and not self.errors:
             names = set(offline_gifts.WRITTEN) & set(cleaned)
@@ -130,7 +145,9 @@ class OfflineGiftForm(GiftPartsForm):
         if day is None or "received_time" in self.errors:
             return None
         if day > self.now.astimezone(self.campaign.tz).date():
-            self.add_error("received_on", "That day is still to come. Write the day on which the gift was received.")
+            self.add_error(
+                "received_on", gettext("That day is still to come. Write the day on which the gift was received.")
+            )
             return None
         try:
             moment = moment_received(day=day, at=at, campaign=self.campaign, now=self.now)
@@ -138,7 +155,7 @@ class OfflineGiftForm(GiftPartsForm):
             self.add_error("received_time", str(error))
             return None
         if moment > self.now:
-            self.add_error("received_time", "That time is still to come. Write when the gift was received.")
+            self.add_error("received_time", gettext("That time is still to come. Write when the gift was received."))
             return None
         if problem := day_problem(day, campaign=self.campaign):
             self.add_error("received_on", problem)
@@ -152,8 +169,8 @@ class CorrectionForm(OfflineGiftForm):
     reason = line_field(
         200,
         "off",
-        required="Say why the gift is corrected; it stays in its history.",
-        help_text="It stays in the gift’s history, with your name. The donor reads only what changed.",
+        required=gettext_lazy("Say why the gift is corrected; it stays in its history."),
+        help_text=gettext_lazy("It stays in the gift’s history, with your name. The donor reads only what changed."),
     )
 
     def __init__(self, *args: Any, donation: Donation, now: datetime, **kwargs: Any) -> None:
@@ -175,7 +192,9 @@ class CorrectionForm(OfflineGiftForm):
 class CancellationForm(forms.Form):
     """Why a gift by check or cash is cancelled, as the void receipt says it and in words of one's own."""
 
-    reason = line_field(200, "off", required="Say in a few words how you know; it stays in the gift’s history.")
+    reason = line_field(
+        200, "off", required=gettext_lazy("Say in a few words how you know; it stays in the gift’s history.")
+    )
 
     def __init__(self, *args: Any, donation: Donation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -185,7 +204,10 @@ class CancellationForm(forms.Form):
         cause = forms.ChoiceField(
             choices=causes,
             widget=forms.RadioSelect,
-            error_messages={"required": "Choose what happened.", "invalid_choice": "Choose what happened."},
+            error_messages={
+                "required": gettext("Choose what happened."),
+                "invalid_choice": gettext("Choose what happened."),
+            },
         )
         self.fields = {"cause": cause, **self.fields}
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations import work
@@ -119,7 +120,9 @@ def moment_received(*, day: date, at: time | None, campaign: Campaign, now: date
     if at is not None:
         moment = datetime.combine(day, at, tzinfo=campaign.tz).astimezone(UTC)
         if moment.astimezone(campaign.tz).replace(tzinfo=None) != datetime.combine(day, at):
-            raise NoSuchMoment(f"The clocks went forward on that day: there was no {at:%H:%M}.")
+            raise NoSuchMoment(
+                gettext("The clocks went forward on that day: there was no %(time)s.") % {"time": f"{at:%H:%M}"}
+            )
         return moment
     if now.astimezone(campaign.tz).date() == day:
         return now
@@ -133,7 +136,10 @@ def day_problem(day: date, *, campaign: Campaign) -> str:
     """What is wrong with a day that lies too far from the campaign, as a sentence; empty when nothing is."""
     if campaign.opens_at.date() - FARTHEST <= day <= campaign.closes_at.date() + FARTHEST:
         return ""
-    return f"{day} is more than half a year from {campaign.name}. Is the year right?"
+    return gettext("%(day)s is more than half a year from %(name)s. Is the year right?") % {
+        "day": day,
+        "name": campaign.name,
+    }
 
 
 def likely_twins(*, campaign: Campaign, gift: OfflineGift, besides: int = 0, limit: int = 5) -> list[Donation]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from donations.models import Donation, FailedTry, PayerCheck
 
@@ -30,7 +31,7 @@ class Check:
 
     @property
     def mode_label(self) -> str:
-        return Mode(self.mode).label
+        return str(Mode(self.mode).label)
 
 
 def read(*, now: datetime) -> Check:
@@ -86,9 +87,9 @@ def _trouble(*, campaign_id: int, now: datetime) -> str:
     """What is wrong, in a sentence for staff, or empty. A query for each stretch, the shortest first, and one more
     where there were many failures: in a flood of them the first two answer."""
     for stretch, words, most, percent in (
-        (SHORT, "a minute", settings.CHECK_FAILURES_A_MINUTE, settings.CHECK_DECLINE_PERCENT),
-        (LONG, "ten minutes", _LONG_FAILURES, _LONG_PERCENT),
-        (PATIENT, "six hours", _PATIENT_FAILURES, _LONG_PERCENT),
+        (SHORT, gettext("a minute"), settings.CHECK_FAILURES_A_MINUTE, settings.CHECK_DECLINE_PERCENT),
+        (LONG, gettext("ten minutes"), _LONG_FAILURES, _LONG_PERCENT),
+        (PATIENT, gettext("six hours"), _PATIENT_FAILURES, _LONG_PERCENT),
     ):
         failed = FailedTry.objects.filter(at__gt=now - stretch).count()
         if failed < most:
@@ -96,5 +97,10 @@ def _trouble(*, campaign_id: int, now: datetime) -> str:
         paid = Donation.objects.received().filter(campaign_id=campaign_id, paid_at__gt=now - stretch).count()
         declined = 100 * failed // (failed + paid)
         if declined >= percent:
-            return f"{failed} cards were declined within {words}, {declined} % of those tried."
+            # Translators: why payers are checked: 40 cards were declined within ten minutes, 80 % of those tried.
+            return gettext("%(failed)s cards were declined within %(stretch)s, %(percent)s %% of those tried.") % {
+                "failed": failed,
+                "stretch": words,
+                "percent": declined,
+            }
     return ""

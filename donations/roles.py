@@ -18,6 +18,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 P = ParamSpec("P")
 
@@ -87,28 +88,28 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 # What a person is told when the right is missing: "Your log-in has no right to ...".
 RIGHTS = {
-    "donations.view_dashboard": "see the staff pages",
-    "campaign.view_fund": "preview pages",
-    "donations.view_donation": "see gifts",
-    "donations.view_giftmessage": "see donors’ messages",
-    "donations.change_giftmessage": "decide which messages of donors are shown",
-    "campaign.change_campaign": "change campaigns",
-    "donations.change_followup": "try follow-up work again",
-    "donations.change_payercheck": "switch the check of payers",
-    "donations.view_striperun": "see the comparison with Stripe",
-    "donations.add_striperun": "compare with Stripe now",
-    "donations.view_straypayment": "see payments that fit no gift",
-    "donations.add_tickoff": "tick off what needs a person",
-    "donations.refund_gift": "refund gifts, or decide on payments that fit no gift",
-    "donations.enter_offline_gift": "enter gifts by check and cash",
-    "matching.view_matchpool": "see match pools",
-    "matching.change_matchpool": "change match pools",
-    "matching.add_matchpool": "open match pools",
-    "matching.change_sponsor": "change sponsors",
-    "donations.view_receipt": "see the list of receipts",
-    "donations.export_donation": "export gifts and receipts",
-    "donations.view_period": "see the months of the books",
-    "donations.close_period": "close a month of the books",
+    "donations.view_dashboard": gettext_lazy("see the staff pages"),
+    "campaign.view_fund": gettext_lazy("preview pages"),
+    "donations.view_donation": gettext_lazy("see gifts"),
+    "donations.view_giftmessage": gettext_lazy("see donors’ messages"),
+    "donations.change_giftmessage": gettext_lazy("decide which messages of donors are shown"),
+    "campaign.change_campaign": gettext_lazy("change campaigns"),
+    "donations.change_followup": gettext_lazy("try follow-up work again"),
+    "donations.change_payercheck": gettext_lazy("switch the check of payers"),
+    "donations.view_striperun": gettext_lazy("see the comparison with Stripe"),
+    "donations.add_striperun": gettext_lazy("compare with Stripe now"),
+    "donations.view_straypayment": gettext_lazy("see payments that fit no gift"),
+    "donations.add_tickoff": gettext_lazy("tick off what needs a person"),
+    "donations.refund_gift": gettext_lazy("refund gifts, or decide on payments that fit no gift"),
+    "donations.enter_offline_gift": gettext_lazy("enter gifts by check and cash"),
+    "matching.view_matchpool": gettext_lazy("see match pools"),
+    "matching.change_matchpool": gettext_lazy("change match pools"),
+    "matching.add_matchpool": gettext_lazy("open match pools"),
+    "matching.change_sponsor": gettext_lazy("change sponsors"),
+    "donations.view_receipt": gettext_lazy("see the list of receipts"),
+    "donations.export_donation": gettext_lazy("export gifts and receipts"),
+    "donations.view_period": gettext_lazy("see the months of the books"),
+    "donations.close_period": gettext_lazy("close a month of the books"),
 }
 
 

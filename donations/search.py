@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext_lazy
 
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, parse_amount
@@ -20,18 +21,18 @@ _LAST4 = re.compile(r"\d{4}")
 _CHEQUE = re.compile(r"[\w-]{1,20}")
 
 STATES = {
-    "paid": "Paid",
-    "open": "At checkout or processing",
-    "failed": "Failed",
-    "abandoned": "Not completed",
-    "refunded": "Refunded, partly or wholly",
-    "disputed": "Disputed",
-    "offline": "Check or cash",
-    "scheduled": "Scheduled for the opening",
-    "monthly": "Monthly, first and later payments",
-    "short": "Match smaller than shown",
-    "failed-receipt": "Receipt could not be made",
-    "failed-email": "Receipt refused by the mailbox",
+    "paid": gettext_lazy("Paid"),
+    "open": gettext_lazy("At checkout or processing"),
+    "failed": gettext_lazy("Failed"),
+    "abandoned": gettext_lazy("Not completed"),
+    "refunded": gettext_lazy("Refunded, partly or wholly"),
+    "disputed": gettext_lazy("Disputed"),
+    "offline": gettext_lazy("Check or cash"),
+    "scheduled": gettext_lazy("Scheduled for the opening"),
+    "monthly": gettext_lazy("Monthly, first and later payments"),
+    "short": gettext_lazy("Match smaller than shown"),
+    "failed-receipt": gettext_lazy("Receipt could not be made"),
+    "failed-email": gettext_lazy("Receipt refused by the mailbox"),
 }
 
 

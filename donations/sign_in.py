@@ -8,6 +8,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from donations.sources import source_of
 
@@ -27,8 +28,8 @@ class StaffLogInForm(AuthenticationForm):
 
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "That name and password do not go together. Both are case-sensitive.",
-        "too_many": "Too many wrong tries. Wait five minutes and try again, or ask for a new password.",
+        "invalid_login": gettext_lazy("That name and password do not go together. Both are case-sensitive."),
+        "too_many": gettext_lazy("Too many wrong tries. Wait five minutes and try again, or ask for a new password."),
     }
 
     def clean(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.models import Campaign, Fund
 from donations.search import STATES, Days
@@ -17,7 +18,7 @@ LONGEST_RANGE = timedelta(days=3660)
 
 class DayField(forms.DateField):
     widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    default_error_messages = {"invalid": "Write a day such as 2026-12-01."}
+    default_error_messages = {"invalid": gettext_lazy("Write a day such as 2026-12-01.")}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(input_formats=["%Y-%m-%d", "%m/%d/%Y"], **options)
@@ -32,9 +33,11 @@ class DayField(forms.DateField):
 class DaysForm(forms.Form):
     """A campaign and a range of its days. The campaign's time zone says where a day begins."""
 
-    campaign = forms.ModelChoiceField(Campaign.objects.order_by("-opens_at"), required=False, empty_label=None)
-    first = DayField(label="From", required=False)
-    last = DayField(label="To", required=False)
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.order_by("-opens_at"), label=gettext_lazy("Campaign"), required=False, empty_label=None
+    )
+    first = DayField(label=gettext_lazy("From"), required=False)
+    last = DayField(label=gettext_lazy("To"), required=False)
 
     def __init__(self, asked: QueryDict) -> None:
         """asked: the address's query. Always bound: what it leaves out has a meaning of its own."""
@@ -63,16 +66,20 @@ class DaysForm(forms.Form):
     def clean_last(self) -> date | None:
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
         if first and last and last < first:
-            raise forms.ValidationError("The last day is before the first. Swap them, or change one.")
+            raise forms.ValidationError(gettext("The last day is before the first. Swap them, or change one."))
         if first and last and last - first > LONGEST_RANGE:
-            raise forms.ValidationError("That is more than ten years. Choose a shorter range.")
+            raise forms.ValidationError(gettext("That is more than ten years. Choose a shorter range."))
         return last
 
 
 class GiftSearch(DaysForm):
-    q = forms.CharField(label="Search", required=False, max_length=120)
-    state = forms.ChoiceField(choices=[("", "All states"), *STATES.items()], required=False)
-    fund = forms.ModelChoiceField(Fund.objects.all(), required=False, empty_label="All funds")
+    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=120)
+    state = forms.ChoiceField(
+        label=gettext_lazy("State"), choices=[("", gettext_lazy("All states")), *STATES.items()], required=False
+    )
+    fund = forms.ModelChoiceField(
+        Fund.objects.all(), label=gettext_lazy("Fund"), required=False, empty_label=gettext_lazy("All funds")
+    )
 
     field_order = ["q", "state", "fund", "first", "last", "campaign"]
 
@@ -82,9 +89,15 @@ class GiftSearch(DaysForm):
 
 
 class ReceiptSearch(DaysForm):
-    q = forms.CharField(label="Search", required=False, max_length=120)
+    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=120)
     state = forms.ChoiceField(
-        choices=[("", "Valid and voided"), ("valid", "Valid"), ("voided", "Voided")], required=False
+        label=gettext_lazy("State"),
+        choices=[
+            ("", gettext_lazy("Valid and voided")),
+            ("valid", gettext_lazy("Valid")),
+            ("voided", gettext_lazy("Voided")),
+        ],
+        required=False,
     )
 
     field_order = ["q", "state", "first", "last", "campaign"]

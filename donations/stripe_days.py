@@ -11,17 +11,18 @@ from typing import Any
 
 from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from donations.models import Donation, Reversal, StrayPayment, StripeMovement, StripeRun
 from donations.payments import GONE_REFUND
 
 _NO_GIFT_MONEY = ("payout", "payout_reversal")
 _NAMES = {
-    "charge": "Charges",
-    "refund": "Refunds",
-    "refund_failure": "Refunds that came back",
-    "dispute": "Disputes",
-    "dispute_reversal": "Disputes won",
+    "charge": gettext_lazy("Charges"),
+    "refund": gettext_lazy("Refunds"),
+    "refund_failure": gettext_lazy("Refunds that came back"),
+    "dispute": gettext_lazy("Disputes"),
+    "dispute_reversal": gettext_lazy("Disputes won"),
 }
 QUIET = timedelta(minutes=10)  # what is younger may still be on its way by the ordinary road
 _SHOWN = 100
@@ -131,14 +132,14 @@ def _lines(rows: QuerySet[Any]) -> list[Line]:
     sums = rows.order_by().values("category", "currency")
     sums = sums.annotate(n=Count("pk"), theirs=Sum("amount_minor"), here=Sum("ours")).order_by("currency")
     found = [row for category in _NAMES for row in sums if row["category"] == category]
-    return [Line(_NAMES[row["category"]], row["n"], row["theirs"], row["here"], row["currency"]) for row in found]
+    return [Line(str(_NAMES[row["category"]]), row["n"], row["theirs"], row["here"], row["currency"]) for row in found]
 
 
 def _named(row: Any) -> Difference:
     """A movement for which our books have nothing, or another amount."""
-    what = f"{_NAMES[row.category]}: at Stripe and not here"
+    what = gettext("%(movement)s: at Stripe and not here") % {"movement": _NAMES[row.category]}
     if row.ours:
-        what = f"{_NAMES[row.category]}: another amount here"
+        what = gettext("%(movement)s: another amount here") % {"movement": _NAMES[row.category]}
     gift = Donation.objects.filter(charge=row.charge).exclude(charge="").first()
     url = reverse("staff-gift", args=[gift.pk]) if gift else ""
     name = f"{gift.reference}, {row.source}" if gift else row.source
@@ -163,9 +164,13 @@ def _reversals_missing(*, start: datetime, end: datetime) -> QuerySet[Reversal]:
 
 def _gift_named(gift: Donation) -> Difference:
     url = reverse("staff-gift", args=[gift.pk])
-    return Difference("Gifts: here and not at Stripe", gift.reference, 0, gift.total_minor, url)
+    return Difference(gettext("Gifts: here and not at Stripe"), gift.reference, 0, gift.total_minor, url)
 
 
 def _reversal_named(row: Reversal) -> Difference:
+    if row.kind == Reversal.Kind.REFUND:
+        what = gettext("Refunds: here and not at Stripe")
+    else:
+        what = gettext("Disputes: here and not at Stripe")
     name, url = f"{row.donation.reference}, {row.stripe_id}", reverse("staff-gift", args=[row.donation_id])
-    return Difference(f"{row.get_kind_display()}s: here and not at Stripe", name, 0, -row.amount_minor, url)
+    return Difference(what, name, 0, -row.amount_minor, url)

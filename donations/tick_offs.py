@@ -7,12 +7,13 @@ row as it was: when it changes (a larger shortfall, another failure) it is liste
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
+from django.utils.translation import gettext_lazy
 
 from donations.models import (
     Donation,
@@ -27,6 +28,9 @@ from donations.models import (
 from donations.payments import CLOSED_DISPUTE, GONE_REFUND
 from donations.work import LAST_ATTEMPT
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -37,8 +41,8 @@ class Kind:
     """
 
     key: str
-    title: str
-    what_to_do: str
+    title: "StrOrPromise"
+    what_to_do: "StrOrPromise"
     rows: Callable[[], QuerySet[Any]]
     version: Combinable
     gift: str = "donation_id"
@@ -68,85 +72,99 @@ KINDS = {
     for kind in (
         Kind(
             key="event",
-            title="A Stripe event could not be applied",
-            what_to_do="Read the error, mend its cause, press “Try again”. Nothing was posted.",
+            title=gettext_lazy("A Stripe event could not be applied"),
+            what_to_do=gettext_lazy("Read the error, mend its cause, press “Try again”. Nothing was posted."),
             rows=lambda: StripeEvent.objects.filter(state=StripeEvent.State.FAILED),
             version=_moment("due_at"),
             gift="",
         ),
         Kind(
             key="dispute",
-            title="A donor’s bank disputes a gift",
-            what_to_do="Answer it in Stripe’s dashboard before its deadline. Lost, it counts as a refund; won, nothing "
-            "changes.",
+            title=gettext_lazy("A donor’s bank disputes a gift"),
+            what_to_do=gettext_lazy(
+                "Answer it in Stripe’s dashboard before its deadline. Lost, it counts as a refund; won, nothing "
+                "changes."
+            ),
             rows=lambda: Reversal.objects.filter(kind=Reversal.Kind.DISPUTE).exclude(status__in=CLOSED_DISPUTE),
             version=Value(0, output_field=BigIntegerField()),
         ),
         Kind(
             key="warning",
-            title="Early fraud warning",
-            what_to_do="The card network takes this payment for fraud. A refund now usually prevents a dispute and its "
-            "fee; ask the donor first where you know them.",
+            title=gettext_lazy("Early fraud warning"),
+            what_to_do=gettext_lazy(
+                "The card network takes this payment for fraud. A refund now usually prevents a dispute and its "
+                "fee; ask the donor first where you know them."
+            ),
             rows=FraudWarning.objects.all,
             version=Value(0, output_field=BigIntegerField()),
         ),
         Kind(
             key="refund",
-            title="A refund did not reach the donor",
-            what_to_do="The donor’s bank sent it back, so the gift stands as paid. Ask the donor where it should go.",
+            title=gettext_lazy("A refund did not reach the donor"),
+            what_to_do=gettext_lazy(
+                "The donor’s bank sent it back, so the gift stands as paid. Ask the donor where it should go."
+            ),
             rows=lambda: Reversal.objects.filter(kind=Reversal.Kind.REFUND, status__in=GONE_REFUND),
             version=_moment("changed_at"),
         ),
         Kind(
             key="short",
-            title="Match smaller than shown",
-            what_to_do="Tell the donor if you wish; their page and receipt say it. More pledged money is offered to "
-            "such gifts by itself.",
+            title=gettext_lazy("Match smaller than shown"),
+            what_to_do=gettext_lazy(
+                "Tell the donor if you wish; their page and receipt say it. More pledged money is offered to "
+                "such gifts by itself."
+            ),
             rows=lambda: Donation.objects.filter(match_shortfall_minor__gt=0),
             version=F("match_shortfall_minor"),
             gift="pk",
         ),
         Kind(
             key="receipt",
-            title="Receipt could not be made",
-            what_to_do="Read the error, mend its cause, press “Try again”.",
+            title=gettext_lazy("Receipt could not be made"),
+            what_to_do=gettext_lazy("Read the error, mend its cause, press “Try again”."),
             rows=_failed(FollowUp.Kind.RECEIPT),
             version=_moment("due_at"),
         ),
         Kind(
             key="email",
-            title="Receipt refused by the mailbox",
-            what_to_do="Ask the donor for another address, or print the receipt and post it.",
+            title=gettext_lazy("Receipt refused by the mailbox"),
+            what_to_do=gettext_lazy("Ask the donor for another address, or print the receipt and post it."),
             rows=_failed(FollowUp.Kind.EMAIL),
             version=_moment("due_at"),
         ),
         Kind(
             key="match",
-            title="News of added match refused by the mailbox",
-            what_to_do="The match counts all the same. Tell the donor another way if you wish.",
+            title=gettext_lazy("News of added match refused by the mailbox"),
+            what_to_do=gettext_lazy("The match counts all the same. Tell the donor another way if you wish."),
             rows=_failed(FollowUp.Kind.MATCH),
             version=_moment("due_at"),
         ),
         Kind(
             key="ecard",
-            title="E-card refused by the mailbox",
-            what_to_do="Tell the donor that the card about their tribute did not arrive, or ask them for another way.",
+            title=gettext_lazy("E-card refused by the mailbox"),
+            what_to_do=gettext_lazy(
+                "Tell the donor that the card about their tribute did not arrive, or ask them for another way."
+            ),
             rows=_failed(FollowUp.Kind.ECARD),
             version=_moment("due_at"),
         ),
         Kind(
             key="news",
-            title="News of a payment refused by the mailbox",
-            what_to_do="The donor does not know that a payment failed, that a gift was returned, or what became of a "
-            "monthly or scheduled gift: call them. The gift’s page says what it is.",
+            title=gettext_lazy("News of a payment refused by the mailbox"),
+            what_to_do=gettext_lazy(
+                "The donor does not know that a payment failed, that a gift was returned, or what became of a "
+                "monthly or scheduled gift: call them. The gift’s page says what it is."
+            ),
             rows=_failed(FollowUp.Kind.REFUSED, FollowUp.Kind.SCHEDULE, FollowUp.Kind.MONTHLY, FollowUp.Kind.RETURNED),
             version=_moment("due_at"),
         ),
         Kind(
             key="opening",
-            title="Reminder of the opening could not be sent",
-            what_to_do="Many of them: the mail server was away; mend that and press “Try again”. One alone: its "
-            "mailbox refused it, and nothing else is known of who asked.",
+            title=gettext_lazy("Reminder of the opening could not be sent"),
+            what_to_do=gettext_lazy(
+                "Many of them: the mail server was away; mend that and press “Try again”. One alone: its "
+                "mailbox refused it, and nothing else is known of who asked."
+            ),
             rows=_failed_openings,
             version=_moment("due_at"),
             gift="",

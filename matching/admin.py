@@ -14,7 +14,7 @@ from campaign.money import format_amount
 from campaign.page_admin import SaysWhenThereIsNoRoom
 from matching import wording
 from matching.models import Allocation, LedgerCheck, LedgerEntry, MatchPool, PoolHalt, PoolTerms, Reservation, Sponsor
-from matching.pool_form import SponsorForm
+from matching.sponsor_form import SponsorForm
 
 Shown = Callable[[Any, Any], str]
 

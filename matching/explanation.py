@@ -52,9 +52,9 @@ class Line:
     def waits_text(self) -> str:
         """For staff; empty when it waits for nothing."""
         return {
-            "money": "waits for money that comes free",
-            "donor_cap": "waits for room under the donor’s cap",
-            "unlock": "waits until the pool is unlocked",
+            "money": gettext("waits for money that comes free"),
+            "donor_cap": gettext("waits for room under the donor’s cap"),
+            "unlock": gettext("waits until the pool is unlocked"),
         }.get(self.waits_for, "")
 
     @property

@@ -1,4 +1,4 @@
-"""The forms that open a pool, change its terms, or describe its sponsor. They say what is wrong; they write nothing."""
+"""The form that opens a pool or changes its terms. It says what is wrong; it writes nothing."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -7,26 +7,45 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
-from campaign.logos import NotALogo, logo_file
 from campaign.models import Campaign, Fund
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from matching.allocation import AWARD, BASE, BONUS
-from matching.models import MatchPool, PoolTerms, Sponsor
+from matching.models import MatchPool, PoolTerms
 from matching.pools import InvalidTerms, Terms, refuse_impossible
 
 LARGEST_POOL_MINOR = 100_000_000_000  # a slip of the keyboard above this is likelier than the pool
-LEAST_LOGO_HEIGHT = 16
 _MOMENT = "%Y-%m-%dT%H:%M"
 
 MATCH, HOUR, LOCKED, LUMP, EVERY = "match", "hour", "locked", "lump", "every"
 # What a pool is for, in the words of the page on which one begins: name, title, what it does.
 KINDS = (
-    (MATCH, "Match gifts", "A dollar for each dollar given, or another ratio, until the money is used."),
-    (HOUR, "Bonus hour on top", "For some hours it adds to every other match: the triple-match hour."),
-    (LOCKED, "Unlock at a target", "Matches gifts once so many people have given, or so much has been raised."),
-    (LUMP, "Lump-sum challenge", "Gives one sum when a target is reached: “When 500 people give, $50,000.”"),
-    (EVERY, "Every N donors", "Gives a sum again and again: “For every 50 donors, $1,000, up to $20,000.”"),
+    (
+        MATCH,
+        gettext_lazy("Match gifts"),
+        gettext_lazy("A dollar for each dollar given, or another ratio, until the money is used."),
+    ),
+    (
+        HOUR,
+        gettext_lazy("Bonus hour on top"),
+        gettext_lazy("For some hours it adds to every other match: the triple-match hour."),
+    ),
+    (
+        LOCKED,
+        gettext_lazy("Unlock at a target"),
+        gettext_lazy("Matches gifts once so many people have given, or so much has been raised."),
+    ),
+    (
+        LUMP,
+        gettext_lazy("Lump-sum challenge"),
+        gettext_lazy("Gives one sum when a target is reached: “When 500 people give, $50,000.”"),
+    ),
+    (
+        EVERY,
+        gettext_lazy("Every N donors"),
+        gettext_lazy("Gives a sum again and again: “For every 50 donors, $1,000, up to $20,000.”"),
+    ),
 )
 _GIFT_TERMS = ("ratio_match", "ratio_gift", "min_gift", "cap_per_gift", "cap_per_donor", "offline_gifts", "priority")
 _TARGETS = ("unlock_donors", "unlock_raised")
@@ -53,7 +72,7 @@ _FIELD_OF = {
 class MoneyField(forms.CharField):
     """Text as people type money; the form turns it into minor units, since only it knows the currency."""
 
-    default_error_messages = {"required": "Write an amount, such as 1,000."}
+    default_error_messages = {"required": gettext_lazy("Write an amount, such as 1,000.")}
 
     def __init__(self, **options: Any) -> None:
         attrs = {"inputmode": "decimal", "autocomplete": "off"}
@@ -64,7 +83,7 @@ class WallTimeField(forms.DateTimeField):
     """A day and time as a clock on the wall shows it; the form reads it in the campaign's zone."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
-    default_error_messages = {"invalid": "Write a day and time such as 2026-12-01T12:00."}
+    default_error_messages = {"invalid": gettext_lazy("Write a day and time such as 2026-12-01T12:00.")}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(input_formats=[_MOMENT, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **options)
@@ -79,7 +98,7 @@ class FundsField(forms.ModelMultipleChoiceField):
 
     def __init__(self, funds: QuerySet[Fund]) -> None:
         super().__init__(
-            funds, required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: all funds."
+            funds, required=False, widget=forms.CheckboxSelectMultiple, help_text=gettext("None ticked: all funds.")
         )
 
 
@@ -89,61 +108,83 @@ class TermsForm(forms.Form):
     campaign: says currency, funds and time zone. pool: whose terms are changed; None for a new one.
     """
 
-    limit = MoneyField(label="The most it gives", help_text="All the sponsor’s money in this pool, such as 250,000.")
-    ratio_match = forms.IntegerField(label="Adds", min_value=1, max_value=100, initial=1)
-    ratio_gift = forms.IntegerField(
-        label="for each", min_value=1, max_value=100, initial=1, help_text="1 for 1 doubles a gift, 2 for 1 triples it."
+    limit = MoneyField(
+        label=gettext_lazy("The most it gives"),
+        help_text=gettext_lazy("All the sponsor’s money in this pool, such as 250,000."),
     )
-    min_gift = MoneyField(label="Smallest gift it matches", required=False, help_text="Empty: any gift.")
-    cap_per_gift = MoneyField(label="Most for one gift", required=False, help_text="Of match. Empty: no cap.")
+    ratio_match = forms.IntegerField(label=gettext_lazy("Adds"), min_value=1, max_value=100, initial=1)
+    ratio_gift = forms.IntegerField(
+        label=gettext_lazy("for each"),
+        min_value=1,
+        max_value=100,
+        initial=1,
+        help_text=gettext_lazy("1 for 1 doubles a gift, 2 for 1 triples it."),
+    )
+    min_gift = MoneyField(
+        label=gettext_lazy("Smallest gift it matches"), required=False, help_text=gettext_lazy("Empty: any gift.")
+    )
+    cap_per_gift = MoneyField(
+        label=gettext_lazy("Most for one gift"), required=False, help_text=gettext_lazy("Of match. Empty: no cap.")
+    )
     cap_per_donor = MoneyField(
-        label="Most for one donor", required=False, help_text="Of match, over all the donor’s gifts. Empty: no cap."
+        label=gettext_lazy("Most for one donor"),
+        required=False,
+        help_text=gettext_lazy("Of match, over all the donor’s gifts. Empty: no cap."),
     )
     funds = FundsField(Fund.objects.none())
-    opens_at = WallTimeField(label="From", required=False, help_text="Empty: from now on.")
-    closes_at = WallTimeField(label="Until", required=False, help_text="Empty: until the campaign closes.")
+    opens_at = WallTimeField(label=gettext_lazy("From"), required=False, help_text=gettext_lazy("Empty: from now on."))
+    closes_at = WallTimeField(
+        label=gettext_lazy("Until"), required=False, help_text=gettext_lazy("Empty: until the campaign closes.")
+    )
     unlock_donors = forms.IntegerField(
-        label="So many people have given",
+        label=gettext_lazy("So many people have given"),
         required=False,
         min_value=1,
         max_value=10_000_000,
-        help_text="Each counts once, such as 500.",
+        help_text=gettext_lazy("Each counts once, such as 500."),
     )
     unlock_raised = MoneyField(
-        label="or so much has been raised", required=False, help_text="Such as 100,000. Write one of the two."
+        label=gettext_lazy("or so much has been raised"),
+        required=False,
+        help_text=gettext_lazy("Such as 100,000. Write one of the two."),
     )
     reaches_back = forms.BooleanField(
-        label="Matches earlier gifts, too",
+        label=gettext_lazy("Matches earlier gifts, too"),
         required=False,
         initial=True,
-        help_text="Once it is unlocked, the oldest gifts first, while the money lasts.",
+        help_text=gettext_lazy("Once it is unlocked, the oldest gifts first, while the money lasts."),
     )
     on_top = forms.BooleanField(
-        label="On top of any other match", required=False, help_text="Else it matches what other sponsors have not."
+        label=gettext_lazy("On top of any other match"),
+        required=False,
+        help_text=gettext_lazy("Else it matches what other sponsors have not."),
     )
-    award = MoneyField(label="Each time it gives", help_text="Such as 1,000.")
+    award = MoneyField(label=gettext_lazy("Each time it gives"), help_text=gettext_lazy("Such as 1,000."))
     priority = forms.IntegerField(
-        label="Place in line",
+        label=gettext_lazy("Place in line"),
         min_value=0,
         max_value=10_000,
         initial=100,
-        help_text="Of two sponsors for one gift, the lower number comes first.",
+        help_text=gettext_lazy("Of two sponsors for one gift, the lower number comes first."),
     )
     offline_gifts = forms.BooleanField(
-        label="Checks and cash count, too", required=False, initial=True, help_text="Else only gifts made on the site."
+        label=gettext_lazy("Checks and cash count, too"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy("Else only gifts made on the site."),
     )
     leftover = forms.ChoiceField(
-        label="What is left over",
-        choices=[("given", "is given anyway"), ("kept", "stays with the sponsor")],
+        label=gettext_lazy("What is left over"),
+        choices=[("given", gettext_lazy("is given anyway")), ("kept", gettext_lazy("stays with the sponsor"))],
         initial="given",
         widget=forms.RadioSelect,
-        help_text="Donors read it: only “stays with the sponsor” makes their gift decide.",
+        help_text=gettext_lazy("Donors read it: only “stays with the sponsor” makes their gift decide."),
     )
     name = forms.CharField(
-        label="Name for staff",
+        label=gettext_lazy("Name for staff"),
         max_length=120,
         required=False,
-        help_text="Such as “Harbor Family, bonus hour”. Empty: made from the sponsor and the kind.",
+        help_text=gettext_lazy("Such as “Harbor Family, bonus hour”. Empty: made from the sponsor and the kind."),
     )
     terms: Terms | None = None
     limit_minor: int | None = None
@@ -161,7 +202,7 @@ class TermsForm(forms.Form):
 
     @property
     def title(self) -> str:
-        return next(title for name, title, _ in KINDS if name == self.kind)
+        return str(next(title for name, title, _ in KINDS if name == self.kind))
 
     @property
     def chosen_leftover(self) -> str:
@@ -173,7 +214,7 @@ class TermsForm(forms.Form):
         terms = self._terms(cleaned)
         is_targeted = self.kind not in (MATCH, HOUR)
         if is_targeted and not terms.has_target and not {"unlock_donors", "unlock_raised"} & set(self.errors):
-            self.add_error("unlock_donors", "Write the target: a number of people here, or a sum beside it.")
+            self.add_error("unlock_donors", gettext("Write the target: a number of people here, or a sum beside it."))
         if not self.errors and self.limit_minor is not None:
             self._refuse_contradictions(terms, limit_minor=self.limit_minor)
         if not self.errors:
@@ -227,7 +268,7 @@ class TermsForm(forms.Form):
             return None
         moment = timezone.make_aware(wall_time, self.campaign.tz)
         if timezone.make_naive(moment.astimezone(UTC), self.campaign.tz) != wall_time:
-            self.add_error(name, "There is no such time on that day: the clocks are put forward over it.")
+            self.add_error(name, gettext("There is no such time on that day: the clocks are put forward over it."))
         return moment
 
     def _refuse_contradictions(self, terms: Terms, *, limit_minor: int) -> None:
@@ -245,86 +286,30 @@ class TermsForm(forms.Form):
         """The same field asks for something else in a challenge."""
         fields = self.fields
         if self.kind == LUMP:
-            fields["limit"].label, fields["limit"].help_text = "The sum that it gives", "Such as 50,000."
+            fields["limit"].label, fields["limit"].help_text = (
+                gettext("The sum that it gives"),
+                gettext("Such as 50,000."),
+            )
         if self.kind == EVERY:
-            fields["limit"].label, fields["limit"].help_text = "In all at most", "Such as 20,000."
-            fields["unlock_donors"].label, fields["unlock_raised"].label = "For every so many people", "or for every"
-            fields["unlock_donors"].help_text = "Each counts once, such as 50."
-            fields["unlock_raised"].help_text = "Such as 10,000 raised. Write one of the two."
+            fields["limit"].label, fields["limit"].help_text = gettext("In all at most"), gettext("Such as 20,000.")
+            fields["unlock_donors"].label, fields["unlock_raised"].label = (
+                gettext("For every so many people"),
+                gettext("or for every"),
+            )
+            fields["unlock_donors"].help_text = gettext("Each counts once, such as 50.")
+            fields["unlock_raised"].help_text = gettext("Such as 10,000 raised. Write one of the two.")
         if self.kind in (LUMP, EVERY):
             fields["leftover"].initial = MatchPool.Leftover.KEPT  # else there would be nothing to give for
-            fields["leftover"].label = "If the target is not reached, the money"
-            fields["opens_at"].help_text = "Gifts count from then on. Empty: from now on."
+            fields["leftover"].label = gettext("If the target is not reached, the money")
+            fields["opens_at"].help_text = gettext("Gifts count from then on. Empty: from now on.")
         if self.kind == HOUR:
-            fields["ratio_gift"].help_text = "1 for 1 triples a gift that is doubled already."
+            fields["ratio_gift"].help_text = gettext("1 for 1 triples a gift that is doubled already.")
             for name in ("opens_at", "closes_at"):
                 fields[name].required = True
                 fields[name].help_text = ""
-                fields[name].error_messages["required"] = "Write the day and time: it is a match for some hours."
-
-
-class SponsorForm(forms.ModelForm):
-    """Who pays. Bound with a prefix inside the form of a new pool."""
-
-    website = forms.URLField(required=False, assume_scheme="https", help_text="Empty: no link.")
-
-    class Meta:
-        model = Sponsor
-        fields = ["name", "public_name", "is_anonymous", "website", "logo"]
-        labels = {"name": "Full name", "public_name": "Name in public", "is_anonymous": "Anonymous in public"}
-        help_texts = {
-            "name": "For staff and contracts, such as “The Harbor Family Charitable Trust”.",
-            "public_name": "As it reads within a sentence, such as “the Harbor Family”.",
-            "is_anonymous": "Pages say “an anonymous sponsor”, and show no logo and no link.",
-            "logo": "PNG, JPEG or WebP, at most 2 MB. Shown beside the name on the match page.",
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("name", "public_name"):
-            self.fields[name].error_messages["required"] = "Write the name."
-        self.fields["logo"].widget = forms.ClearableFileInput(attrs={"accept": "image/png,image/jpeg,image/webp"})
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if Sponsor.objects.filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
-            raise forms.ValidationError("There is a sponsor of this name already: choose it in the list.")
-        return name
-
-    def clean_logo(self) -> Any:
-        """The new logo drawn anew, as the organization's own; the old one where nothing was uploaded."""
-        logo = self.cleaned_data["logo"]
-        if not logo or "logo" not in self.changed_data:
-            return logo
-        try:
-            return logo_file(logo, size=logo.size, least_height=LEAST_LOGO_HEIGHT)
-        except NotALogo as error:
-            raise forms.ValidationError(str(error)) from error
-
-
-class SponsorChoice(forms.Form):
-    """Whose money a new pool is: one of the sponsors there are, or a new one, which SponsorForm then describes."""
-
-    NEW = "new"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        known = [(str(pk), name) for pk, name in Sponsor.objects.values_list("pk", "name")]
-        choices = (
-            [("", "Choose a sponsor"), *known, (self.NEW, "A new sponsor")] if known else [(self.NEW, "A new sponsor")]
-        )
-        self.fields["sponsor"] = forms.ChoiceField(
-            choices=choices,
-            error_messages={
-                "required": "Choose the sponsor, or “A new sponsor”.",
-                "invalid_choice": "Choose a sponsor.",
-            },
-        )
-        self.has_known = bool(known)
-
-    @property
-    def is_new(self) -> bool:
-        return self["sponsor"].value() == self.NEW or not self.has_known
+                fields[name].error_messages["required"] = gettext(
+                    "Write the day and time: it is a match for some hours."
+                )
 
 
 def kind_of(terms: PoolTerms) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.models import Fund
 from campaign.money import format_amount
@@ -12,7 +13,7 @@ from matching import wording
 from matching.models import LedgerEntry, MatchPool, PoolTerms, Reservation
 
 MOST_ENTRIES = 200
-_ACTORS = {"donor": "a donor", "stripe": "Stripe", "system": "the site"}
+_ACTORS = {"donor": gettext_lazy("a donor"), "stripe": gettext_lazy("Stripe"), "system": gettext_lazy("the site")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def read(*, pool: MatchPool) -> list[Event]:
     funds = Fund.objects.in_bulk()
     found = [*_terms(pool, funds=funds), *_limits(pool), *_pauses(pool), *_halts(pool)]
     if pool.unlocked_at is not None:
-        found.append(Event(pool.unlocked_at, "Unlocked: it matches gifts", "system"))
+        found.append(Event(pool.unlocked_at, gettext("Unlocked: it matches gifts"), "system"))
     names = _names({event.who for event in found})
     shown = [Event(event.at, event.text, names.get(event.who, event.who), event.sentence) for event in found]
     return sorted(shown, key=lambda event: event.at, reverse=True)
@@ -45,32 +46,41 @@ def promised_gifts(*, pool: MatchPool) -> int:
 def _terms(pool: MatchPool, *, funds: dict[int, Fund]) -> Iterator[Event]:
     for row in PoolTerms.objects.filter(pool=pool):
         sentence = wording.terms_sentence(pool=pool, terms=row, campaign=pool.campaign, funds=funds)
-        yield Event(row.created_at, f"Terms {row.version}", row.created_by, sentence)
+        yield Event(row.created_at, gettext("Terms %(version)s") % {"version": row.version}, row.created_by, sentence)
 
 
 def _limits(pool: MatchPool) -> Iterator[Event]:
-    reasons = {"pledge": "added to", "unpledge": "taken off", "award": "given by", "withdraw": "taken back to"}
+    reasons = {
+        # Translators: what became of a pool's money, by which entry of its ledger, such as: $500 added to the pool
+        "pledge": gettext("%(amount)s added to the pool (entry %(seq)s)"),
+        "unpledge": gettext("%(amount)s taken off the pool (entry %(seq)s)"),
+        "award": gettext("%(amount)s given by the pool (entry %(seq)s)"),
+        "withdraw": gettext("%(amount)s taken back to the pool (entry %(seq)s)"),
+    }
     entries = LedgerEntry.objects.filter(pool=pool, reason__in=reasons).order_by("-seq")[:MOST_ENTRIES]
     for entry in entries:
         amount = format_amount(entry.amount_minor, currency=entry.currency)
-        yield Event(entry.recorded_at, f"{amount} {reasons[entry.reason]} the pool (entry {entry.seq})", entry.actor)
+        yield Event(entry.recorded_at, reasons[entry.reason] % {"amount": amount, "seq": entry.seq}, entry.actor)
 
 
 def _pauses(pool: MatchPool) -> Iterator[Event]:
     for row in pool.pauses.all():
-        yield Event(row.paused_at, "Paused", row.paused_by)
+        yield Event(row.paused_at, gettext("Paused"), row.paused_by)
         if row.resumed_at is not None:
-            yield Event(row.resumed_at, "Resumed", row.resumed_by)
+            yield Event(row.resumed_at, gettext("Resumed"), row.resumed_by)
 
 
 def _halts(pool: MatchPool) -> Iterator[Event]:
     for row in pool.halts.all():
-        yield Event(row.halted_at, f"Stopped by the ledger check: {row.reason}", "system")
+        yield Event(
+            row.halted_at, gettext("Stopped by the ledger check: %(reason)s") % {"reason": row.reason}, "system"
+        )
         if row.resumed_at is not None:
-            yield Event(row.resumed_at, "Let go on after the ledger check", row.resumed_by)
+            yield Event(row.resumed_at, gettext("Let go on after the ledger check"), row.resumed_by)
 
 
 def _names(actors: set[str]) -> dict[str, str]:
     ids = [int(actor.removeprefix("staff:")) for actor in actors if actor.removeprefix("staff:").isdecimal()]
     people = User.objects.in_bulk(ids)
-    return _ACTORS | {f"staff:{pk}": user.get_full_name() or user.username for pk, user in people.items()}
+    spoken = {actor: str(words) for actor, words in _ACTORS.items()}
+    return spoken | {f"staff:{pk}": user.get_full_name() or user.username for pk, user in people.items()}

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from campaign.money import format_amount
@@ -68,38 +69,49 @@ class Terms:
     def refuse_contradictions(self) -> None:
         """Raises InvalidTerms with a sentence for the person who typed them."""
         if self.ratio_match < 1 or self.ratio_gift < 1:
-            raise InvalidTerms("Both numbers of the ratio must be at least 1.", "ratio_match")
+            raise InvalidTerms(gettext("Both numbers of the ratio must be at least 1."), "ratio_match")
         if self.opens_at and self.closes_at and self.closes_at <= self.opens_at:
-            raise InvalidTerms("The pool would close before it opens; check the two moments.", "closes_at")
+            raise InvalidTerms(gettext("The pool would close before it opens; check the two moments."), "closes_at")
         for name in ("cap_per_gift_minor", "cap_per_donor_minor"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 unit = name.removeprefix("cap_").removesuffix("_minor").replace("_", " ")
-                raise InvalidTerms(f"A cap {unit} of nothing would match nothing; leave it empty for no cap.", name)
+                raise InvalidTerms(
+                    gettext("A cap %(unit)s of nothing would match nothing; leave it empty for no cap.")
+                    % {"unit": unit},
+                    name,
+                )
         if None not in (self.cap_per_gift_minor, self.cap_per_donor_minor) and (
             (self.cap_per_gift_minor or 0) > (self.cap_per_donor_minor or 0)
         ):
             raise InvalidTerms(
-                "The cap per gift is above the cap per donor, so it could never be reached.", "cap_per_gift_minor"
+                gettext("The cap per gift is above the cap per donor, so it could never be reached."),
+                "cap_per_gift_minor",
             )
         self._refuse_contradictory_challenge()
 
     def _refuse_contradictory_challenge(self) -> None:
         if None not in (self.unlock_donors, self.unlock_raised_minor):
             raise InvalidTerms(
-                "A challenge has one target: a number of donors or a sum raised, not both.", "unlock_raised_minor"
+                gettext("A challenge has one target: a number of donors or a sum raised, not both."),
+                "unlock_raised_minor",
             )
         for name in ("unlock_donors", "unlock_raised_minor", "award_minor"):
             if getattr(self, name) == 0:
-                raise InvalidTerms("A target or an award of nothing means nothing; leave it empty for none.", name)
+                raise InvalidTerms(
+                    gettext("A target or an award of nothing means nothing; leave it empty for none."), name
+                )
         if self.layer == AWARD and not (self.has_target and self.award_minor):
             name = "award_minor" if self.has_target else "unlock_donors"
-            raise InvalidTerms("A challenge needs a target to reach and the sum that it gives.", name)
+            raise InvalidTerms(gettext("A challenge needs a target to reach and the sum that it gives."), name)
         if self.layer != AWARD and (self.award_minor or self.award_every):
             raise InvalidTerms(
-                "Only a challenge gives a sum of its own; a pool that matches gifts gives their match.", "award_minor"
+                gettext("Only a challenge gives a sum of its own; a pool that matches gifts gives their match."),
+                "award_minor",
             )
         if self.reaches_back and (self.layer == AWARD or not self.has_target):
-            raise InvalidTerms("Only a match that is locked at first can reach back to earlier gifts.", "reaches_back")
+            raise InvalidTerms(
+                gettext("Only a match that is locked at first can reach back to earlier gifts."), "reaches_back"
+            )
 
 
 @transaction.atomic
@@ -121,7 +133,7 @@ def open_pool(
     Raises InvalidTerms. Returns the pool as it stands, its pledge free.
     """
     if limit_minor < 1:
-        raise InvalidTerms("A pool needs money: write a limit above zero.", "limit_minor")
+        raise InvalidTerms(gettext("A pool needs money: write a limit above zero."), "limit_minor")
     terms.refuse_contradictions()
     refuse_impossible(campaign=campaign, terms=terms, limit_minor=limit_minor)
     pool = MatchPool.objects.create(
@@ -142,9 +154,11 @@ def open_pool(
 def refuse_impossible(*, campaign: Campaign, terms: Terms, limit_minor: int) -> None:
     """Raises InvalidTerms for terms that could never give anything, in this campaign and with this limit."""
     if terms.opens_at and terms.opens_at >= campaign.closes_at:
-        raise InvalidTerms("The pool would open when the campaign is over already.", "opens_at")
+        raise InvalidTerms(gettext("The pool would open when the campaign is over already."), "opens_at")
     if terms.award_minor and limit_minor < terms.award_minor:
-        raise InvalidTerms("The pool has less than the sum that it gives: raise the limit to it.", "limit_minor")
+        raise InvalidTerms(
+            gettext("The pool has less than the sum that it gives: raise the limit to it."), "limit_minor"
+        )
 
 
 @transaction.atomic
@@ -202,7 +216,10 @@ def change_limit(*, pool_id: int, limit_minor: int, actor: str, now: datetime) -
     promised = pool.held_minor + pool.matched_minor
     if limit_minor < promised:
         least = format_amount(promised, currency=pool.currency)
-        raise LimitBelowPromises(f"{least} of this pool is promised to donors already; the limit cannot be below that.")
+        raise LimitBelowPromises(
+            gettext("%(least)s of this pool is promised to donors already; the limit cannot be below that.")
+            % {"least": least}
+        )
     if change:
         post([Move(pool, "pledge" if change > 0 else "unpledge", abs(change))], actor=actor, now=now)
 
@@ -241,12 +258,14 @@ def _refuse_broken_promise(pool: MatchPool, terms: Terms) -> None:
     """Raises InvalidTerms when the change would go back on what donors were told."""
     before = pool.terms
     if pool.head_seq > 1 and (before.layer == AWARD) != (terms.layer == AWARD):
-        raise InvalidTerms("This pool has given already: it cannot turn from a match into a challenge, or back.")
+        raise InvalidTerms(
+            gettext("This pool has given already: it cannot turn from a match into a challenge, or back.")
+        )
     if pool.matched_minor and before.layer == AWARD:
         for name in ("award_minor", "award_every", "unlock_donors", "unlock_raised_minor"):
             if getattr(before, name) != getattr(terms, name):
                 raise InvalidTerms(
-                    "This challenge has given already; open another one for another sum or target.", name
+                    gettext("This challenge has given already; open another one for another sum or target."), name
                 )
     if before.has_target and (terms.has_target or before.layer == AWARD) and pool.unlocked_at is None:
         _refuse_harder_challenge(pool, terms)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext, gettext_lazy
+
+from campaign import moments
 from campaign.models import Campaign, Fund
 from campaign.money import format_amount_short
 from matching import challenge_wording, wording
@@ -13,12 +16,12 @@ from matching.pools import Terms
 
 _MOST_EXAMPLES = 6
 _WHY = {
-    Bound.GIFT: "all of it",
-    Bound.RATIO: "too small for a cent",
-    Bound.MINIMUM: "below the smallest gift",
-    Bound.CAP_PER_GIFT: "the most for one gift",
-    Bound.CAP_PER_DONOR: "the most for one donor",
-    Bound.RAN_OUT: "all that the pool has",
+    Bound.GIFT: gettext_lazy("all of it"),
+    Bound.RATIO: gettext_lazy("too small for a cent"),
+    Bound.MINIMUM: gettext_lazy("below the smallest gift"),
+    Bound.CAP_PER_GIFT: gettext_lazy("the most for one gift"),
+    Bound.CAP_PER_DONOR: gettext_lazy("the most for one donor"),
+    Bound.RAN_OUT: gettext_lazy("all that the pool has"),
 }
 
 
@@ -71,31 +74,40 @@ def _window(terms: Terms, *, campaign: Campaign) -> str:
     closing = closes_at.astimezone(campaign.tz)
     end = _full_text(closing)
     if terms.opens_at is None:
-        return f"from now on, until {end} ({campaign.time_zone_label})"
+        return gettext("from now on, until %(end)s (%(time_zone)s)") % {
+            "end": end,
+            "time_zone": campaign.time_zone_label,
+        }
     opening = terms.opens_at.astimezone(campaign.tz)
     if opening.date() == closing.date():
-        end = wording.clock_text(closing)
-    return f"{_full_text(opening)}, until {end} ({campaign.time_zone_label})"
+        end = moments.clock_text(closing)
+    return gettext("%(opening)s, until %(end)s (%(time_zone)s)") % {
+        "opening": _full_text(opening),
+        "end": end,
+        "time_zone": campaign.time_zone_label,
+    }
 
 
 def _full_text(local: datetime) -> str:
-    return f"{local:%A}, {wording.day_text(local)}, {local.year}, {wording.clock_text(local)}"
+    day, clock = moments.full_weekday_text(local), moments.clock_text(local)
+    # Translators: a moment, such as Tuesday, December 1, 2026, noon
+    return gettext("%(day)s, %(clock)s") % {"day": day, "clock": clock}
 
 
 def _notes(pool: MatchPool, terms: Terms, *, campaign: Campaign, now: datetime) -> list[str]:
     notes = []
     if terms.closes_at and terms.closes_at > campaign.closes_at:
-        notes.append("The campaign closes before this pool does; no gift is matched after that.")
+        notes.append(gettext("The campaign closes before this pool does; no gift is matched after that."))
     if terms.closes_at and terms.closes_at <= now:
-        notes.append("This window is over already: no gift made from now on is matched.")
+        notes.append(gettext("This window is over already: no gift made from now on is matched."))
     if terms.opens_at and terms.opens_at < now and pool.pk is None:
-        notes.append("This window has begun: gifts already made in it count, the oldest first.")
+        notes.append(gettext("This window has begun: gifts already made in it count, the oldest first."))
     caps = [cap for cap in (terms.cap_per_gift_minor, terms.cap_per_donor_minor) if cap is not None]
     if caps and min(caps) > pool.limit_minor:
-        notes.append("A cap is above all that the pool has, so it never comes into play.")
+        notes.append(gettext("A cap is above all that the pool has, so it never comes into play."))
     if terms.award_every and terms.award_minor and pool.limit_minor % terms.award_minor:
         rest = format_amount_short(pool.limit_minor % terms.award_minor, currency=pool.currency)
-        notes.append(f"Only whole sums are given: the last {rest} can never be earned.")
+        notes.append(gettext("Only whole sums are given: the last %(rest)s can never be earned.") % {"rest": rest})
     return notes
 
 
@@ -109,14 +121,18 @@ def _of_target(pool: MatchPool, terms: Terms) -> list[Example]:
     for count in sorted({count for count in counts if 0 < count <= most * target}):
         given = format_amount_short(min(count // target, most) * award_minor, currency=pool.currency)
         when = _counted(count, terms, currency=pool.currency)
-        rows.append(Example(when, f"gives {given}" if count >= target else "gives nothing"))
+        rows.append(
+            Example(
+                when, gettext("gives %(given)s") % {"given": given} if count >= target else gettext("gives nothing")
+            )
+        )
     return rows[:_MOST_EXAMPLES]
 
 
 def _counted(count: int, terms: Terms, *, currency: str) -> str:
     if terms.unlock_donors:
         return challenge_wording.donors_text(count)
-    return f"{format_amount_short(count, currency=currency)} raised"
+    return gettext("%(amount)s raised") % {"amount": format_amount_short(count, currency=currency)}
 
 
 def _of_gifts(pool: MatchPool, terms: Terms, *, campaign: Campaign) -> list[Example]:
@@ -137,8 +153,8 @@ def _of_gifts(pool: MatchPool, terms: Terms, *, campaign: Campaign) -> list[Exam
         gift, match = (
             format_amount_short(minor, currency=pool.currency) for minor in (amount_minor, share.match_minor)
         )
-        gets = f"gets {match}" if share.match_minor else "gets nothing"
-        rows.append(Example(f"A {gift} gift", gets, _WHY.get(share.bound, "")))
+        gets = gettext("gets %(match)s") % {"match": match} if share.match_minor else gettext("gets nothing")
+        rows.append(Example(gettext("A %(gift)s gift") % {"gift": gift}, gets, str(_WHY.get(share.bound, ""))))
     return rows
 
 

@@ -13,6 +13,7 @@ import psycopg.errors
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import OperationalError, connection, transaction
+from django.utils.translation import gettext
 
 from matching.checking import PoolCheck, check_pool, snapshot
 from matching.ledger import PoolsBusy, lock_pools
@@ -124,10 +125,14 @@ def resume_pool(*, pool_id: int, actor: str, now: datetime) -> PoolCheck:
 def next_steps(pool: MatchPool) -> list[Step]:
     """What a person does about a halted pool, in order; the same on the staff pages, in the e-mail, at the prompt."""
     return [
-        Step("See what is off now; this changes nothing:", f"manage.py check_match_ledger --pool {pool.pk}"),
-        Step("Find the cause and put it right: docs/ledger.md, “When a pool is halted”, says how for each finding."),
+        Step(gettext("See what is off now; this changes nothing:"), f"manage.py check_match_ledger --pool {pool.pk}"),
         Step(
-            "Let the pool match again; refused while anything is off:",
+            gettext(
+                "Find the cause and put it right: docs/ledger.md, “When a pool is halted”, says how for each finding."
+            )
+        ),
+        Step(
+            gettext("Let the pool match again; refused while anything is off:"),
             f"manage.py resume_match_pool {pool.pk} --by YOUR-LOG-IN",
         ),
     ]

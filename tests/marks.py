@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,13 +19,13 @@ KEYWORDS = dict.fromkeys(("gettext", "gettext_lazy", "_", "gettext_noop"))
 KEYWORDS |= dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2))
 KEYWORDS |= dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2))
 KEYWORDS |= dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3))
-_SILENT = ("script", "style", "pre")  # pre: a command, the same in every language
+_SILENT = ("script", "style", "pre", "code")  # pre, code: a command or a name, the same in every language
 OPEN, CLOSE = "⟦", "⟧"
 _READ_OUT = ("aria-label", "alt", "title", "placeholder", "label")
 _CODE = re.compile(r"({%.*?%}|{{.*?}}|{#.*?#})", re.DOTALL)
 _MARKED = re.compile(r"{%\s*blocktranslate.*?{%\s*endblocktranslate\s*%}", re.DOTALL)
 _NOT_SHOWN = re.compile(
-    r"<(script|style|svg|pre)\b.*?</\1>|<!--.*?-->|{%\s*block body_class\s*%}.*?{%\s*endblock\s*%}", re.DOTALL
+    r"<(script|style|svg|pre|code)\b.*?</\1>|<!--.*?-->|{%\s*block body_class\s*%}.*?{%\s*endblock\s*%}", re.DOTALL
 )
 _ATTRIBUTE = re.compile(
     rf'\b(?:{"|".join(_READ_OUT)}|data-words[a-z-]*)="([^"]*)"|<meta name="description" content="([^"]*)"'
@@ -40,23 +40,20 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def spoken_files() -> list[Path]:
-    """Every file whose words donors or visitors may read: the templates but those of staff, and the code."""
+    """Every file whose words somebody may read: the templates, and the code."""
     pages = [path for path in (ROOT / "templates").rglob("*.*") if path.suffix in (".html", ".txt")]
     code = [path for app in ("campaign", "matching", "donations") for path in (ROOT / app).rglob("*.py")]
-    return [
-        path
-        for path in sorted(pages + code)
-        if not re.match(r"_?staff_|_style_", path.name) and not {"migrations", "admin"} & set(path.parts)
-    ]
+    return [path for path in sorted(pages + code) if not {"migrations", "admin"} & set(path.parts)]
 
 
-def messages_of(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
+@cache
+def messages_of(path: Path) -> list[tuple[str | tuple[str, ...], str | None]]:
     """What a template or a module has marked: a text, or one and its plural; and the context it stands in."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":  # as Python whose lines begin where they like
         text = "\n".join(line.lstrip() for line in templatize(text, origin=str(path)).splitlines())
-    for _, message, _, context in extract("python", io.BytesIO(text.encode()), keywords=KEYWORDS):
-        yield message, context
+    found = extract("python", io.BytesIO(text.encode()), keywords=KEYWORDS)
+    return [(message, context) for _, message, _, context in found]
 
 
 def unmarked(template: Path) -> list[str]:

@@ -65,12 +65,12 @@ def _source_code(help_text: str) -> "models.CharField[str, str]":
 
 class Donation(models.Model):
     class State(models.TextChoices):
-        STARTED = "started", "Started"
-        SCHEDULED = "scheduled", "Scheduled"
-        PROCESSING = "processing", "Processing"
-        PAID = "paid", "Paid"
-        FAILED = "failed", "Failed"
-        ABANDONED = "abandoned", "Not completed"
+        STARTED = "started", _("Started")
+        SCHEDULED = "scheduled", _("Scheduled")
+        PROCESSING = "processing", _("Processing")
+        PAID = "paid", _("Paid")
+        FAILED = "failed", _("Failed")
+        ABANDONED = "abandoned", _("Not completed")
 
     class Method(models.TextChoices):
         CARD = "card", _("Card")
@@ -81,9 +81,9 @@ class Donation(models.Model):
         OTHER = "other", pgettext_lazy("a way to pay", "Other")
 
     class Way(models.TextChoices):
-        ONCE = "once", "Once"
-        MONTHLY = "monthly", "Monthly"
-        SCHEDULED = "scheduled", "When the match opens"
+        ONCE = "once", _("Once")
+        MONTHLY = "monthly", _("Monthly")
+        SCHEDULED = "scheduled", _("When the match opens")
 
     OFFLINE = (Method.CHEQUE, Method.CASH)  # entered by staff, paid at once, never at Stripe
     # What a gift says of who gave it, under the same names in every form and request.

@@ -8,6 +8,7 @@ StripeHealth  the one row that says whether Stripe counts as down.
 """
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class FailedTry(models.Model):
@@ -37,9 +38,9 @@ class FailedTry(models.Model):
 
 class PayerCheck(models.Model):
     class Mode(models.TextChoices):
-        AUTO = "auto", "By itself"
-        ON = "on", "On, by hand"
-        OFF = "off", "Off, by hand"
+        AUTO = "auto", _("By itself")
+        ON = "on", _("On, by hand")
+        OFF = "off", _("Off, by hand")
 
     mode = models.CharField(max_length=4, choices=Mode, default=Mode.AUTO)
     changed_at = models.DateTimeField(null=True)

@@ -19,9 +19,9 @@ class Reversal(models.Model):
     """
 
     class Kind(models.TextChoices):
-        REFUND = "refund", "Refund"
-        DISPUTE = "dispute", "Dispute"
-        OFFLINE = "offline", "Cancellation"
+        REFUND = "refund", _("Refund")
+        DISPUTE = "dispute", _("Dispute")
+        OFFLINE = "offline", _("Cancellation")
 
     class Cause(models.TextChoices):
         """Why a check or cash was cancelled, as the receipt that becomes void says it."""

@@ -14,16 +14,17 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign
 
 
 class GiftImport(models.Model):
     class State(models.TextChoices):
-        PREVIEW = "preview", "Waits for your decision"
-        RUNNING = "running", "Being entered"
-        DONE = "done", "Done"
-        DISCARDED = "discarded", "Discarded"
+        PREVIEW = "preview", _("Waits for your decision")
+        RUNNING = "running", _("Being entered")
+        DONE = "done", _("Done")
+        DISCARDED = "discarded", _("Discarded")
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="gift_imports")
     file_name = models.CharField(max_length=200)
@@ -51,11 +52,11 @@ class GiftImport(models.Model):
 
 class ImportRow(models.Model):
     class State(models.TextChoices):
-        READY = "ready", "Ready"
-        BAD = "bad", "To be corrected"
-        BEFORE = "before", "Imported before"
-        ENTERED = "entered", "Entered"
-        FAILED = "failed", "Could not be entered"
+        READY = "ready", _("Ready")
+        BAD = "bad", _("To be corrected")
+        BEFORE = "before", _("Imported before")
+        ENTERED = "entered", _("Entered")
+        FAILED = "failed", _("Could not be entered")
 
     gift_import = models.ForeignKey(GiftImport, on_delete=models.CASCADE, related_name="rows")
     number = models.PositiveIntegerField(help_text="The row's number in the spreadsheet; its headings are row 1.")

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from donations.models.gifts import Donation
 
@@ -10,10 +11,10 @@ class GiftMessage(models.Model):
     """The donor's words. decided_at, decided_by: of the newest decision of staff; none while it waits."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waits to be read"
-        SHOWN = "shown", "Shown"
-        DECLINED = "declined", "Declined"
-        HIDDEN = "hidden", "Hidden again"
+        WAITING = "waiting", _("Waits to be read")
+        SHOWN = "shown", _("Shown")
+        DECLINED = "declined", _("Declined")
+        HIDDEN = "hidden", _("Hidden again")
 
     LONGEST = 280
 

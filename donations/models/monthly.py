@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from donations.models.tokens import new_token
 
@@ -22,11 +23,11 @@ class MonthlyGift(models.Model):
     """
 
     class State(models.TextChoices):
-        STARTED = "started", "Not begun"
-        ACTIVE = "active", "Active"
-        UNPAID = "unpaid", "Payment failed"
-        STOPPED = "stopped", "Stopped"
-        NEVER = "never", "Never begun"
+        STARTED = "started", _("Not begun")
+        ACTIVE = "active", _("Active")
+        UNPAID = "unpaid", _("Payment failed")
+        STOPPED = "stopped", _("Stopped")
+        NEVER = "never", _("Never begun")
 
     RUNNING = (State.ACTIVE, State.UNPAID)
 
@@ -96,12 +97,12 @@ class MonthlyChange(models.Model):
     """
 
     class Kind(models.TextChoices):
-        BEGAN = "began", "Begun"
-        AMOUNT = "amount", "Amount changed"
-        DAY = "day", "Day changed"
-        CARD = "card", "Way to pay changed"
-        FAILED = "failed", "Payment failed"
-        STOPPED = "stopped", "Stopped"
+        BEGAN = "began", _("Begun")
+        AMOUNT = "amount", _("Amount changed")
+        DAY = "day", _("Day changed")
+        CARD = "card", _("Way to pay changed")
+        FAILED = "failed", _("Payment failed")
+        STOPPED = "stopped", _("Stopped")
 
     monthly = models.ForeignKey(MonthlyGift, on_delete=models.CASCADE, related_name="changes")
     kind = models.CharField(max_length=7, choices=Kind)

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign
 from donations.models.work import FollowUp
@@ -42,8 +43,8 @@ class OpeningMail(models.Model):
     """A mail owed to such an address, as work.py takes it: the question, then the news."""
 
     class Kind(models.TextChoices):
-        QUESTION = "question", "Ask whether the reminder is wanted"
-        OPENING = "opening", "Tell that the campaign has begun"
+        QUESTION = "question", _("Ask whether the reminder is wanted")
+        OPENING = "opening", _("Tell that the campaign has begun")
 
     State = FollowUp.State
 

@@ -9,20 +9,21 @@ StripeRun         one going-through of Stripe's lists (reconciliation.py), with 
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class StrayPayment(models.Model):
     class Why(models.TextChoices):
-        AMOUNT = "amount", "Another amount than the gift"
-        CURRENCY = "currency", "Another currency than the gift"
-        SECOND = "second", "A second payment of a gift that is paid"
-        NO_GIFT = "no_gift", "No gift of ours"
+        AMOUNT = "amount", _("Another amount than the gift")
+        CURRENCY = "currency", _("Another currency than the gift")
+        SECOND = "second", _("A second payment of a gift that is paid")
+        NO_GIFT = "no_gift", _("No gift of ours")
 
     class Decision(models.TextChoices):
-        OPEN = "open", "Not decided"
-        REFUNDED = "refunded", "Refunded"
-        ACCEPTED = "accepted", "Accepted as a gift"
-        LEFT = "left", "Left as it is"
+        OPEN = "open", _("Not decided")
+        REFUNDED = "refunded", _("Refunded")
+        ACCEPTED = "accepted", _("Accepted as a gift")
+        LEFT = "left", _("Left as it is")
 
     payment_intent = models.CharField(max_length=64, unique=True)
     charge = models.CharField(max_length=64, blank=True)

@@ -42,14 +42,14 @@ class TributeNotice(models.Model):
     """
 
     class Way(models.TextChoices):
-        EMAIL = "email", "E-card"
-        POST = "post", "Note by post"
+        EMAIL = "email", _("E-card")
+        POST = "post", _("Note by post")
 
     class Outcome(models.TextChoices):
-        SENT = "sent", "sent"
-        POSTED = "posted", "posted"
-        RETURNED = "returned", "not sent: the gift was returned"
-        UNWANTED = "unwanted", "not sent: they asked for no cards"
+        SENT = "sent", _("sent")
+        POSTED = "posted", _("posted")
+        RETURNED = "returned", _("not sent: the gift was returned")
+        UNWANTED = "unwanted", _("not sent: they asked for no cards")
 
     LONGEST_MESSAGE = 300
     # Of the recipient, or for them alone.

@@ -2,22 +2,23 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from donations.models.gifts import Donation
 
 
 class StripeEvent(models.Model):
     class State(models.TextChoices):
-        RECEIVED = "received"
-        APPLIED = "applied"
-        IGNORED = "ignored"
-        FAILED = "failed", "waits for a person"
+        RECEIVED = "received", _("Received")
+        APPLIED = "applied", _("Applied")
+        IGNORED = "ignored", _("Ignored")
+        FAILED = "failed", _("waits for a person")
 
     class Ignored(models.TextChoices):
-        TYPE = "type", "A type that we make no use of"
-        VERSION = "version", "Made by a newer version of Stripe's API than ours"
-        NO_GIFT = "no_gift", "About a payment that is no gift of ours"
-        UNPAID = "unpaid", "About a payment that is not its gift's, and nothing was charged"
+        TYPE = "type", _("A type that we make no use of")
+        VERSION = "version", _("Made by a newer version of Stripe's API than ours")
+        NO_GIFT = "no_gift", _("About a payment that is no gift of ours")
+        UNPAID = "unpaid", _("About a payment that is not its gift's, and nothing was charged")
 
     event_id = models.CharField(max_length=64, unique=True)
     type = models.CharField(max_length=80)
@@ -50,22 +51,22 @@ class FollowUp(models.Model):
     match, the line of its history for a monthly gift, which news for a scheduled one, 0 otherwise."""
 
     class Kind(models.TextChoices):
-        RECEIPT = "receipt", "Issue the receipt"
-        EMAIL = "email", "E-mail the receipt"
-        MATCH = "match", "Tell the donor of added match"
-        MONTHLY = "monthly", "Tell the donor about the monthly gift"
-        SCHEDULE = "schedule", "Tell the donor about the scheduled gift"
-        REFUSED = "refused", "Tell the donor that the bank did not pay"
-        REMINDER = "reminder", "Remind the donor, who asked for it"
-        CARD = "card", "Forget the saved card"
-        RETURNED = "returned", "Tell the donor that the gift was returned"
-        ECARD = "ecard", "Send the e-card about the tribute"
-        RELEASE = "release", "Let the match of a gift go that was left"
+        RECEIPT = "receipt", _("Issue the receipt")
+        EMAIL = "email", _("E-mail the receipt")
+        MATCH = "match", _("Tell the donor of added match")
+        MONTHLY = "monthly", _("Tell the donor about the monthly gift")
+        SCHEDULE = "schedule", _("Tell the donor about the scheduled gift")
+        REFUSED = "refused", _("Tell the donor that the bank did not pay")
+        REMINDER = "reminder", _("Remind the donor, who asked for it")
+        CARD = "card", _("Forget the saved card")
+        RETURNED = "returned", _("Tell the donor that the gift was returned")
+        ECARD = "ecard", _("Send the e-card about the tribute")
+        RELEASE = "release", _("Let the match of a gift go that was left")
 
     class State(models.TextChoices):
-        DUE = "due"
-        DONE = "done"
-        FAILED = "failed", "waits for a person"
+        DUE = "due", _("Due")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("waits for a person")
 
     donation = models.ForeignKey(Donation, on_delete=models.CASCADE, related_name="follow_ups")
     kind = models.CharField(max_length=8, choices=Kind)

@@ -1,6 +1,6 @@
 """What needs a person, in full: ticked off, tried again, or decided. And refunds, which staff ask for here."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaign.clock import database_now
@@ -23,16 +24,23 @@ from donations.roles import actor, needs
 from donations.views.staff import page
 from matching.ledger import PoolsBusy
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 SHOWN = 50
 _TICKED_SHOWN = 20
-_NO_ANSWER = (
+_NO_ANSWER = gettext_lazy(
     "Stripe did not answer, so it is not sure whether the refund was made. Press the button again: the same form never "
     "gives back twice. If this stays, look at the payment in Stripe’s dashboard first."
 )
-_BUSY = "Very many gifts are arriving this second. Press the button again; the same form never gives back twice."
-_TRIED = "It is tried again now. Reload this page to see how it went."
-_ASKED_ALREADY = "Somebody else has asked for that already; nothing was changed."
-_NO_KEY = "The form came without the mark that keeps a refund from being made twice; nothing was given back. Once more:"
+_BUSY = gettext_lazy(
+    "Very many gifts are arriving this second. Press the button again; the same form never gives back twice."
+)
+_TRIED = gettext_lazy("It is tried again now. Reload this page to see how it went.")
+_ASKED_ALREADY = gettext_lazy("Somebody else has asked for that already; nothing was changed.")
+_NO_KEY = gettext_lazy(
+    "The form came without the mark that keeps a refund from being made twice; nothing was given back. Once more:"
+)
 
 
 @require_GET
@@ -82,9 +90,11 @@ def tick_off(request: HttpRequest, kind: str, pk: int) -> HttpResponseBase:
         )
     )
     if is_off:
-        messages.success(request, "Ticked off. It comes back only if it changes.")
+        messages.success(request, gettext("Ticked off. It comes back only if it changes."))
     else:
-        messages.info(request, "It had changed, or somebody else was quicker: nothing was written. Please look again.")
+        messages.info(
+            request, gettext("It had changed, or somebody else was quicker: nothing was written. Please look again.")
+        )
     return redirect("staff-attention")
 
 
@@ -137,17 +147,24 @@ def decide_stray(request: HttpRequest, pk: int) -> HttpResponseBase:
     try:
         decide(stray_id=pk, actor=actor(request), reason=form.cleaned_data["reason"], now=database_now())
     except strays.AlreadyDecided as error:
-        messages.info(request, f"Somebody has decided that already: {error}. Nothing was changed.")
+        messages.info(
+            request, gettext("Somebody has decided that already: %(error)s. Nothing was changed.") % {"error": error}
+        )
     except strays.CannotAccept:
-        messages.error(request, "It cannot be accepted: no gift is known for it, or its currency is another.")
+        messages.error(request, gettext("It cannot be accepted: no gift is known for it, or its currency is another."))
     except gateway.GatewayUnavailable:
         return _stray_page(request, found, form=form, problem=_NO_ANSWER)
     except gateway.GatewayRefused as error:
-        return _stray_page(request, found, form=form, problem=f"Stripe refused it, and nothing was changed: {error}")
+        return _stray_page(
+            request,
+            found,
+            form=form,
+            problem=gettext("Stripe refused it, and nothing was changed: %(error)s") % {"error": error},
+        )
     except PoolsBusy:
         return _stray_page(request, found, form=form, problem=_BUSY)
     else:
-        messages.success(request, "Done. Who decided, when and why stands below.")
+        messages.success(request, gettext("Done. Who decided, when and why stands below."))
     return redirect("staff-stray", pk)
 
 
@@ -160,7 +177,7 @@ def refund(request: HttpRequest, pk: int) -> HttpResponseBase:
         return _refund_page(request, gift, form=RefundForm(gift=gift), form_key=form_keys.new_form_key())
     key = form_keys.unsealed(request.POST.get("form_key", ""))
     if key and Reversal.objects.filter(donation=gift, form_key=key).exists():
-        messages.info(request, "This form has made its refund already, once. Nothing more was given back.")
+        messages.info(request, gettext("This form has made its refund already, once. Nothing more was given back."))
         return redirect("staff-gift", pk)
     form = RefundForm(request.POST, gift=gift)
     form_key = FormKey(key) if key else form_keys.new_form_key()
@@ -184,12 +201,22 @@ def refund(request: HttpRequest, pk: int) -> HttpResponseBase:
         return _refund_page(request, gift, form=form, form_key=form_key, problem=said, status=503)
     tasks.wake_after_payment(gift.pk)
     amount = format_amount(made.amount_minor, currency=gift.currency)
-    messages.success(request, f"{amount} goes back to the donor. The match and the receipt follow by themselves.")
+    messages.success(
+        request,
+        gettext("%(amount)s goes back to the donor. The match and the receipt follow by themselves.")
+        % {"amount": amount},
+    )
     return redirect("staff-gift", pk)
 
 
 def _refund_page(
-    request: HttpRequest, gift: Donation, *, form: RefundForm, form_key: FormKey, problem: str = "", status: int = 200
+    request: HttpRequest,
+    gift: Donation,
+    *,
+    form: RefundForm,
+    form_key: FormKey,
+    problem: "StrOrPromise" = "",
+    status: int = 200,
 ) -> HttpResponse:
     gift.refresh_from_db(fields=["refunded_minor", "state", "disputed_at"])
     context = {
@@ -208,7 +235,7 @@ def _refund_page(
 
 
 def _stray_page(
-    request: HttpRequest, found: StrayPayment, *, form: ReasonForm | None = None, problem: str = ""
+    request: HttpRequest, found: StrayPayment, *, form: ReasonForm | None = None, problem: "StrOrPromise" = ""
 ) -> HttpResponse:
     campaign = found.donation.campaign if found.donation else Campaign.objects.order_by("-opens_at").first()
     if campaign is None:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from campaign.models import Campaign
@@ -13,7 +14,7 @@ from campaign.screens import EMBEDS, allowed_hosts
 from donations.roles import needs
 from donations.views.staff import page
 
-_TITLES = {"countdown": "Countdown", "progress": "Progress"}
+_TITLES = {"countdown": gettext_lazy("Countdown"), "progress": gettext_lazy("Progress")}
 
 
 @csp_update({"frame-src": ["'self'"]})

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from campaign.clock import database_now
@@ -16,14 +17,14 @@ from donations.roles import actor, name_of, needs
 
 CREATE = "POST payment_intents"
 _SWITCHES = {
-    PayerCheck.Mode.ON: "Check all payers now",
-    PayerCheck.Mode.OFF: "Never check",
-    PayerCheck.Mode.AUTO: "Leave it to the site",
+    PayerCheck.Mode.ON: gettext_lazy("Check all payers now"),
+    PayerCheck.Mode.OFF: gettext_lazy("Never check"),
+    PayerCheck.Mode.AUTO: gettext_lazy("Leave it to the site"),
 }
 _SAID = {
-    PayerCheck.Mode.ON: "Every payer is checked from now on, until somebody switches it.",
-    PayerCheck.Mode.OFF: "Nobody is checked from now on, whatever is tried on the site.",
-    PayerCheck.Mode.AUTO: "The check comes on and goes off by itself again.",
+    PayerCheck.Mode.ON: gettext_lazy("Every payer is checked from now on, until somebody switches it."),
+    PayerCheck.Mode.OFF: gettext_lazy("Nobody is checked from now on, whatever is tried on the site."),
+    PayerCheck.Mode.AUTO: gettext_lazy("The check comes on and goes off by itself again."),
 }
 
 
@@ -46,7 +47,7 @@ def switch_payer_check(request: HttpRequest) -> HttpResponseBase:
     """The form says which way, so that two people pressing it do not undo each other."""
     mode = request.POST.get("mode", "")
     if mode not in PayerCheck.Mode.values:
-        messages.error(request, "Nothing was switched: choose one of the three buttons.")
+        messages.error(request, gettext("Nothing was switched: choose one of the three buttons."))
         return redirect("staff-today")
     payer_check.switch(mode=mode, actor=actor(request), now=database_now())
     said = _SAID[PayerCheck.Mode(mode)]

@@ -6,13 +6,14 @@ from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaign.clock import database_now
 from campaign.models import Campaign
 from campaign.uploads import NotKept
 from donations import import_template, imports, tasks
-from donations.import_sheets import LARGEST_BYTES, MOST_ROWS, FileProblem
+from donations.import_sheets import LARGEST_BYTES, MOST_ROWS, FileProblem, too_large
 from donations.models import GiftImport, ImportRow
 from donations.roles import actor, needs
 from donations.views.finance import KINDS
@@ -21,12 +22,11 @@ from donations.views.staff import page
 
 SHOWN = 100  # rows of a kind on the preview; the file of rows to correct has them all
 LISTED = 20
-_TOO_LARGE = f"The file is larger than {LARGEST_BYTES // 1024 // 1024} MB. Split it into smaller ones."
-_NO_ROOM = (
+_NO_ROOM = gettext_lazy(
     "This file could not be taken in: the site’s disk is full, or does not take files. Nothing was entered. Please "
     "tell who runs the site, or split the file: what is smaller than 2 MB needs no room there."
 )
-_NO_FILE = "Choose a file first: a spreadsheet saved as .xlsx or .csv."
+_NO_FILE = gettext_lazy("Choose a file first: a spreadsheet saved as .xlsx or .csv.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,10 +82,10 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponseBase:
         tasks.wake(tasks.enter_import, pk)
     elif found.state == GiftImport.State.PREVIEW:
         messages.error(
-            request, "Nothing was entered: tick that you have looked at what the page names, and press again."
+            request, gettext("Nothing was entered: tick that you have looked at what the page names, and press again.")
         )
     else:
-        messages.info(request, "This file was decided on already; nothing more was done.")
+        messages.info(request, gettext("This file was decided on already; nothing more was done."))
     return redirect("staff-import", pk)
 
 
@@ -94,9 +94,11 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponseBase:
 def discard(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = _import(pk)
     if imports.discard(import_id=pk):
-        messages.success(request, f"Discarded {found.file_name}. Nothing of it was entered.")
+        messages.success(
+            request, gettext("Discarded %(file_name)s. Nothing of it was entered.") % {"file_name": found.file_name}
+        )
         return redirect("staff-imports")
-    messages.info(request, "This file was decided on already; nothing was discarded.")
+    messages.info(request, gettext("This file was decided on already; nothing was discarded."))
     return redirect("staff-import", pk)
 
 
@@ -108,7 +110,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponseBase:
     if imports.try_failed_again(import_id=pk, now=database_now()):
         tasks.wake(tasks.enter_import, pk)
     else:
-        messages.info(request, "There is nothing to try again.")
+        messages.info(request, gettext("There is nothing to try again."))
     return redirect("staff-import", pk)
 
 
@@ -143,7 +145,7 @@ def _read(upload: UploadedFile | None, *, campaign: Campaign, request: HttpReque
     if upload is None or not upload.name:
         raise FileProblem(_NO_FILE)
     if upload.size is None or upload.size > LARGEST_BYTES:
-        raise FileProblem(_TOO_LARGE)
+        raise FileProblem(too_large())
     content = upload.read()
     return imports.read_upload(
         campaign=campaign, file_name=upload.name, content=content, actor=actor(request), now=database_now()

@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
@@ -17,14 +18,21 @@ from donations.views.offline import chosen_campaign
 from donations.views.staff import page
 
 _SAID = {
-    "approve": "The message is shown with its gift within seconds.",
-    "decline": "The message is not shown.",
-    "hide": "The message is hidden; pages that are open drop it within seconds.",
+    "approve": gettext_lazy("The message is shown with its gift within seconds."),
+    "decline": gettext_lazy("The message is not shown."),
+    "hide": gettext_lazy("The message is hidden; pages that are open drop it within seconds."),
 }
-_TITLES = {"waiting": "To be read", "shown": "Shown", "not-shown": "Not shown"}
+_TITLES = {
+    "waiting": gettext_lazy("To be read"),
+    "shown": gettext_lazy("Shown"),
+    "not-shown": gettext_lazy("Not shown"),
+}
 _NAMES = {
-    "hide": (public_names.hide, "The gift is “Anonymous” on public pages; pages that are open follow within seconds."),
-    "show": (public_names.show, "Public pages may name it again, as far as its donor lets them."),
+    "hide": (
+        public_names.hide,
+        gettext_lazy("The gift is “Anonymous” on public pages; pages that are open follow within seconds."),
+    ),
+    "show": (public_names.show, gettext_lazy("Public pages may name it again, as far as its donor lets them.")),
 }
 
 
@@ -37,7 +45,7 @@ def messages(request: HttpRequest) -> HttpResponseBase:
         return render(request, "donations/staff_no_campaign.html")
     shown = request.GET.get("show", "waiting")
     if shown not in public_messages.LISTS:
-        raise Http404("There is no such list.")
+        raise Http404(gettext("There is no such list."))
     found = page_of(public_messages.listed_as(shown, campaign=campaign), request=request)
     names = _names([row.decided_by for row in found.rows])
     context = {
@@ -55,12 +63,12 @@ def messages(request: HttpRequest) -> HttpResponseBase:
 def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
     """Show, decline or hide one message."""
     if decision not in public_messages.DECISIONS:
-        raise Http404("There is no such decision.")
+        raise Http404(gettext("There is no such decision."))
     message = get_object_or_404(GiftMessage.objects.select_related("donation"), pk=pk)
     if public_messages.decide(message_id=pk, decision=decision, actor=actor(request), now=database_now()):
         notices.success(request, _SAID[decision])
     else:
-        notices.info(request, "Somebody else has decided about that message already; nothing was changed.")
+        notices.info(request, gettext("Somebody else has decided about that message already; nothing was changed."))
     shown = request.POST.get("show", "waiting")
     query = {"show": shown if shown in public_messages.LISTS else "waiting"}
     if request.POST.get("campaign"):
@@ -89,13 +97,15 @@ def names(request: HttpRequest) -> HttpResponseBase:
 def decide_names(request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
     """Take one gift's names off the public pages, or let them stand there again; back to where the button was."""
     if decision not in _NAMES:
-        raise Http404("There is no such decision.")
+        raise Http404(gettext("There is no such decision."))
     gift = get_object_or_404(Donation, pk=pk)
     change, said = _NAMES[decision]
     if change(donation_id=pk, actor=actor(request), now=database_now()):
         notices.success(request, said)
     else:
-        notices.info(request, "Somebody else has done that already, or the gift is not paid; nothing was changed.")
+        notices.info(
+            request, gettext("Somebody else has done that already, or the gift is not paid; nothing was changed.")
+        )
     if request.POST.get("from") == "list":
         query = f"?{urlencode({'campaign': gift.campaign_id})}" if request.POST.get("campaign") else ""
         return redirect(f"{reverse('staff-names')}{query}")

@@ -1,10 +1,11 @@
 """Gifts by check and cash on the staff pages: entering one, correcting it, cancelling it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from campaign.clock import database_now
@@ -21,10 +22,13 @@ from donations.views.staff import page
 from matching.ledger import PoolsBusy
 from matching.queries import gift_match
 
-_BUSY = (
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+_BUSY = gettext_lazy(
     "Very many gifts are arriving this second. Nothing was entered and nothing typed is lost: press the button again."
 )
-_NO_KEY = (
+_NO_KEY = gettext_lazy(
     "Please press the button once more. The form came without the mark that keeps a gift from being entered twice; "
     "nothing was entered."
 )
@@ -72,7 +76,11 @@ def _enter(request: HttpRequest, campaign: Campaign) -> HttpResponseBase:
     except PoolsBusy:
         return _form_page(request, form=form, form_key=form_key, problem=_BUSY, doubts=doubts, status=503)
     tasks.wake_after_payment(donation.pk)
-    messages.success(request, f"Entered as {donation.reference}. {outcome(donation)}")
+    messages.success(
+        request,
+        gettext("Entered as %(reference)s. %(outcome)s")
+        % {"reference": donation.reference, "outcome": outcome(donation)},
+    )
     return redirect("staff-gift", donation.pk)
 
 
@@ -82,7 +90,11 @@ def correct(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Change what was written down wrong of a check or cash; its match and receipt follow."""
     found = get_object_or_404(Donation.objects.select_related("campaign"), pk=pk, method__in=Donation.OFFLINE)
     if found.refunded_minor:
-        messages.info(request, f"{found.reference} was cancelled and is not corrected any more. Enter the gift anew.")
+        messages.info(
+            request,
+            gettext("%(reference)s was cancelled and is not corrected any more. Enter the gift anew.")
+            % {"reference": found.reference},
+        )
         return redirect("staff-gift", pk)
     now = database_now()
     if request.method != "POST":
@@ -104,17 +116,19 @@ def correct(request: HttpRequest, pk: int) -> HttpResponseBase:
             now=now,
         )
     except corrections.CorrectedMeanwhile:
-        messages.error(request, "This gift has been corrected since the form was opened, so nothing more was changed.")
+        messages.error(
+            request, gettext("This gift has been corrected since the form was opened, so nothing more was changed.")
+        )
     except corrections.GiftCancelled:
-        messages.error(request, "This gift was cancelled meanwhile, so nothing was changed.")
+        messages.error(request, gettext("This gift was cancelled meanwhile, so nothing was changed."))
     except corrections.NothingToCorrect:
-        messages.info(request, "The form says what the gift says already; nothing was changed.")
+        messages.info(request, gettext("The form says what the gift says already; nothing was changed."))
     except PoolsBusy:
         return _correction_page(request, form=form, problem=_BUSY, doubts=doubts, status=503)
     else:
         tasks.wake_after_payment(pk)
         found.refresh_from_db()
-        messages.success(request, f"Corrected. {outcome(found)}")
+        messages.success(request, gettext("Corrected. %(outcome)s") % {"outcome": outcome(found)})
     return redirect("staff-gift", pk)
 
 
@@ -126,20 +140,28 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponseBase:
     form = CancellationForm(request.POST if request.method == "POST" else None, donation=found)
     problem = ""
     if found.refunded_minor:
-        messages.info(request, f"{found.reference} is cancelled already; nothing more was done.")
+        messages.info(
+            request,
+            gettext("%(reference)s is cancelled already; nothing more was done.") % {"reference": found.reference},
+        )
         return redirect("staff-gift", pk)
     if request.method == "POST" and form.is_valid():
         try:
             corrections.cancel_gift(donation_id=pk, actor=actor(request), now=database_now(), **form.cleaned_data)
         except corrections.GiftCancelled:
-            messages.info(request, f"{found.reference} is cancelled already; nothing more was done.")
+            messages.info(
+                request,
+                gettext("%(reference)s is cancelled already; nothing more was done.") % {"reference": found.reference},
+            )
             return redirect("staff-gift", pk)
         except PoolsBusy:
-            problem = _BUSY
+            problem = str(_BUSY)
         else:
             tasks.wake_after_payment(pk)
             messages.success(
-                request, f"Cancelled {found.reference}. Its match went back, and its receipt becomes void."
+                request,
+                gettext("Cancelled %(reference)s. Its match went back, and its receipt becomes void.")
+                % {"reference": found.reference},
             )
             return redirect("staff-gift", pk)
     context = {"form": form, "gift": found, "problem": problem, "currency": found.currency}
@@ -187,13 +209,21 @@ def outcome(donation: Donation) -> str:
     match = gift_match(key=donation.match_key)
     minor = match.match_minor if match else 0
     shown = format_amount(minor, currency=donation.currency)
-    matched = f"It is matched with {shown}." if minor else "It is not matched; “Why” below says for what reason."
-    receipt = "goes out by e-mail" if donation.donor_email else "waits among the receipts to post"
-    return f"{matched} Its receipt {receipt}."
+    matched = gettext("It is not matched; “Why” below says for what reason.")
+    if minor:
+        matched = gettext("It is matched with %(amount)s.") % {"amount": shown}
+    receipt = gettext("Its receipt waits among the receipts to post.")
+    if donation.donor_email:
+        receipt = gettext("Its receipt goes out by e-mail.")
+    return f"{matched} {receipt}"
 
 
 def _entered_before(request: HttpRequest, donation: Donation) -> HttpResponse:
-    messages.info(request, f"This form has entered {donation.reference} already, once. Nothing more was entered.")
+    messages.info(
+        request,
+        gettext("This form has entered %(reference)s already, once. Nothing more was entered.")
+        % {"reference": donation.reference},
+    )
     return redirect("staff-gift", donation.pk)
 
 
@@ -202,7 +232,7 @@ def _form_page(
     *,
     form: OfflineGiftForm,
     form_key: FormKey,
-    problem: str = "",
+    problem: "StrOrPromise" = "",
     doubts: Doubts | None = None,
     status: int = 200,
     **more: Any,

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations import form_keys
@@ -16,9 +17,13 @@ from donations.form_keys import FormKey
 from donations.views.staff import page
 from matching import pool_history
 from matching.models import MatchPool, Sponsor
-from matching.pool_form import KINDS, SponsorChoice, SponsorForm, TermsForm, kind_of
+from matching.pool_form import KINDS, TermsForm, kind_of
 from matching.pools import as_terms
 from matching.preview import Preview, preview
+from matching.sponsor_form import SponsorChoice, SponsorForm
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 @dataclass
@@ -70,7 +75,7 @@ class PoolDesk(ABC):
         """All whose errors the page names first."""
         return [self.form]
 
-    def page(self, *, problem: str = "", status: int = 200) -> HttpResponse:
+    def page(self, *, problem: "StrOrPromise" = "", status: int = 200) -> HttpResponse:
         has_errors = any(form.errors for form in self.forms if form.is_bound)
         context = {**self.context(), "problem": problem, "has_errors": has_errors}
         response = page(self.request, self.template, self.campaign, context)
@@ -128,7 +133,7 @@ class NewPool(PoolDesk):
         if known is not None:
             return known
         typed = self.sponsor_form.data
-        public_name = (typed.get("sponsor-public_name") or "").strip() or "the sponsor"
+        public_name = (typed.get("sponsor-public_name") or "").strip() or gettext("the sponsor")
         name = (typed.get("sponsor-name") or "").strip()
         return Sponsor(name=name, public_name=public_name, is_anonymous=bool(typed.get("sponsor-is_anonymous")))
 

@@ -5,6 +5,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaign.clock import database_now
@@ -17,22 +18,23 @@ from matching import pool_history
 from matching import pools as match_pools
 from matching.ledger import PoolsBusy
 from matching.models import MatchPool, Sponsor
-from matching.pool_form import KINDS, SponsorForm
+from matching.pool_form import KINDS
 from matching.pools import ChangedMeanwhile, InvalidTerms, LimitBelowPromises
 from matching.queries import pool_figures
+from matching.sponsor_form import SponsorForm
 from matching.watch import watch
 
-_BUSY = (
+_BUSY = gettext_lazy(
     "Many gifts are using this pool right now. Nothing was changed and nothing typed is lost: press the button again."
 )
-_BUSY_OPENING = (
+_BUSY_OPENING = gettext_lazy(
     "Many gifts are being paid right now. Nothing was opened and nothing typed is lost: press the button again."
 )
-_CHANGED = (
+_CHANGED = gettext_lazy(
     "Somebody else changed this pool after you opened this page. Nothing of yours was saved and nothing typed is lost: "
     "look at its terms now, then press the button again to put yours in their place."
 )
-_READ_IT = "Nothing was saved yet. This is what donors will read: press the button again if it is right."
+_READ_IT = gettext_lazy("Nothing was saved yet. This is what donors will read: press the button again if it is right.")
 
 
 @require_GET
@@ -102,19 +104,37 @@ def pause_pool(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = get_object_or_404(MatchPool, pk=pk)
     back = redirect("staff-pool", pk) if request.POST.get("from") == "pool" else redirect("staff-pools")
     if request.POST.get("paused") not in ("0", "1"):
-        messages.error(request, f"Nothing was changed: the form did not say whether to pause or resume {found.name}.")
+        messages.error(
+            request,
+            gettext("Nothing was changed: the form did not say whether to pause or resume %(name)s.")
+            % {"name": found.name},
+        )
         return back
     paused = request.POST["paused"] == "1"
-    word = "paused" if paused else "resumed"
     try:
         is_new = match_pools.set_paused(pool_id=found.pk, paused=paused, actor=actor(request), now=database_now())
     except PoolsBusy:
-        messages.error(request, f"Many gifts are using {found.name} right now, nothing was changed. Please try again.")
+        messages.error(
+            request,
+            gettext("Many gifts are using %(name)s right now, nothing was changed. Please try again.")
+            % {"name": found.name},
+        )
     else:
-        tail = "It gives no new match; what is held and matched stays." if paused else "It matches new gifts again."
-        said = f"{word.title()} {found.name}." if is_new else f"{found.name} was {word} already."
-        messages.success(request, f"{said} {tail}")
+        said = _paused_text(found.name, is_new=is_new) if paused else _resumed_text(found.name, is_new=is_new)
+        messages.success(request, said)
     return back
+
+
+def _paused_text(name: str, *, is_new: bool) -> str:
+    said = gettext("Paused %(pool)s.") if is_new else gettext("%(pool)s was paused already.")
+    tail = gettext("It gives no new match; what is held and matched stays.")
+    return f"{said % {'pool': name}} {tail}"
+
+
+def _resumed_text(name: str, *, is_new: bool) -> str:
+    said = gettext("Resumed %(pool)s.") if is_new else gettext("%(pool)s was resumed already.")
+    tail = gettext("It matches new gifts again.")
+    return f"{said % {'pool': name}} {tail}"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -131,7 +151,9 @@ def sponsor(request: HttpRequest, pk: int) -> HttpResponseBase:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             form.save()
-        messages.success(request, f"Saved {found.name}. Public pages show it within a second or two.")
+        messages.success(
+            request, gettext("Saved %(name)s. Public pages show it within a second or two.") % {"name": found.name}
+        )
         return redirect("staff-pools")
     return page(request, "donations/staff_sponsor.html", campaign, {"form": form, "sponsor": found})
 
@@ -168,12 +190,17 @@ def _open(request: HttpRequest, desk: NewPool) -> HttpResponseBase:
         return _opened_before(request, earlier)
     except PoolsBusy:
         return desk.page(problem=_BUSY_OPENING, status=503)
-    messages.success(request, f"Opened {opened.name}. Donors read it on the match page from now on.")
+    messages.success(
+        request, gettext("Opened %(name)s. Donors read it on the match page from now on.") % {"name": opened.name}
+    )
     return redirect("staff-pool", opened.pk)
 
 
 def _opened_before(request: HttpRequest, earlier: MatchPool) -> HttpResponseBase:
-    messages.info(request, f"This form has opened {earlier.name} already, once. Nothing more was opened.")
+    messages.info(
+        request,
+        gettext("This form has opened %(name)s already, once. Nothing more was opened.") % {"name": earlier.name},
+    )
     return redirect("staff-pool", earlier.pk)
 
 
@@ -198,5 +225,5 @@ def _change(request: HttpRequest, desk: OpenedPool) -> HttpResponseBase:
     except (ChangedMeanwhile, PoolsBusy) as error:
         is_busy = isinstance(error, PoolsBusy)
         return desk.page(problem=_BUSY if is_busy else _CHANGED, status=503 if is_busy else 200)
-    messages.success(request, f"Saved {desk.name}. New gifts go by these terms from now on.")
+    messages.success(request, gettext("Saved %(name)s. New gifts go by these terms from now on.") % {"name": desk.name})
     return redirect("staff-pool", desk.pool.pk)

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
 from campaign.clock import database_now
@@ -25,9 +26,9 @@ def to_post(request: HttpRequest) -> HttpResponseBase:
         chosen = [int(text) for text in request.POST.getlist("receipt")[:AT_ONCE] if _is_id(text)]
         count = posting.mark_posted(campaign=campaign, receipt_ids=chosen, actor=actor(request), now=database_now())
         if count:
-            messages.success(request, f"Marked {count} receipt{'' if count == 1 else 's'} as posted.")
+            messages.success(request, _marked(count, of_receipts=True))
         else:
-            messages.error(request, "Tick the receipts that were posted first; nothing was marked.")
+            messages.error(request, gettext("Tick the receipts that were posted first; nothing was marked."))
         return redirect(request.get_full_path())
     waiting = posting.to_post(campaign=campaign)
     context = {
@@ -50,9 +51,9 @@ def notes_to_post(request: HttpRequest) -> HttpResponseBase:
         chosen = [int(text) for text in request.POST.getlist("notice")[:AT_ONCE] if _is_id(text)]
         count = tributes.mark_posted(campaign=campaign, notice_ids=chosen, actor=actor(request), now=database_now())
         if count:
-            messages.success(request, f"Marked {count} note{'' if count == 1 else 's'} as posted.")
+            messages.success(request, _marked(count, of_receipts=False))
         else:
-            messages.error(request, "Tick the notes that were posted first; nothing was marked.")
+            messages.error(request, gettext("Tick the notes that were posted first; nothing was marked."))
         return redirect(request.get_full_path())
     waiting = tributes.to_post(campaign=campaign)
     context = {"notices": waiting[:AT_ONCE], "count": waiting.count()}
@@ -69,6 +70,14 @@ def pdfs(request: HttpRequest) -> HttpResponseBase:
     content = posting.packed(posting.to_post(campaign=campaign)[:AT_ONCE])
     headers = {"Content-Disposition": 'attachment; filename="receipts-to-post.zip"'}
     return HttpResponse(content, content_type="application/zip", headers=headers)
+
+
+def _marked(count: int, *, of_receipts: bool) -> str:
+    if of_receipts:
+        said = ngettext("Marked %(count)s receipt as posted.", "Marked %(count)s receipts as posted.", count)
+    else:
+        said = ngettext("Marked %(count)s note as posted.", "Marked %(count)s notes as posted.", count)
+    return said % {"count": count}
 
 
 def _is_id(text: str) -> bool:

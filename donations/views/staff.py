@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
@@ -126,9 +127,11 @@ def page(request: HttpRequest, template: str, campaign: Campaign, context: dict[
 
 def _say_whether_due(request: HttpRequest, *, is_due: bool) -> None:
     if is_due:
-        messages.success(request, "It is tried again within half a minute. Reload this page to see how it went.")
+        messages.success(
+            request, gettext("It is tried again within half a minute. Reload this page to see how it went.")
+        )
     else:
-        messages.info(request, "Somebody else has asked for that already; nothing was changed.")
+        messages.info(request, gettext("Somebody else has asked for that already; nothing was changed."))
 
 
 def _day(campaign: Campaign, *, now: datetime, day_text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
@@ -32,7 +33,12 @@ def monthly_gifts(request: HttpRequest) -> HttpResponseBase:
         "page": shown,
         "rows": [(row, row.donations.order_by("pk").first(), TONES[row.state]) for row in shown.rows],
         "state": state if state in _SHOWN else "running",
-        "tabs": [("running", "Running"), ("unpaid", "Payment failed"), ("stopped", "Stopped"), ("never", "Not begun")],
+        "tabs": [
+            ("running", gettext("Running")),
+            ("unpaid", gettext("Payment failed")),
+            ("stopped", gettext("Stopped")),
+            ("never", gettext("Not begun")),
+        ],
         "count": running.count(),
         "sum_minor": sum(running.values_list("amount_minor", flat=True)),
         "currency": campaign.currency,
@@ -48,9 +54,18 @@ def stop_monthly(request: HttpRequest, pk: int) -> HttpResponseBase:
     try:
         monthly.stop(monthly_id=found.pk, now=database_now(), actor=actor(request))
     except monthly.NotRunning:
-        messages.info(request, f"{found.reference} is not running, so there was nothing to stop.")
+        messages.info(
+            request,
+            gettext("%(reference)s is not running, so there was nothing to stop.") % {"reference": found.reference},
+        )
     except (gateway.GatewayUnavailable, gateway.GatewayRefused):
-        messages.error(request, "Stripe does not answer at this moment. Nothing was changed. Please try again.")
+        messages.error(
+            request, gettext("Stripe does not answer at this moment. Nothing was changed. Please try again.")
+        )
     else:
-        messages.success(request, f"{found.reference} is stopped. Nothing more is charged, and its donor is told.")
+        messages.success(
+            request,
+            gettext("%(reference)s is stopped. Nothing more is charged, and its donor is told.")
+            % {"reference": found.reference},
+        )
     return redirect("staff-monthly")

@@ -7,6 +7,7 @@ from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
@@ -21,17 +22,17 @@ _RUNS_SHOWN = 8
 _EVENT_KINDS_SHOWN = 50
 # What a run counts, in words; what it does not name it has none of.
 FOUND = {
-    "payments": "payments gone through",
-    "completed": "gifts completed",
-    "set_aside": "payments set aside",
-    "refunds_noted": "refunds noted",
-    "disputes_noted": "disputes noted",
-    "warnings_noted": "fraud warnings noted",
-    "events_stored": "lost events fetched",
-    "movements": "movements of the balance",
-    "gifts_without_charge": "gifts without a charge",
-    "left_busy": "left for the next run",
-    "not_noted": "could not be noted",
+    "payments": gettext_lazy("payments gone through"),
+    "completed": gettext_lazy("gifts completed"),
+    "set_aside": gettext_lazy("payments set aside"),
+    "refunds_noted": gettext_lazy("refunds noted"),
+    "disputes_noted": gettext_lazy("disputes noted"),
+    "warnings_noted": gettext_lazy("fraud warnings noted"),
+    "events_stored": gettext_lazy("lost events fetched"),
+    "movements": gettext_lazy("movements of the balance"),
+    "gifts_without_charge": gettext_lazy("gifts without a charge"),
+    "left_busy": gettext_lazy("left for the next run"),
+    "not_noted": gettext_lazy("could not be noted"),
 }
 
 
@@ -67,14 +68,14 @@ def compare_now(request: HttpRequest) -> HttpResponseBase:
     run = stripe_runs.start(started_by=actor(request), now=now)
     tasks.wake(tasks.advance_stripe_run, run.pk)
     if run.started_at == now:
-        messages.success(request, "Stripe is being asked. Reload this page in a minute to see what was found.")
+        messages.success(request, gettext("Stripe is being asked. Reload this page in a minute to see what was found."))
     else:
-        messages.info(request, "Stripe is being asked already. Reload this page in a minute.")
+        messages.info(request, gettext("Stripe is being asked already. Reload this page in a minute."))
     return redirect("staff-stripe")
 
 
 def _found(run: StripeRun) -> list[tuple[int, str]]:
-    return [(run.found[what], words) for what, words in FOUND.items() if run.found.get(what)]
+    return [(run.found[what], str(words)) for what, words in FOUND.items() if run.found.get(what)]
 
 
 def _ignored() -> list[dict[str, object]]:

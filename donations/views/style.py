@@ -7,6 +7,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET
 
 from campaign import palette
@@ -18,40 +19,34 @@ from donations.roles import needs
 _WORDS = "Two sentences say what it is for. They stand on cards and under the name."
 # What each token is for; every color of site.css has a line here.
 _USES = {
-    "ink": "words",
-    "ink-2": "quieter words",
-    "paper": "the page",
-    "wash": "tinted blocks, notices",
-    "card": "cards, panels",
-    "line": "borders, the empty part of bars",
-    "field-line": "the edges of fields",
-    "give": "action: buttons, what is given",
-    "give-2": "a button under the pointer",
-    "give-ink": "words on a button",
-    "match": "accent: links that lead on, figures, what is matched",
-    "match-wash": "the accent’s pale ground",
-    "held": "what is held",
-    "held-wash": "warnings",
-    "held-ink": "words of warnings",
-    "wrong": "errors",
-    "wrong-wash": "the ground of errors",
-    "focus": "the ring around what has the keyboard",
-    "navy": "main: the band, letters, receipts",
-    "navy-2": "the band’s lower end, the foot, the staff pages’ side",
-    "navy-ink": "words on the band",
-    "navy-ink-2": "quieter words on the band",
-    "gold": "small line and held money on the band",
-    "mint": "matched money on the band",
-    "band-give": "the band’s button",
-    "band-give-2": "the same under the pointer",
-    "band-give-ink": "words on the band’s button",
+    "ink": gettext_lazy("words"),
+    "ink-2": gettext_lazy("quieter words"),
+    "paper": gettext_lazy("the page"),
+    "wash": gettext_lazy("tinted blocks, notices"),
+    "card": gettext_lazy("cards, panels"),
+    "line": gettext_lazy("borders, the empty part of bars"),
+    "field-line": gettext_lazy("the edges of fields"),
+    "give": gettext_lazy("action: buttons, what is given"),
+    "give-2": gettext_lazy("a button under the pointer"),
+    "give-ink": gettext_lazy("words on a button"),
+    "match": gettext_lazy("accent: links that lead on, figures, what is matched"),
+    "match-wash": gettext_lazy("the accent’s pale ground"),
+    "held": gettext_lazy("what is held"),
+    "held-wash": gettext_lazy("warnings"),
+    "held-ink": gettext_lazy("words of warnings"),
+    "wrong": gettext_lazy("errors"),
+    "wrong-wash": gettext_lazy("the ground of errors"),
+    "focus": gettext_lazy("the ring around what has the keyboard"),
+    "navy": gettext_lazy("main: the band, letters, receipts"),
+    "navy-2": gettext_lazy("the band’s lower end, the foot, the staff pages’ side"),
+    "navy-ink": gettext_lazy("words on the band"),
+    "navy-ink-2": gettext_lazy("quieter words on the band"),
+    "gold": gettext_lazy("small line and held money on the band"),
+    "mint": gettext_lazy("matched money on the band"),
+    "band-give": gettext_lazy("the band’s button"),
+    "band-give-2": gettext_lazy("the same under the pointer"),
+    "band-give-ink": gettext_lazy("words on the band’s button"),
 }
-_LINES = [
-    MatchLine("full", "Your $100 becomes $200.", "The Harbor Family matches it dollar for dollar."),
-    MatchLine("part", "$7.35 of your $100 is matched.", "The pool is nearly used up."),
-    MatchLine("none", "", "This gift is not matched."),
-    ask(),
-]
 _STATES = {"empty": {}, "filled": {"typed": "Maria Alvarez"}, "wrong": {"typed": ""}, "disabled": {"typed": "Maria"}}
 
 
@@ -59,7 +54,9 @@ class SampleForm(forms.Form):
     """One field of each kind of widget that the site uses."""
 
     typed = forms.CharField(
-        label="Your name", help_text="As your receipt shall name you.", error_messages={"required": "Write your name."}
+        label=gettext_lazy("Your name"),
+        help_text=gettext_lazy("As your receipt shall name you."),
+        error_messages={"required": gettext_lazy("Write your name.")},
     )
 
 
@@ -78,9 +75,11 @@ def public_parts(request: HttpRequest) -> HttpResponseBase:
             limit_minor=5_000_000, matched_minor=2_900_000, held_minor=400_000, free_minor=1_700_000
         ),
         "challenge": SimpleNamespace(
-            progress_text="62 of 100 donors", progress_share=0.62, rule_sentence="At 100 donors $10,000 is unlocked."
+            progress_text=gettext("62 of 100 donors"),
+            progress_share=0.62,
+            rule_sentence=gettext("At 100 donors $10,000 is unlocked."),
         ),
-        "lines": _LINES,
+        "lines": _lines(),
         **({"campaign": Campaign(currency="USD")} if campaign is None else banner(campaign, now=now, is_slim=True)),
         "fund": Fund.objects.exclude(picture="").first() or Fund(name="Education", slug="education", summary=_WORDS),
         "story": Story.objects.exclude(picture="").first() or Story(title="The call", slug="call", summary=_WORDS),
@@ -96,13 +95,37 @@ def staff_parts(request: HttpRequest) -> HttpResponse:
     return render(request, "donations/staff_style_staff.html", {"schemes": [_forms(name) for name in palette.SCHEMES]})
 
 
+def _lines() -> list[MatchLine]:
+    return [
+        MatchLine(
+            "full",
+            gettext("Your $100 becomes $200."),
+            gettext("The Harbor Family matches it dollar for dollar."),
+        ),
+        MatchLine("part", gettext("$7.35 of your $100 is matched."), gettext("The pool is nearly used up.")),
+        MatchLine("none", "", gettext("This gift is not matched.")),
+        ask(),
+    ]
+
+
 def _public_scheme(name: str) -> dict[str, Any]:
     return _forms(name) | {"presets": (("$50", "fifty"), ("$100", "hundred"), ("$250", "more"))}
 
 
 def _forms(scheme: str) -> dict[str, Any]:
     """A form in each state; the scheme keeps the fields' ids apart."""
-    return {"name": scheme, "fields": [(state, _field(scheme, state)) for state in _STATES]}
+    title = {"light": gettext("light"), "dark": gettext("dark")}[scheme]
+    return {"name": scheme, "title": title, "fields": [_labeled(scheme, state) for state in _STATES]}
+
+
+def _labeled(scheme: str, state: str) -> tuple[str, forms.BoundField]:
+    said = {
+        "empty": gettext("Your name, empty"),
+        "filled": gettext("Your name, filled"),
+        "wrong": gettext("Your name, wrong"),
+        "disabled": gettext("Your name, disabled"),
+    }
+    return said[state], _field(scheme, state)
 
 
 def _field(scheme: str, state: str) -> forms.BoundField:

@@ -25,7 +25,7 @@ from tests.staff import dana
 TEMPLATES = sorted((ROOT / "templates").glob("*.html")) + sorted((ROOT / "templates/campaign").rglob("*.html"))
 WRITTEN = (Campaign, Fund, Milestone, Organization, Section, SectionItem, Story, Team, Sponsor, Donation, GiftMessage)
 RECORDS = (Tribute, Reservation, SignedHead, LedgerKey)
-NAMES = ["UTC", "Vimeo", "Massachusetts", "New York"]  # the same in every language
+NAMES = ["UTC", "EST", "Vimeo", "Massachusetts", "New York"]  # the same in every language
 ASKED = ["M-7K3QX9AB2C", "/match/ledger.jsonl?pool=3&after=1200", "pool"]  # by a visitor, or named as an example
 
 

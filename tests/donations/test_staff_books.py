@@ -286,10 +286,10 @@ def test_pages_that_change_a_gift_say_when_its_month_is_closed(farid, gifts):
 def test_the_exports_say_which_of_the_days_are_closed(farid, gifts):
     address = "/staff/exports/?first=2026-12-31&last=2027-01-03"
     said = (
-        '<a href="/staff/books/2026-12/">December 2026</a> is closed: what was booked is in the file of the month. '
-        "The files here show gifts as they are now."
+        'Closed months: <a href="/staff/books/2026-12/">December 2026</a>. What was booked is in the file of the '
+        "month. The files here show gifts as they are now."
     )
     assert said not in staff.text_of(farid.get(address))
     close(now=NOW)
     assert said in staff.text_of(farid.get(address))
-    assert "is closed:" not in staff.text_of(farid.get("/staff/exports/?first=2027-01-01&last=2027-01-03"))
+    assert "Closed months:" not in staff.text_of(farid.get("/staff/exports/?first=2027-01-01&last=2027-01-03"))

@@ -13,7 +13,7 @@ from campaign.logos import NotALogo, logo_file
 from campaign.models import CardPicture, Fund, Section, SectionItem, Story
 from campaign.photographs import NotAPhotograph, shown
 from matching.models import Sponsor
-from matching.pool_form import LEAST_LOGO_HEIGHT
+from matching.sponsor_form import LEAST_LOGO_HEIGHT
 
 _PHOTOGRAPHS: tuple[type[Model], ...] = (Fund, Story, Section, SectionItem, CardPicture)
 _DRAWN_LOGO = re.compile(r"sponsors/[0-9a-f]{16}(_\w+)?\.png", re.ASCII)

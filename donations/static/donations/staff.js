@@ -20,7 +20,7 @@
     const said = document.createElement("span");
     said.className = "pill bad";
     said.setAttribute("role", "status");
-    said.textContent = "No answer from the site, the figures stand still";
+    said.textContent = line.dataset.words;
     line.append(" ", said);
   }, 2000);
 })();
