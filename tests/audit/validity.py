@@ -66,7 +66,7 @@ def collect(folder: Path) -> None:
     done = subprocess.run(
         [*command, *_TESTS],
         cwd=tools.ROOT,
-        env=os.environ | {"SEEN_PAGES": str(folder)},
+        env={name: value for name, value in os.environ.items() if name != "LOG_LEVEL"} | {"SEEN_PAGES": str(folder)},
         capture_output=True,
         text=True,
         check=False,
