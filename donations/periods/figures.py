@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, F, Sum
 
 from donations.models import Donation, Period, PeriodLine, StripeMovement
 from donations.periods.lines import SUMMED, would_be
+from donations.periods.lines import adjustments as adjustments_now
+from donations.periods.months import Month
 
 _OFFLINE_WAYS = {Donation.Method.CHEQUE: "Checks", Donation.Method.CASH: "Cash"}
 _STRIPE = "Through Stripe"
@@ -43,12 +45,24 @@ class Deposit:
     arrived_minor: int | None
 
 
+@dataclass(frozen=True)
+class Adjustment:
+    """One line of a gift whose own month, the one of `day`, is closed. minor: with the covered fee, signed."""
+
+    gift_id: int
+    day: date
+    fund_name: str
+    minor: int
+    currency: str
+
+
 @dataclass
 class Booked:
     """One currency of a month. Covered fees are in `fees`, `ways`, `deposits` and `total`, and in no fund."""
 
     currency: str
     line_count: int = 0
+    adjustment_count: int = 0
     funds: list[Sums] = field(default_factory=list)
     fees: Sums = field(default_factory=lambda: Sums("Covered fees"))
     total: Sums = field(default_factory=lambda: Sums("Total"))
@@ -70,6 +84,15 @@ def of_closed(period: Period) -> list[Booked]:
     """What was booked in a closed month, a part for each currency. Two queries."""
     lines = period.lines.order_by().values_list(*SUMMED)
     return _added(lines.annotate(Count("pk"), Sum("amount_minor"), Sum("fee_minor")))
+
+
+def adjustments(month: Month, *, limit: int = 50) -> list[Adjustment]:
+    """The first adjustments that were, or now would be, booked in the month, in the order of its lines; 0..limit."""
+    if month.period is None:
+        return [Adjustment(*row) for row in adjustments_now(month.first_day, limit=limit)]
+    lines = month.period.lines.filter(kind=PeriodLine.Kind.ADJUSTMENT).order_by("number")
+    values = lines.values_list("donation_id", "day", "fund_name", F("amount_minor") + F("fee_minor"), "currency")
+    return [Adjustment(*row) for row in values[:limit]]
 
 
 def of_every_closed() -> dict[int, list[Booked]]:
@@ -95,6 +118,7 @@ def _booked(currency: str, rows: list[tuple[Any, ...]]) -> Booked:
     for method, payout, gl_code, fund_name, kind, count, amount_minor, fee_minor in rows:
         way = _OFFLINE_WAYS.get(method, _STRIPE)
         booked.line_count += count
+        booked.adjustment_count += count if kind == PeriodLine.Kind.ADJUSTMENT else 0
         funds(fund_name, gl_code).add(kind, amount_minor)
         booked.fees.add(kind, fee_minor)
         booked.total.add(kind, amount_minor + fee_minor)

@@ -41,8 +41,7 @@ WITH bound(campaign_id, starts, ends) AS (
 ), part AS (
     SELECT g.*, p.fund_id, p.amount_minor AS gross, sum(p.amount_minor) OVER own AS upto,
            row_number() OVER own = 1 AS has_fee, gone.day AS gone_day, gone.stripe_ids,
-           CASE WHEN g.is_new THEN 0 ELSE coalesce(gone.by_start, 0) END AS gone_before,
-           coalesce(gone.by_end, 0) AS gone_after
+           coalesce(gone.by_start, 0) AS gone_before, coalesce(gone.by_end, 0) AS gone_after
     FROM gift g
     JOIN donations_designation p ON p.donation_id = g.id
     LEFT JOIN gone ON gone.id = g.id
@@ -112,11 +111,22 @@ _SUM = """
 SELECT currency, method, payout, gl_code, fund_name, kind, count(*), sum(amount_minor)::bigint, sum(fee_minor)::bigint
 FROM line GROUP BY currency, method, payout, gl_code, fund_name, kind"""
 
+_ADJUSTMENTS = """
+SELECT donation_id, day, fund_name, amount_minor + fee_minor, currency
+FROM line WHERE kind = 'adjustment' ORDER BY number LIMIT %(limit)s"""
+
 
 def would_be(first_day: date) -> list[tuple[Any, ...]]:
     """The sums that closing this month now would book: SUMMED, lines, amount and fee in minor units."""
     with connection.cursor() as cursor:
         cursor.execute(_LINES + _SUM, _asked(first_day))
+        return cursor.fetchall()
+
+
+def adjustments(first_day: date, *, limit: int) -> list[tuple[Any, ...]]:
+    """The first adjustments that closing this month now would book: gift, day, fund, sum with fee, currency."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LINES + _ADJUSTMENTS, _asked(first_day) | {"limit": limit})
         return cursor.fetchall()
 
 

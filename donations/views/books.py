@@ -109,12 +109,17 @@ def _context(shown: Month) -> dict[str, object]:
     context: dict[str, object] = {"month": shown, "over_from": following(shown.first_day)}
     if shown.period is not None:
         booked, by = figures.of_closed(shown.period), name_of(shown.period.closed_by)
-        return context | {"booked": booked, "closed_by": by, "kinds": KINDS}
+        return context | {"booked": booked, "adjustments": _adjustments(shown, booked), "closed_by": by}
     if not shown.is_next:
         return context | {"before": next(month for month in months(now=timezone.now()) if month.is_next)}
+    booked = figures.of_open(shown.first_day)
+    context |= {"booked": booked, "adjustments": _adjustments(shown, booked)}
     found = obstacles(shown.first_day) if shown.is_over else []
-    is_stopped = any(one.is_fault for one in found)
-    return context | {"booked": figures.of_open(shown.first_day), "obstacles": found, "is_stopped": is_stopped}
+    return context | {"obstacles": found, "is_stopped": any(one.is_fault for one in found)}
+
+
+def _adjustments(shown: Month, booked: list[figures.Booked]) -> list[figures.Adjustment]:
+    return figures.adjustments(shown) if any(part.adjustment_count for part in booked) else []
 
 
 def _currencies(period: Period) -> set[str]:

@@ -114,8 +114,8 @@ def test_what_comes_late_is_an_adjustment_of_the_next_month_with_its_own_day(cam
     assert lines_of(close(FEBRUARY)) == [(check.reference, "Nursing", "refund", date(2027, 2, 3), -6_000, 0)]
 
 
-def test_a_check_that_belongs_to_a_later_month_after_all_goes_from_one_to_the_other(campaign):
-    check = entered(campaign, now=on(12, 3), amount_minor=5_000)
+def test_a_check_that_belongs_to_a_later_month_after_all_goes_from_one_to_the_other(campaign, funds):
+    check = entered(campaign, now=on(12, 3), parts=((funds[0].pk, 5_000),))
     close()
     again = OfflineGift.of(check).as_json() | {"received_at": on(2, 4).isoformat()}
     corrections.correct_gift(
@@ -124,6 +124,13 @@ def test_a_check_that_belongs_to_a_later_month_after_all_goes_from_one_to_the_ot
     )  # fmt: skip
     assert lines_of(close(JANUARY)) == [(check.reference, "Education", "adjustment", date(2026, 12, 3), -5_000, 0)]
     assert lines_of(close(FEBRUARY)) == [(check.reference, "Education", "gift", date(2027, 2, 4), 5_000, 0)]
+    again |= {"received_at": on(3, 5).isoformat(), "parts": [[funds[0].pk, 5_700]]}
+    corrections.correct_gift(
+        donation_id=check.pk, gift=OfflineGift.from_json(again), corrections_seen=1, reason="x", actor="staff:9",
+        now=SPRING,
+    )  # fmt: skip
+    march = close(date(2027, 3, 1))
+    assert lines_of(march) == [(check.reference, "Education", "adjustment", date(2027, 3, 5), 700, 0)]
 
 
 def test_it_closes_in_order_once_and_only_what_is_over(campaign):
@@ -289,7 +296,16 @@ def test_two_people_who_close_at_once_make_one_closing(campaign, monkeypatch):
         as_owner(f"DELETE FROM {table}", table)
     with pytest.raises(closing.MonthClosed):
         at_once().finish()
-    assert (Period.objects.count(), PeriodLine.objects.count()) == (1, 1)
+    with transaction.atomic():
+        close(JANUARY)
+        with pytest.raises(closing.ClosingUnderWay):
+            Beside(_close_without_patience).finish()
+    assert (Period.objects.count(), PeriodLine.objects.count()) == (2, 1)
+
+
+def _close_without_patience():
+    _run("SET lock_timeout = 1")
+    return close(JANUARY)
 
 
 @pytest.mark.django_db(transaction=True)

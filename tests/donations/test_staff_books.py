@@ -283,6 +283,19 @@ def test_pages_that_change_a_gift_say_when_its_month_is_closed(farid, gifts):
     assert [said in staff.text_of(farid.get(address)) for address in pages] == [True] * 3
 
 
+def test_it_names_the_adjustments_before_and_after(farid, campaign, gifts):
+    _, plain, _ = gifts
+    close(now=NOW)
+    back(plain, 1_000, at=on(12, 30))
+    later = NOW + timedelta(days=30)
+    expected = ["Gift Its day Fund Sum", f"{plain.reference} Dec 9, 2026 Nursing -$10.00"]
+    with time_machine.travel(later, tick=False):
+        farid = staff.client_of(User.objects.get(username="farid"))
+        assert rows_of(farid, "2027-01")[-2:] == expected
+        close(JANUARY, now=later)
+        assert rows_of(farid, "2027-01")[-2:] == expected
+
+
 def test_the_exports_say_which_of_the_days_are_closed(farid, gifts):
     address = "/staff/exports/?first=2026-12-31&last=2027-01-03"
     said = (
