@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign import page_admin
 from campaign.amount_fields import MinorUnitsField
@@ -33,12 +34,14 @@ class AmountsField(SimpleArrayField):
 
 
 class CampaignForm(forms.ModelForm):
-    goal_minor = MinorUnitsField(label="Goal", required=False, help_text="Such as 400,000. Empty: no goal is shown.")
-    min_gift_minor = MinorUnitsField(label="Smallest gift", help_text="At least 0.50.")
-    max_gift_minor = MinorUnitsField(label="Largest gift by card")
+    goal_minor = MinorUnitsField(
+        label=gettext_lazy("Goal"), required=False, help_text=gettext_lazy("Such as 400,000. Empty: no goal is shown.")
+    )
+    min_gift_minor = MinorUnitsField(label=gettext_lazy("Smallest gift"), help_text=gettext_lazy("At least 0.50."))
+    max_gift_minor = MinorUnitsField(label=gettext_lazy("Largest gift by card"))
     presets_minor = AmountsField(
-        label="Suggested gifts",
-        help_text="Parted by semicolons, such as $50; $100; $250. The second one is chosen at first.",
+        label=gettext_lazy("Suggested gifts"),
+        help_text=gettext_lazy("Parted by semicolons, such as $50; $100; $250. The second one is chosen at first."),
     )
 
     class Meta:
@@ -58,7 +61,10 @@ class CampaignForm(forms.ModelForm):
             wrong = [minor for minor in cleaned.get("presets_minor") or [] if not smallest <= minor <= largest]
             if wrong:
                 amounts = ", ".join(format_amount_short(minor, currency="USD") for minor in wrong)
-                self.add_error("presets_minor", f"Below the smallest or above the largest gift: {amounts}.")
+                self.add_error(
+                    "presets_minor",
+                    gettext("Below the smallest or above the largest gift: %(amounts)s.") % {"amounts": amounts},
+                )
         return cleaned
 
     def clean_currency(self) -> str:
@@ -68,14 +74,19 @@ class CampaignForm(forms.ModelForm):
         if "currency" not in self.changed_data or campaign.pk is None:
             return currency
         if campaign.donations.exists() or campaign.match_pools.exists():
-            raise ValidationError("This campaign has gifts or match pools already: its currency stays. Make a new one.")
+            raise ValidationError(
+                gettext("This campaign has gifts or match pools already: its currency stays. Make a new one.")
+            )
         return currency
 
     def clean_fee_basis_points(self) -> int:
         """At 10,000 the card cost would be all of the payment, and the giving form could not be shown."""
         basis_points = int(self.cleaned_data["fee_basis_points"])
         if basis_points > MOST_FEE_BASIS_POINTS:
-            raise ValidationError(f"Write at most {MOST_FEE_BASIS_POINTS}, which is 10 %. A card costs about 290.")
+            raise ValidationError(
+                gettext("Write at most %(most)s, which is 10 %%. A card costs about 290.")
+                % {"most": MOST_FEE_BASIS_POINTS}
+            )
         return basis_points
 
 
@@ -104,13 +115,15 @@ class OrganizationForm(forms.ModelForm):
 class OrganizationAdmin(SaysWhenThereIsNoRoom):
     form = OrganizationForm
     fieldsets = [
-        ("Who we are", {"fields": ["public_name", "legal_name", "ein", "address"]}),
-        ("How donors reach us", {"fields": ["phone", "email", "website"]}),
-        ("How we reach donors", {"fields": ["opts_out_first"]}),
+        (gettext_lazy("Who we are"), {"fields": ["public_name", "legal_name", "ein", "address"]}),
+        (gettext_lazy("How donors reach us"), {"fields": ["phone", "email", "website"]}),
+        (gettext_lazy("How we reach donors"), {"fields": ["opts_out_first"]}),
         (
-            "Receipts",
+            gettext_lazy("Receipts"),
             {
-                "description": "Printed on every receipt. Receipts that are issued already do not change.",
+                "description": gettext_lazy(
+                    "Printed on every receipt. Receipts that are issued already do not change."
+                ),
                 "fields": [
                     "receipt_thanks",
                     "goods_or_services_statement",
@@ -121,10 +134,12 @@ class OrganizationAdmin(SaysWhenThereIsNoRoom):
             },
         ),
         (
-            "Look",
+            gettext_lazy("Look"),
             {
-                "description": "Empty colors are the site’s own. The staff page “Style” shows all of them, "
-                "where each is used, and how clear every pair is.",
+                "description": gettext_lazy(
+                    "Empty colors are the site’s own. The staff page “Style” shows all of them, "
+                    "where each is used, and how clear every pair is."
+                ),
                 "fields": [
                     "logo",
                     "logo_for_dark",
@@ -159,7 +174,9 @@ class OrganizationAdmin(SaysWhenThereIsNoRoom):
 
 
 class MilestoneForm(forms.ModelForm):
-    amount_minor = MinorUnitsField(label="Raised by donors", help_text="Such as 100,000; match does not count.")
+    amount_minor = MinorUnitsField(
+        label=gettext_lazy("Raised by donors"), help_text=gettext_lazy("Such as 100,000; match does not count.")
+    )
 
     class Meta:
         widgets = {"text": ONE_LINE}
@@ -170,7 +187,7 @@ class MilestoneInline(admin.TabularInline):
     form = MilestoneForm
     extra = 0
     fields = ["amount_minor", "text"]
-    verbose_name_plural = "Milestones"
+    verbose_name_plural = gettext_lazy("Milestones")
 
 
 class CardPictureForm(page_admin.PictureForm):
@@ -183,7 +200,7 @@ class CardPictureInline(admin.TabularInline):
     form = CardPictureForm
     extra = 0
     fields = ["picture", "picture_alt", "position"]
-    verbose_name_plural = "Pictures for e-cards"
+    verbose_name_plural = gettext_lazy("Pictures for e-cards")
 
 
 class TeamInline(admin.TabularInline):
@@ -191,7 +208,7 @@ class TeamInline(admin.TabularInline):
     extra = 0
     fields = ["name", "slug", "is_open"]
     prepopulated_fields = {"slug": ["name"]}
-    verbose_name_plural = "Departments and teams that a gift may name"
+    verbose_name_plural = gettext_lazy("Departments and teams that a gift may name")
 
 
 @admin.register(Campaign)
@@ -205,9 +222,9 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
     fieldsets = [
         (None, {"fields": ["name", "slug", "is_current", "funds"]}),
         (
-            "When",
+            gettext_lazy("When"),
             {
-                "description": "Dates and times are those of the time zone below, as it was last saved.",
+                "description": gettext_lazy("Dates and times are those of the time zone below, as it was last saved."),
                 "fields": [
                     "opens_at",
                     "closes_at",
@@ -220,7 +237,7 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
             },
         ),
         (
-            "Words on the banner",
+            gettext_lazy("Words on the banner"),
             {
                 "fields": [
                     *("eyebrow", "heading", "lead", "action_label"),
@@ -229,7 +246,7 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
             },
         ),
         (
-            "Gifts",
+            gettext_lazy("Gifts"),
             {
                 "fields": [
                     "currency",
@@ -245,10 +262,12 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
             },
         ),
         (
-            "Live on the pages",
+            gettext_lazy("Live on the pages"),
             {
-                "description": "Each part is switched by itself and at once: open pages follow within seconds. "
-                "A part that costs too much rests by itself. Giving needs none of them.",
+                "description": gettext_lazy(
+                    "Each part is switched by itself and at once: open pages follow within seconds. "
+                    "A part that costs too much rests by itself. Giving needs none of them."
+                ),
                 "fields": [
                     "shows_figures",
                     "shows_wall",

@@ -6,6 +6,7 @@ from typing import IO
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, UnidentifiedImageError
 
 from campaign.uploads import refuse_without_room
@@ -15,7 +16,7 @@ LARGEST = (800, 200)  # pixels: twice as sharp as pages show it
 LEAST_HEIGHT = 100
 MOST_PIXELS = 20_000_000  # a small file may unpack into much more than memory holds
 MOST_BYTES = 2_000_000
-_TOO_MANY = "This picture has too many pixels. Save it smaller: 800 wide is plenty."
+_TOO_MANY = gettext_lazy("This picture has too many pixels. Save it smaller: 800 wide is plenty.")
 
 
 class NotALogo(ValueError):
@@ -29,7 +30,10 @@ def logo_file(uploaded: IO[bytes], *, size: int, least_height: int = LEAST_HEIGH
     Raises NotALogo, or ValidationError when there is no room.
     """
     if size > MOST_BYTES:
-        raise NotALogo(f"This picture has {size / 1e6:.1f} MB. Choose one of at most {MOST_BYTES // 1_000_000} MB.")
+        raise NotALogo(
+            gettext("This picture has %(size)s MB. Choose one of at most %(most)s MB.")
+            % {"size": f"{size / 1000000.0:.1f}", "most": MOST_BYTES // 1000000}
+        )
     refuse_without_room()
     png = io.BytesIO()
     _drawn_anew(uploaded, least_height=least_height).save(png, "PNG", optimize=True)
@@ -59,15 +63,18 @@ def _drawn_anew(uploaded: IO[bytes], *, least_height: int) -> Image.Image:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, NotALogo):
             raise
-        raise NotALogo("This file cannot be read as a picture. Save the logo as PNG, JPEG or WebP.") from error
+        raise NotALogo(gettext("This file cannot be read as a picture. Save the logo as PNG, JPEG or WebP.")) from error
     box = pixels.getchannel("A").getbbox()
     if box is None:
-        raise NotALogo("This picture is empty: all of it can be seen through.")
+        raise NotALogo(gettext("This picture is empty: all of it can be seen through."))
     logo = pixels.crop(box)
     logo.thumbnail(LARGEST, Image.Resampling.LANCZOS)
     if logo.height < least_height:
         raise NotALogo(
-            f"This logo would be {logo.width} by {logo.height} pixels: too flat to be read. Choose a larger or a more "
-            f"compact one, at least {least_height} pixels high when it is {LARGEST[0]} wide."
+            gettext(
+                "This logo would be %(width)s by %(height)s pixels: too flat to be read. Choose a larger or a "
+                "more compact one, at least %(least_height)s pixels high when it is %(wide)s wide."
+            )
+            % {"width": logo.width, "height": logo.height, "least_height": least_height, "wide": LARGEST[0]}
         )
     return logo

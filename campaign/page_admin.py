@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 from reversion.admin import VersionAdmin
 
@@ -32,23 +33,33 @@ IN_A_CELL = forms.Textarea(attrs={"rows": 3, "cols": 22})
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif")
 LARGEST_PICTURE_BYTES = 8_000_000
 _WHAT_KINDS_USE = [
-    ("Introduction or text", "heading, body"),
-    ("Figures", "heading, body, items with number and words, closing"),
-    ("Picture", "picture with its description and caption; heading, body and closing around it"),
-    ("Picture with text", "picture with its description and caption; heading and body beside it"),
-    ("Imagine", "heading, body, items with words, closing"),
-    ("Quotation", "body: what was said; closing: who said it; a portrait if there is one"),
-    ("Featured story", "the story; heading and body above it"),
-    ("Gallery", "heading, items with picture, description and caption"),
+    (gettext_lazy("Introduction or text"), gettext_lazy("heading, body")),
+    (gettext_lazy("Figures"), gettext_lazy("heading, body, items with number and words, closing")),
     (
-        "Video",
-        "heading: what it is called; the video’s address; the picture shown until it plays; closing: what is said",
+        gettext_lazy("Picture"),
+        gettext_lazy("picture with its description and caption; heading, body and closing around it"),
     ),
-    ("Questions", "heading, items with question and answer"),
-    ("Appeal", "heading, body; the button is added"),
+    (
+        gettext_lazy("Picture with text"),
+        gettext_lazy("picture with its description and caption; heading and body beside it"),
+    ),
+    (gettext_lazy("Imagine"), gettext_lazy("heading, body, items with words, closing")),
+    (gettext_lazy("Quotation"), gettext_lazy("body: what was said; closing: who said it; a portrait if there is one")),
+    (gettext_lazy("Featured story"), gettext_lazy("the story; heading and body above it")),
+    (gettext_lazy("Gallery"), gettext_lazy("heading, items with picture, description and caption")),
+    (
+        gettext_lazy("Video"),
+        gettext_lazy(
+            "heading: what it is called; the video’s address; the picture shown until it plays; closing: what is said"
+        ),
+    ),
+    (gettext_lazy("Questions"), gettext_lazy("heading, items with question and answer")),
+    (gettext_lazy("Appeal"), gettext_lazy("heading, body; the button is added")),
 ]
-_ABOUT_ALT = "What the picture shows, in a sentence, for people who cannot see it. Required with a picture."
-_ABOUT_TIMES = "Dates and times are those of the campaign."
+_ABOUT_ALT = gettext_lazy(
+    "What the picture shows, in a sentence, for people who cannot see it. Required with a picture."
+)
+_ABOUT_TIMES = gettext_lazy("Dates and times are those of the campaign.")
 
 
 # A version is a page with all its parts, whichever of them was saved: so it is restored whole.
@@ -128,11 +139,13 @@ class PictureForm(forms.ModelForm):
         """
         picture = self.cleaned_data.get("picture")
         if "picture" in self.changed_data and picture and not picture.name.lower().endswith(PICTURE_ENDINGS):
-            raise ValidationError("Choose a picture whose name ends in .jpg, .png, .webp, .avif or .gif.")
+            raise ValidationError(gettext("Choose a picture whose name ends in .jpg, .png, .webp, .avif or .gif."))
         if "picture" in self.changed_data and picture and picture.size > LARGEST_PICTURE_BYTES:
             raise ValidationError(
-                f"This picture has {picture.size / 1e6:.0f} MB. Make it smaller, at most "
-                f"{LARGEST_PICTURE_BYTES / 1e6:.0f} MB; 1600 pixels wide is plenty."
+                gettext(
+                    "This picture has %(size)s MB. Make it smaller, at most %(most)s MB; 1600 pixels wide is plenty."
+                )
+                % {"size": f"{picture.size / 1000000.0:.0f}", "most": f"{LARGEST_PICTURE_BYTES / 1000000.0:.0f}"}
             )
         if "picture" in self.changed_data and picture:
             check_upload(picture)
@@ -141,7 +154,7 @@ class PictureForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("picture") and not cleaned.get("picture_alt"):
-            self.add_error("picture_alt", "Describe the picture for people who cannot see it.")
+            self.add_error("picture_alt", gettext("Describe the picture for people who cannot see it."))
         return cleaned
 
 
@@ -176,8 +189,8 @@ class SectionItemInline(admin.TabularInline):
     form = ItemForm
     extra = 0
     fields = ["position", "title", "text", "picture", "picture_alt"]
-    verbose_name = "figure, hope, question or picture"
-    verbose_name_plural = (
+    verbose_name = gettext_lazy("figure, hope, question or picture")
+    verbose_name_plural = gettext_lazy(
         "Figures (number, words), hopes (words), questions (question, answer) or gallery pictures (picture, caption)"
     )
 
@@ -189,8 +202,8 @@ class SectionInline(admin.TabularInline):
     extra = 0
     fields = ["position", "kind", "heading", "is_draft"]
     show_change_link = True
-    verbose_name = "part of the page"
-    verbose_name_plural = "Parts of the page, in order. Save, then press “Change” on a part to write it."
+    verbose_name = gettext_lazy("part of the page")
+    verbose_name_plural = gettext_lazy("Parts of the page, in order. Save, then press “Change” on a part to write it.")
 
 
 class StorySectionInline(SectionInline):
@@ -198,7 +211,7 @@ class StorySectionInline(SectionInline):
 
 
 class PresetForm(forms.ModelForm):
-    amount_minor = MinorUnitsField(label="Amount", help_text="Such as 100.")
+    amount_minor = MinorUnitsField(label=gettext_lazy("Amount"), help_text=gettext_lazy("Such as 100."))
 
     class Meta:
         widgets = {"does": ONE_LINE}
@@ -209,7 +222,7 @@ class PresetInline(admin.TabularInline):
     form = PresetForm
     extra = 0
     fields = ["amount_minor", "does"]
-    verbose_name_plural = "Suggested gifts: instead of the campaign’s, each with what it does"
+    verbose_name_plural = gettext_lazy("Suggested gifts: instead of the campaign’s, each with what it does")
 
 
 class FundAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
@@ -222,8 +235,8 @@ class FundAdmin(SaysWhenThereIsNoRoom, InCampaignTime, VersionAdmin):
     save_on_top = True
     fieldsets = [
         (None, {"fields": ["name", "slug", "summary", "gl_code", "is_open", "position"]}),
-        ("Picture", {"fields": ["picture", "picture_alt"]}),
-        ("Publishing", {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
+        (gettext_lazy("Picture"), {"fields": ["picture", "picture_alt"]}),
+        (gettext_lazy("Publishing"), {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
     ]
 
     def view_on_site(self, obj: Fund) -> str:
@@ -243,12 +256,12 @@ class SectionAdmin(WithRichText, SaysWhenThereIsNoRoom, VersionAdmin):
     readonly_fields = ["about_kinds", "as_visitors_see_it"]
     fieldsets = [
         (None, {"fields": ["fund", "story", "kind", "position", "is_draft", "about_kinds"]}),
-        ("Words", {"fields": ["heading", "body", "closing"]}),
+        (gettext_lazy("Words"), {"fields": ["heading", "body", "closing"]}),
         (
-            "Picture, video or story",
+            gettext_lazy("Picture, video or story"),
             {"fields": ["picture", "picture_alt", "picture_caption", "video_link", "featured"]},
         ),
-        ("As visitors see it", {"fields": ["as_visitors_see_it"]}),
+        (gettext_lazy("As visitors see it"), {"fields": ["as_visitors_see_it"]}),
     ]
 
     class Media:
@@ -273,17 +286,19 @@ class SectionAdmin(WithRichText, SaysWhenThereIsNoRoom, VersionAdmin):
         form_class = self.get_form(request, part, change=part is not None)
         return part_preview.answer(request, part=part, form_class=form_class, item_form=ItemForm)
 
-    @admin.display(description="Preview")
+    @admin.display(description=gettext_lazy("Preview"))
     def as_visitors_see_it(self, section: Section) -> SafeString:
         return format_html(
-            '<div class="part-preview" data-address="{}"><p data-shown="{}" data-trouble="{}">{}</p></div>',
+            '<div class="part-preview" data-address="{}" data-words="{}">'
+            '<p data-shown="{}" data-trouble="{}">{}</p></div>',
             reverse("admin:campaign_section_as_seen", args=[section.pk or 0]),
-            "Nothing of this is saved yet.",
-            "This could not be renewed just now. What you typed is still here.",
-            "Save it, then see the page in the preview.",
+            gettext("The part as visitors would see it"),
+            gettext("Nothing of this is saved yet."),
+            gettext("This could not be renewed just now. What you typed is still here."),
+            gettext("Save it, then see the page in the preview."),
         )
 
-    @admin.display(description="What each kind uses")
+    @admin.display(description=gettext_lazy("What each kind uses"))
     def about_kinds(self, _section: Section) -> SafeString:
         return format_html_join(mark_safe("<br>"), "<strong>{}</strong>: {}", _WHAT_KINDS_USE)
 
@@ -307,9 +322,9 @@ class StoryAdmin(WithRichText, SaysWhenThereIsNoRoom, InCampaignTime, VersionAdm
     save_on_top = True
     fieldsets = [
         (None, {"fields": ["title", "slug", "summary", "body", "fund"]}),
-        ("Picture", {"fields": ["picture", "picture_alt", "picture_caption"]}),
-        ("Place among the stories", {"fields": ["position"]}),
-        ("Publishing", {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
+        (gettext_lazy("Picture"), {"fields": ["picture", "picture_alt", "picture_caption"]}),
+        (gettext_lazy("Place among the stories"), {"fields": ["position"]}),
+        (gettext_lazy("Publishing"), {"fields": ["is_published", "publish_at"], "description": _ABOUT_TIMES}),
     ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -7,6 +7,7 @@ from django import forms
 from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 
 from campaign.models import Section, SectionItem
 
@@ -49,7 +50,7 @@ def answer(
         "section": shown,
         "fund": shown.fund or (shown.story.fund if shown.story else None),
         "takes_gifts": True,
-        "missing": missing if shown.kind else ["Choose what kind of part it is."],
+        "missing": missing if shown.kind else [gettext("Choose what kind of part it is.")],
         "page": page,
     }
     return render(request, "campaign/part_preview.html", context)

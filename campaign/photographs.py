@@ -24,6 +24,7 @@ from django.core.validators import validate_image_file_extension
 from django.db import models
 from django.db.models.fields.files import ImageFieldFile
 from django.utils.text import slugify
+from django.utils.translation import gettext, gettext_lazy
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from campaign.uploads import refuse_without_room
@@ -38,7 +39,7 @@ READ = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if "avif" in FORMATS else [])) 
 # A small file may unpack into much more than memory holds. A JPEG is unpacked no larger than needed.
 MOST_PIXELS, MOST_PIXELS_UNPACKED = 50_000_000, 24_000_000
 MOST_TIMES_AS_LONG = 4  # of one side and the other; WebP itself ends at 16,383 pixels
-_TOO_MANY = "This picture has too many pixels. Save it smaller: 1600 wide is plenty."
+_TOO_MANY = gettext_lazy("This picture has too many pixels. Save it smaller: 1600 wide is plenty.")
 _JPEG = {"quality": 80, "optimize": True, "progressive": True}
 _NAME = re.compile(r"(?P<base>.+_(?P<width>[0-9]{1,4})x(?P<height>[0-9]{1,5}))\.jpg", re.ASCII)
 _LONGEST_STEM = 40
@@ -65,7 +66,9 @@ def pixels_of(file: IO[bytes]) -> Image.Image:
         if picture.width * picture.height > most:
             raise NotAPhotograph(_TOO_MANY)
         if max(picture.size) > MOST_TIMES_AS_LONG * min(picture.size):
-            raise NotAPhotograph("This picture is too long and thin for a page. Crop it: at most four times as long.")
+            raise NotAPhotograph(
+                gettext("This picture is too long and thin for a page. Crop it: at most four times as long.")
+            )
         picture.draft("RGB", (WIDTHS[-1] * 2, WIDTHS[-1] * 2))
         upright = _opaque(_in_srgb(ImageOps.exif_transpose(picture)))
     except Image.DecompressionBombError as error:
@@ -73,7 +76,9 @@ def pixels_of(file: IO[bytes]) -> Image.Image:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, NotAPhotograph):
             raise
-        raise NotAPhotograph("This picture is damaged. Save it again as JPEG, PNG or WebP, and choose that.") from error
+        raise NotAPhotograph(
+            gettext("This picture is damaged. Save it again as JPEG, PNG or WebP, and choose that.")
+        ) from error
     if upright.width > WIDTHS[-1]:
         upright = upright.resize(_size(upright, WIDTHS[-1]), Image.Resampling.LANCZOS)
     return upright

@@ -19,10 +19,11 @@ from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer", bound=HttpResponseBase)
-NO_ROOM = (
+NO_ROOM = gettext_lazy(
     "This picture could not be kept: the site’s disk is full, or does not take files. Nothing was saved. Please tell "
     "who runs the site; without a new picture everything else can be saved."
 )

@@ -4,9 +4,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+from django.utils.translation import gettext, gettext_lazy
+
 _YOUTUBE = re.compile(r"[A-Za-z0-9_-]{11}")
 _VIMEO = re.compile(r"[0-9]{5,12}")
-_SAY = "Paste the address of one video, such as https://www.youtube.com/watch?v=... or https://vimeo.com/..."
+_SAY = gettext_lazy(
+    "Paste the address of one video, such as https://www.youtube.com/watch?v=... or https://vimeo.com/..."
+)
 
 # The only hosts whose frames a page may hold; each page's policy names them (campaign/views.py).
 FRAME_HOSTS = ["https://www.youtube-nocookie.com", "https://player.vimeo.com"]
@@ -41,7 +45,7 @@ def video(link: str) -> Video:
         return _youtube("".join(path[:1]))
     if host in ("vimeo.com", "player.vimeo.com"):
         return _vimeo("".join(path[-1:]))
-    raise NotAVideo(f"{_SAY} Videos of other sites are not played here.")
+    raise NotAVideo(gettext("%(paste)s Videos of other sites are not played here.") % {"paste": _SAY})
 
 
 def _youtube(key: str) -> Video:

@@ -11,6 +11,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.clock import database_now
 from donations import attention
@@ -56,9 +57,9 @@ class DonationAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["reference", "donor_name", "gift", "paid", "refunded", "state", "submitted_at", "paid_at"]
     list_filter = ["state", "campaign", "method"]
     search_fields = ["=id", "donor_name", "donor_email", "=payment_intent", "=charge", "=method_last4"]
-    search_help_text = "Number, name, e-mail, Stripe id or last four digits"
+    search_help_text = gettext_lazy("Number, name, e-mail, Stripe id or last four digits")
     gift = money_column("amount_minor", "gift")
-    fee = money_column("fee_minor", "covered fee")
+    fee = money_column("fee_minor", gettext_lazy("covered fee"))
     paid = money_column("total_minor", "total", ordering=F("amount_minor") + F("fee_minor"))
     refunded = money_column("refunded_minor", "refunded")
     exclude = ["token", "form_key", "amount_minor", "fee_minor", "refunded_minor"]
@@ -104,7 +105,7 @@ class ReceiptAdmin(ReadOnly, admin.ModelAdmin):
     inlines = [ReceiptSendInline]
     show_full_result_count = False
 
-    @admin.display(description="as issued")
+    @admin.display(description=gettext_lazy("as issued"))
     def said(self, receipt: Receipt) -> SafeString:
         return _as_code(receipt.content)
 
@@ -119,8 +120,10 @@ class TriesAgain(ReadOnly, admin.ModelAdmin):
 
     def _say(self, request: HttpRequest, due_count: int, chosen_count: int) -> None:
         left = chosen_count - due_count
-        tail = f" {left} had not failed and were left alone." if left else ""
-        messages.success(request, f"{due_count} will be tried again within half a minute.{tail}")
+        said = gettext("%(due)s will be tried again within half a minute.") % {"due": due_count}
+        if left:
+            said += " " + gettext("%(left)s had not failed and were left alone.") % {"left": left}
+        messages.success(request, said)
 
 
 @admin.register(StripeEvent)
@@ -132,7 +135,7 @@ class StripeEventAdmin(TriesAgain):
     readonly_fields = ["body"]
     show_full_result_count = False
 
-    @admin.action(description="Apply again those that failed", permissions=["retry"])
+    @admin.action(description=gettext_lazy("Apply again those that failed"), permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[StripeEvent]) -> None:
         now = database_now()
         due = [attention.try_event_again(event=event, actor=actor(request), now=now) for event in chosen]
@@ -151,7 +154,7 @@ class FollowUpAdmin(TriesAgain):
     search_fields = ["=donation__id", "donation__donor_name", "donation__donor_email"]
     show_full_result_count = False
 
-    @admin.action(description="Try again those that failed", permissions=["retry"])
+    @admin.action(description=gettext_lazy("Try again those that failed"), permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[FollowUp]) -> None:
         now = database_now()
         due = [attention.try_follow_up_again(follow_up=row, actor=actor(request), now=now) for row in chosen]

@@ -1,13 +1,14 @@
 """Sponsors, pools and the ledger in the admin, to be read: pools are set up on the staff pages."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Model
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from campaign.models import Fund
 from campaign.money import format_amount
@@ -15,6 +16,9 @@ from campaign.page_admin import SaysWhenThereIsNoRoom
 from matching import wording
 from matching.models import Allocation, LedgerCheck, LedgerEntry, MatchPool, PoolHalt, PoolTerms, Reservation, Sponsor
 from matching.sponsor_form import SponsorForm
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Shown = Callable[[Any, Any], str]
 
@@ -32,7 +36,9 @@ class ReadOnly(admin.options.BaseModelAdmin):
         return False
 
 
-def money_column(field: str, label: str, *, currency_of: str = "", ordering: Combinable | str | None = None) -> Shown:
+def money_column(
+    field: str, label: "StrOrPromise", *, currency_of: str = "", ordering: Combinable | str | None = None
+) -> Shown:
     """An amount in minor units as a column in words people read. currency_of: the relation that has the currency.
 
     ordering: by what the column is sorted, where the field is a property.
@@ -55,13 +61,13 @@ class SponsorAdmin(SaysWhenThereIsNoRoom):
 
 class TermsInline(ReadOnly, admin.TabularInline):
     model = PoolTerms
-    verbose_name_plural = "terms so far, the newest in force"
+    verbose_name_plural = gettext_lazy("terms so far, the newest in force")
     fields = ["version", "sentence", "created_at", "created_by"]
     readonly_fields = ["version", "sentence", "created_at", "created_by"]
     ordering = ["-version"]
     extra = 0
 
-    @admin.display(description="as donors read them")
+    @admin.display(description=gettext_lazy("as donors read them"))
     def sentence(self, terms: PoolTerms) -> str:
         return _sentence(terms.pool, terms)
 
@@ -114,7 +120,7 @@ def _sentence(pool: MatchPool, terms: PoolTerms) -> str:
 class AllocationInline(ReadOnly, admin.TabularInline):
     model = Allocation
     match = money_column("amount_minor", "match", currency_of="pool")
-    taken_back = money_column("reversed_minor", "taken back", currency_of="pool")
+    taken_back = money_column("reversed_minor", gettext_lazy("taken back"), currency_of="pool")
     fields = ["pool", "fund_id", "match", "taken_back"]
     readonly_fields = ["pool", "fund_id", "match", "taken_back"]
     extra = 0
@@ -126,7 +132,7 @@ class ReservationAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ["state", "campaign"]
     list_select_related = ["campaign"]
     search_fields = ["reference"]
-    search_help_text = "Reference, such as M-2345678ABC"
+    search_help_text = gettext_lazy("Reference, such as M-2345678ABC")
     gift = money_column("amount_minor", "gift", currency_of="campaign")
     fields = ["reference", "state", "campaign", "gift", "is_offline", "submitted_at", "held_until", "resolved_at"]
     inlines = [AllocationInline]
@@ -140,7 +146,7 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ["reservation", "pool"]
     search_fields = ["reservation__reference"]
     match = money_column("amount_minor", "match", currency_of="pool")
-    taken_back = money_column("reversed_minor", "taken back", currency_of="pool")
+    taken_back = money_column("reversed_minor", gettext_lazy("taken back"), currency_of="pool")
     fields = ["reservation", "pool", "terms", "part_index", "fund_id", "match", "taken_back"]
     show_full_result_count = False
 
@@ -152,7 +158,7 @@ class LedgerEntryAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ["pool", "reason"]
     list_select_related = ["pool"]
     search_fields = ["reference"]
-    search_help_text = "Reference, such as M-2345678ABC"
+    search_help_text = gettext_lazy("Reference, such as M-2345678ABC")
     moved = money_column("amount_minor", "amount")
     fields = ["pool", "seq", "from_account", "to_account", "moved", "reason", "reference", "actor", "recorded_at"]
     readonly_fields = ["moved"]

@@ -3,6 +3,7 @@
 import re
 import zoneinfo
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -12,11 +13,15 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from campaign import palette
 from campaign.models.pages import Publishable, picture_has_alt, published
 from campaign.money import format_amount_short
 from campaign.photographs import PhotographField
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 def validate_time_zone(name: str) -> None:
@@ -43,7 +48,7 @@ def validate_hosts(text: str) -> None:
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
 
 
-def _color(help_text: str, verbose_name: str | None = None) -> "models.CharField[str, str]":
+def _color(help_text: "StrOrPromise", verbose_name: "StrOrPromise | None" = None) -> "models.CharField[str, str]":
     words = "Write a color as # and six digits or letters from a to f, such as #14305c."
     valid = RegexValidator(r"^#[0-9a-fA-F]{6}\Z", words)
     return models.CharField(verbose_name, max_length=7, blank=True, validators=[valid], help_text=help_text)
@@ -57,27 +62,27 @@ class Organization(models.Model):
     """The charity, as donors, receipts and tax advisers must read it. Always the row with id 1."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    public_name = models.CharField(max_length=120, help_text="As donors know it.")
-    legal_name = models.CharField(max_length=200, help_text="As registered; printed on receipts.")
+    public_name = models.CharField(max_length=120, help_text=_("As donors know it."))
+    legal_name = models.CharField(max_length=200, help_text=_("As registered; printed on receipts."))
     ein = models.CharField(
-        "EIN", max_length=10, validators=[RegexValidator(r"^\d{2}-\d{7}$", "Write the EIN as 12-3456789.")]
+        _("EIN"), max_length=10, validators=[RegexValidator(r"^\d{2}-\d{7}$", _("Write the EIN as 12-3456789."))]
     )
-    address = models.TextField(help_text="Postal address, a line each.")
+    address = models.TextField(help_text=_("Postal address, a line each."))
     phone = models.CharField(max_length=40)
-    email = models.EmailField(help_text="Where donors' questions go.")
+    email = models.EmailField(help_text=_("Where donors' questions go."))
     website = models.URLField(blank=True)
     goods_or_services_statement = models.TextField(
         default="No goods or services were provided in exchange for this gift.",
-        help_text="Printed on every receipt (26 USC 170(f)(8)).",
+        help_text=_("Printed on every receipt (26 USC 170(f)(8))."),
     )
-    state_disclosures = models.TextField(blank=True, help_text="Printed at the foot of receipts.")
-    receipt_thanks = models.TextField(default="Thank you for your gift.", help_text="First words of the receipt.")
+    state_disclosures = models.TextField(blank=True, help_text=_("Printed at the foot of receipts."))
+    receipt_thanks = models.TextField(default="Thank you for your gift.", help_text=_("First words of the receipt."))
     signatory_name = models.CharField(max_length=120, blank=True)
     signatory_title = models.CharField(max_length=120, blank=True)
     opts_out_first = models.BooleanField(
-        "“no fundraising messages” is ticked at first",
+        _("“no fundraising messages” is ticked at first"),
         default=False,
-        help_text="On the giving form. Without this mark donors tick it themselves.",
+        help_text=_("On the giving form. Without this mark donors tick it themselves."),
     )
 
     logo = models.ImageField(
@@ -85,28 +90,30 @@ class Organization(models.Model):
         blank=True,
         width_field="logo_width",
         height_field="logo_height",
-        help_text="PNG, JPEG or WebP, at most 2 MB; 800 pixels wide is plenty.",
+        help_text=_("PNG, JPEG or WebP, at most 2 MB; 800 pixels wide is plenty."),
     )
     logo_width = models.PositiveSmallIntegerField(null=True, editable=False)
     logo_height = models.PositiveSmallIntegerField(null=True, editable=False)
     logo_for_dark = models.ImageField(
-        "logo for dark pages",
+        _("logo for dark pages"),
         upload_to="logos/",
         blank=True,
-        help_text="Where there is none, dark pages show the logo on a white plate.",
+        help_text=_("Where there is none, dark pages show the logo on a white plate."),
     )
     logo_alt = models.CharField(
-        "what the logo says",
+        _("what the logo says"),
         max_length=120,
         blank=True,
-        help_text="If the logo has words in it: write them, and the name is not repeated beside it. "
-        "If it is only a sign, leave this empty: then the name stands beside it.",
+        help_text=_(
+            "If the logo has words in it: write them, and the name is not repeated beside it. "
+            "If it is only a sign, leave this empty: then the name stands beside it."
+        ),
     )
-    main_color = _color("Bands, the foot, the screen, letters and receipts. A dark one: its words are white.")
-    action_color = _color("Buttons, and what draws the eye.")
-    action_dark_color = _color("Empty: made from the one for light pages.", "action color on dark pages")
-    accent_color = _color("Links, figures, what is matched and what went well.")
-    accent_dark_color = _color("Empty: made from the one for light pages.", "accent color on dark pages")
+    main_color = _color(_("Bands, the foot, the screen, letters and receipts. A dark one: its words are white."))
+    action_color = _color(_("Buttons, and what draws the eye."))
+    action_dark_color = _color(_("Empty: made from the one for light pages."), _("action color on dark pages"))
+    accent_color = _color(_("Links, figures, what is matched and what went well."))
+    accent_dark_color = _color(_("Empty: made from the one for light pages."), _("accent color on dark pages"))
 
     class Meta:
         constraints = [
@@ -154,12 +161,12 @@ class Fund(Publishable):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
-    summary = models.TextField(help_text="One or two sentences, under the name and on cards.")
-    gl_code = models.CharField("general-ledger code", max_length=40)
+    summary = models.TextField(help_text=_("One or two sentences, under the name and on cards."))
+    gl_code = models.CharField(_("general-ledger code"), max_length=40)
     picture = PhotographField(upload_to="funds/", blank=True)
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_alt = models.CharField(_("alternative text"), max_length=250, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
-    is_open = models.BooleanField("takes gifts", default=True)
+    is_open = models.BooleanField(_("takes gifts"), default=True)
 
     class Meta:
         ordering = ["position", "name"]
@@ -176,14 +183,14 @@ class FundPreset(models.Model):
     """A suggested gift to one fund, and what it does there."""
 
     fund = models.ForeignKey(Fund, on_delete=models.CASCADE, related_name="presets")
-    amount_minor = models.PositiveBigIntegerField("amount, in cents")
+    amount_minor = models.PositiveBigIntegerField(_("amount, in cents"))
     does = models.CharField(
-        "what it does", max_length=120, help_text="As the end of a sentence: buys an hour in the practice rooms."
+        _("what it does"), max_length=120, help_text=_("As the end of a sentence: buys an hour in the practice rooms.")
     )
 
     class Meta:
         ordering = ["amount_minor"]
-        verbose_name = "suggested gift"
+        verbose_name = _("suggested gift")
         constraints = [
             models.UniqueConstraint(
                 fields=["fund", "amount_minor"],
@@ -202,73 +209,80 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
 
 class Campaign(models.Model):
-    name = models.CharField(max_length=120, help_text="Such as Giving Tuesday.")
+    name = models.CharField(max_length=120, help_text=_("Such as Giving Tuesday."))
     slug = models.SlugField(unique=True)
-    is_current = models.BooleanField(default=False, help_text="Shown at the site's first address.")
+    is_current = models.BooleanField(default=False, help_text=_("Shown at the site's first address."))
     opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
     time_zone = models.CharField(max_length=60, default="America/New_York", validators=[validate_time_zone])
-    time_zone_label = models.CharField(max_length=40, default="Boston time", help_text="How pages name it.")
+    time_zone_label = models.CharField(max_length=40, default="Boston time", help_text=_("How pages name it."))
     currency = models.CharField(max_length=3, default="USD", validators=[RegexValidator(r"^[A-Z]{3}$")])
-    goal_minor = models.PositiveBigIntegerField("goal, in cents", null=True, blank=True)
+    goal_minor = models.PositiveBigIntegerField(_("goal, in cents"), null=True, blank=True)
     funds = models.ManyToManyField(Fund, related_name="campaigns", blank=True)
 
-    eyebrow = models.CharField(max_length=120, blank=True, help_text="Small line above the heading.")
+    eyebrow = models.CharField(max_length=120, blank=True, help_text=_("Small line above the heading."))
     heading = models.CharField(max_length=160)
-    lead = models.TextField(help_text="Two sentences under the heading.")
+    lead = models.TextField(help_text=_("Two sentences under the heading."))
     action_label = models.CharField(max_length=40, default="Support the Fund")
     open_heading = models.CharField(
-        "heading on the day", max_length=160, blank=True, help_text="From the opening moment on. Empty: as before it."
+        _("heading on the day"),
+        max_length=160,
+        blank=True,
+        help_text=_("From the opening moment on. Empty: as before it."),
     )
-    open_lead = models.TextField("lead on the day", blank=True, help_text="Empty: as before the opening.")
+    open_lead = models.TextField(_("lead on the day"), blank=True, help_text=_("Empty: as before the opening."))
     closed_heading = models.CharField(max_length=160, default="Thank you.")
     closed_lead = models.TextField(default="The campaign has ended. Every gift still counts.")
 
-    min_gift_minor = models.PositiveBigIntegerField("smallest gift, in cents", default=500)
-    max_gift_minor = models.PositiveBigIntegerField("largest gift by card, in cents", default=5_000_000)
+    min_gift_minor = models.PositiveBigIntegerField(_("smallest gift, in cents"), default=500)
+    max_gift_minor = models.PositiveBigIntegerField(_("largest gift by card, in cents"), default=5_000_000)
     presets_minor = ArrayField(
         models.PositiveBigIntegerField(),
         default=default_presets_minor,
         verbose_name="suggested gifts, in cents",
     )
-    fee_basis_points = models.PositiveSmallIntegerField(default=290, help_text="Card cost: 290 is 2.9 %.")
-    fee_fixed_minor = models.PositiveSmallIntegerField(default=30, help_text="Card cost per payment, in cents.")
-    takes_gifts_early = models.BooleanField(default=True, help_text="Before the opening moment.")
-    takes_monthly = models.BooleanField("takes monthly gifts", default=True)
+    fee_basis_points = models.PositiveSmallIntegerField(default=290, help_text=_("Card cost: 290 is 2.9 %."))
+    fee_fixed_minor = models.PositiveSmallIntegerField(default=30, help_text=_("Card cost per payment, in cents."))
+    takes_gifts_early = models.BooleanField(default=True, help_text=_("Before the opening moment."))
+    takes_monthly = models.BooleanField(_("takes monthly gifts"), default=True)
     takes_scheduled = models.BooleanField(
-        "takes scheduled gifts", default=True, help_text="Before the opening: card saved then, charged when it opens."
+        _("takes scheduled gifts"),
+        default=True,
+        help_text=_("Before the opening: card saved then, charged when it opens."),
     )
     matches_first_monthly = models.BooleanField(
-        "matches monthly gifts",
+        _("matches monthly gifts"),
         default=True,
-        help_text="The first payment of a monthly gift is matched; later ones never are. Donors are told before.",
+        help_text=_("The first payment of a monthly gift is matched; later ones never are. Donors are told before."),
     )
     offers_freed_match = models.BooleanField(
-        default=True, help_text="Match money that comes free is offered to earlier gifts that got less."
+        default=True, help_text=_("Match money that comes free is offered to earlier gifts that got less.")
     )
 
-    shows_figures = models.BooleanField("progress on the banner", default=True)
-    shows_wall = models.BooleanField("wall of recent gifts", default=True)
-    shows_leaderboard = models.BooleanField("leaderboard of funds", default=True)
-    shows_teams = models.BooleanField("leaderboard of departments and teams", default=True)
+    shows_figures = models.BooleanField(_("progress on the banner"), default=True)
+    shows_wall = models.BooleanField(_("wall of recent gifts"), default=True)
+    shows_leaderboard = models.BooleanField(_("leaderboard of funds"), default=True)
+    shows_teams = models.BooleanField(_("leaderboard of departments and teams"), default=True)
     shows_regions = models.BooleanField(
-        "places donors give from",
+        _("places donors give from"),
         default=True,
-        help_text="States and countries by number of donors, never fewer than five in a row. No amounts.",
+        help_text=_("States and countries by number of donors, never fewer than five in a row. No amounts."),
     )
-    shows_milestones = models.BooleanField("milestones", default=True)
-    shows_hours = models.BooleanField("chart of gifts by hour", default=True)
-    shows_screen = models.BooleanField("screen for the lobby and the gala", default=True)
-    shows_embeds = models.BooleanField("countdown and progress on other sites", default=True)
+    shows_milestones = models.BooleanField(_("milestones"), default=True)
+    shows_hours = models.BooleanField(_("chart of gifts by hour"), default=True)
+    shows_screen = models.BooleanField(_("screen for the lobby and the gala"), default=True)
+    shows_embeds = models.BooleanField(_("countdown and progress on other sites"), default=True)
     embed_hosts = models.TextField(
-        "sites that may show them",
+        _("sites that may show them"),
         blank=True,
         validators=[validate_hosts],
-        help_text="One host a line, such as www.harborview.org or *.harborview.org. Empty: no other site.",
+        help_text=_("One host a line, such as www.harborview.org or *.harborview.org. Empty: no other site."),
     )
 
     wall_cleared_at = models.DateTimeField(
-        null=True, editable=False, help_text="When staff last hid something: no copy of the wall from before is shown."
+        null=True,
+        editable=False,
+        help_text=_("When staff last hid something: no copy of the wall from before is shown."),
     )
 
     objects = CampaignQuerySet.as_manager()
@@ -343,7 +357,7 @@ class CardPicture(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="card_pictures")
     picture = PhotographField(upload_to="cards/")
-    picture_alt = models.CharField("alternative text", max_length=250)
+    picture_alt = models.CharField(_("alternative text"), max_length=250)
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -358,9 +372,9 @@ class Team(models.Model):
     """A department or team that a gift may name. One that is not open any more keeps its gifts and its place."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="teams")
-    name = models.CharField(max_length=80, help_text="A department or team, such as 7 West nurses.")
-    slug = models.SlugField(help_text="For links: /give/?team=7-west chooses it on the giving form.")
-    is_open = models.BooleanField("can be chosen", default=True)
+    name = models.CharField(max_length=80, help_text=_("A department or team, such as 7 West nurses."))
+    slug = models.SlugField(help_text=_("For links: /give/?team=7-west chooses it on the giving form."))
+    is_open = models.BooleanField(_("can be chosen"), default=True)
 
     class Meta:
         ordering = ["name", "id"]
@@ -385,8 +399,10 @@ class Milestone(models.Model):
     """Reached while what donors gave and did not get back, without match, is at least the amount."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="milestones")
-    amount_minor = models.PositiveBigIntegerField("raised by donors", help_text="Match money does not count.")
-    text = models.CharField("what it brings", max_length=160, help_text="Such as: a new simulator for the nurses.")
+    amount_minor = models.PositiveBigIntegerField(_("raised by donors"), help_text=_("Match money does not count."))
+    text = models.CharField(
+        _("what it brings"), max_length=160, help_text=_("Such as: a new simulator for the nurses.")
+    )
 
     class Meta:
         ordering = ["amount_minor"]

@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from campaign.photographs import PhotographField
 from campaign.rich_text import RichTextField
@@ -44,10 +45,12 @@ def published(*, now: datetime | Now) -> Q:
 
 class Publishable(models.Model):
     is_published = models.BooleanField(
-        "published", default=True, help_text="Without this mark the page is a draft: only staff see it, in the preview."
+        _("published"),
+        default=True,
+        help_text=_("Without this mark the page is a draft: only staff see it, in the preview."),
     )
     publish_at = models.DateTimeField(
-        "not before", null=True, blank=True, help_text="A published page appears by itself at this moment."
+        _("not before"), null=True, blank=True, help_text=_("A published page appears by itself at this moment.")
     )
 
     class Meta:
@@ -60,17 +63,17 @@ class Publishable(models.Model):
 class Story(Publishable):
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=160)
-    summary = models.TextField(help_text="One or two sentences, for cards.")
-    body = RichTextField(blank=True, help_text="What needs more than words goes into the parts below.")
+    summary = models.TextField(help_text=_("One or two sentences, for cards."))
+    body = RichTextField(blank=True, help_text=_("What needs more than words goes into the parts below."))
     picture = PhotographField(upload_to="stories/", blank=True)
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_alt = models.CharField(_("alternative text"), max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)
     fund = models.ForeignKey("campaign.Fund", null=True, blank=True, on_delete=models.SET_NULL, related_name="stories")
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["position", "title"]
-        verbose_name_plural = "stories"
+        verbose_name_plural = _("stories")
         constraints = [picture_has_alt("story_picture_has_alt")]
 
     def __str__(self) -> str:
@@ -112,12 +115,14 @@ class Section(models.Model):
     story = models.ForeignKey(Story, null=True, blank=True, on_delete=models.CASCADE, related_name="sections")
     kind = models.CharField(max_length=10, choices=Kind)
     position = models.PositiveSmallIntegerField(default=0)
-    is_draft = models.BooleanField("draft", default=False, help_text="Only staff see this part, in the preview.")
+    is_draft = models.BooleanField(_("draft"), default=False, help_text=_("Only staff see this part, in the preview."))
     heading = models.CharField(max_length=160, blank=True)
     body = RichTextField(blank=True)
-    closing = RichTextField(blank=True, help_text="Words after a list; who said a quotation; what is said in a video.")
+    closing = RichTextField(
+        blank=True, help_text=_("Words after a list; who said a quotation; what is said in a video.")
+    )
     picture = PhotographField(upload_to="sections/", blank=True)
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_alt = models.CharField(_("alternative text"), max_length=250, blank=True)
     picture_caption = models.CharField(max_length=250, blank=True)
     featured = models.ForeignKey(
         Story,
@@ -127,7 +132,7 @@ class Section(models.Model):
         related_name="featured_in",
         verbose_name="featured story",
     )
-    video_link = models.URLField("video’s address", blank=True, validators=[validate_video])
+    video_link = models.URLField(_("video’s address"), blank=True, validators=[validate_video])
 
     class Meta:
         ordering = ["position", "id"]
@@ -175,10 +180,10 @@ class Section(models.Model):
 class SectionItem(models.Model):
     section = models.ForeignKey(Section, on_delete=models.CASCADE, related_name="items")
     position = models.PositiveSmallIntegerField(default=0)
-    title = models.CharField(max_length=200, blank=True, help_text="A figure such as 10,000+, or a question.")
+    title = models.CharField(max_length=200, blank=True, help_text=_("A figure such as 10,000+, or a question."))
     text = models.TextField(max_length=2000, blank=True)
     picture = PhotographField(upload_to="sections/", blank=True)
-    picture_alt = models.CharField("alternative text", max_length=250, blank=True)
+    picture_alt = models.CharField(_("alternative text"), max_length=250, blank=True)
 
     class Meta:
         ordering = ["position", "id"]

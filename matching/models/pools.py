@@ -8,6 +8,7 @@ from django.core.validators import RegexValidator, validate_image_file_extension
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign
 from matching import triggers
@@ -17,9 +18,9 @@ GENESIS_HASH = "0" * 64
 
 
 class Sponsor(models.Model):
-    name = models.CharField(max_length=160, help_text="The full name, for staff and contracts.")
-    public_name = models.CharField(max_length=160, help_text="As pages name the sponsor.")
-    is_anonymous = models.BooleanField(default=False, help_text="Pages say “an anonymous sponsor”.")
+    name = models.CharField(max_length=160, help_text=_("The full name, for staff and contracts."))
+    public_name = models.CharField(max_length=160, help_text=_("As pages name the sponsor."))
+    is_anonymous = models.BooleanField(default=False, help_text=_("Pages say “an anonymous sponsor”."))
     website = models.URLField(blank=True)
     logo = models.ImageField(upload_to="sponsors/", blank=True, validators=[validate_image_file_extension])
 
@@ -41,20 +42,20 @@ class MatchPool(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="match_pools")
     sponsor = models.ForeignKey(Sponsor, on_delete=models.PROTECT, related_name="pools")
-    name = models.CharField(max_length=120, help_text="For staff, such as “Harbor Family, day-long match”.")
+    name = models.CharField(max_length=120, help_text=_("For staff, such as “Harbor Family, day-long match”."))
     currency = models.CharField(max_length=3, validators=[RegexValidator(r"^[A-Z]{3}$")])
     is_paused = models.BooleanField(default=False)
     halted_reason = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Set when the ledger check finds the pool at fault; no new match.",
+        help_text=_("Set when the ledger check finds the pool at fault; no new match."),
     )
     leftover = models.CharField(max_length=5, choices=Leftover, default=Leftover.GIVEN)
     unlocked_at = models.DateTimeField(
-        null=True, editable=False, help_text="When its challenge was met; once unlocked it stays so."
+        null=True, editable=False, help_text=_("When its challenge was met; once unlocked it stays so.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    form_key = models.CharField(max_length=64, blank=True, editable=False, help_text="Of the form that opened it.")
+    form_key = models.CharField(max_length=64, blank=True, editable=False, help_text=_("Of the form that opened it."))
 
     current_terms = models.ForeignKey(
         "PoolTerms", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
@@ -122,19 +123,21 @@ class PoolTerms(models.Model):
     cap_per_donor_minor = models.PositiveBigIntegerField(null=True, blank=True)
     opens_at = models.DateTimeField(null=True, blank=True)
     closes_at = models.DateTimeField(null=True, blank=True)
-    fund_ids = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="None named means all.")
-    priority = models.PositiveIntegerField(default=100, help_text="Lower comes first.")
+    fund_ids = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text=_("None named means all."))
+    priority = models.PositiveIntegerField(default=100, help_text=_("Lower comes first."))
     layer = models.CharField(max_length=5, choices=Layer, default=Layer.BASE)
     offline_gifts = models.BooleanField(default=True)
     unlock_donors = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Gives nothing until so many donors gave, each counted once."
+        null=True, blank=True, help_text=_("Gives nothing until so many donors gave, each counted once.")
     )
     unlock_raised_minor = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Gives nothing until so much was raised."
+        null=True, blank=True, help_text=_("Gives nothing until so much was raised.")
     )
-    reaches_back = models.BooleanField(default=False, help_text="Once unlocked, earlier gifts are matched too.")
-    award_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text="What a challenge met gives.")
-    award_every = models.BooleanField(default=False, help_text="At every multiple of the target, not only the first.")
+    reaches_back = models.BooleanField(default=False, help_text=_("Once unlocked, earlier gifts are matched too."))
+    award_minor = models.PositiveBigIntegerField(null=True, blank=True, help_text=_("What a challenge met gives."))
+    award_every = models.BooleanField(
+        default=False, help_text=_("At every multiple of the target, not only the first.")
+    )
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=60)
 

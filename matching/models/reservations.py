@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from campaign.models import Campaign
 from matching import triggers
@@ -37,19 +38,19 @@ class Reservation(models.Model):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="reservations")
     reference = models.CharField(max_length=16, unique=True, default=new_reference)
-    key = models.UUIDField(default=uuid.uuid4, help_text="The gift, as its owner calls it. Opaque here.")
-    donor_key = models.CharField(max_length=64, help_text="The donor, for caps per donor. Opaque here.")
-    amount_minor = models.BigIntegerField(help_text="The whole gift, without covered fees.")
-    parts = models.JSONField(help_text="[[fund id, amount in minor units], ...] in order.")
+    key = models.UUIDField(default=uuid.uuid4, help_text=_("The gift, as its owner calls it. Opaque here."))
+    donor_key = models.CharField(max_length=64, help_text=_("The donor, for caps per donor. Opaque here."))
+    amount_minor = models.BigIntegerField(help_text=_("The whole gift, without covered fees."))
+    parts = models.JSONField(help_text=_("[[fund id, amount in minor units], ...] in order."))
     is_offline = models.BooleanField(default=False)
     submitted_at = models.DateTimeField()
     state = models.CharField(max_length=9, choices=State, default=State.HELD)
     held_until = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
-    refunded_minor = models.BigIntegerField(default=0, help_text="Of the gift, without covered fees.")
+    refunded_minor = models.BigIntegerField(default=0, help_text=_("Of the gift, without covered fees."))
     explanation = models.JSONField(
         default=list,
-        help_text="[[part, pool id, terms version, match in minor units, bound], ...] as considered.",
+        help_text=_("[[part, pool id, terms version, match in minor units, bound], ...] as considered."),
     )
 
     objects = ReservationQuerySet.as_manager()
@@ -105,11 +106,13 @@ class Allocation(models.Model):
     pool = models.ForeignKey(MatchPool, on_delete=models.PROTECT, related_name="allocations")
     terms = models.ForeignKey(PoolTerms, on_delete=models.PROTECT, related_name="allocations")
     part_index = models.PositiveSmallIntegerField()
-    round = models.PositiveSmallIntegerField(default=0, help_text="0: held at first; 1, 2 ...: added from freed money.")
-    basis_minor = models.BigIntegerField(help_text="What of the gift was not refunded when this was made.")
-    fund_id = models.BigIntegerField(help_text="The fund of that part of the gift.")
+    round = models.PositiveSmallIntegerField(
+        default=0, help_text=_("0: held at first; 1, 2 ...: added from freed money.")
+    )
+    basis_minor = models.BigIntegerField(help_text=_("What of the gift was not refunded when this was made."))
+    fund_id = models.BigIntegerField(help_text=_("The fund of that part of the gift."))
     amount_minor = models.BigIntegerField()
-    reversed_minor = models.BigIntegerField(default=0, help_text="Taken back by refunds; the ledger writes it.")
+    reversed_minor = models.BigIntegerField(default=0, help_text=_("Taken back by refunds; the ledger writes it."))
 
     class Meta:
         ordering = ["id"]

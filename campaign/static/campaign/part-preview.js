@@ -10,7 +10,7 @@
     if (!form) return;
     const words = place.querySelector("p");
     const frame = document.createElement("iframe");
-    frame.title = "The part as visitors would see it";
+    frame.title = place.dataset.words;
     frame.setAttribute("sandbox", "allow-same-origin"); // no scripts; the same origin for its stylesheets and height
     place.append(frame);
 
