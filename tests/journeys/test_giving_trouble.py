@@ -67,6 +67,29 @@ def test_what_was_typed_outlives_a_lost_connection_and_a_new_load(page: Page, pa
     assert page.evaluate("sessionStorage.getItem('giving-form')") is None
 
 
+def test_the_codes_of_a_newsletter_s_link_cost_nothing_that_was_typed(page: Page, site):
+    """The form's own links lead on within the page, whatever codes led to it; so does the form without any."""
+    page.goto(f"{site.url}/?utm_source=news&utm_campaign=two%20days")
+    page.goto(f"{site.url}/give/?utm_source=news&utm_campaign=two%20days!")
+    page.get_by_label("Or another amount").fill("321")
+    go_on(page)
+    fill_name(page, email="")
+    expect(page.locator("#match-words")).to_contain_text("$321 becomes $642.")
+    send_form(page)
+    page.get_by_role("link", name="Change the gift").click()
+    expect(page.get_by_label("Or another amount")).to_have_value("321")
+    expect(page.locator("#error-summary")).to_be_visible()
+    page.get_by_role("link", name="Write your e-mail address").click()
+    page.get_by_role("textbox", name="E-mail").fill("marta@example.org")
+    page.goto(f"{site.url}/give/")  # a plain link brings back what was typed
+    go_on(page)
+    expect(page.get_by_role("textbox", name="E-mail")).to_have_value("marta@example.org")
+    send_form(page)
+    page.wait_for_url("**/pay/")
+    gift = the_gift()
+    assert (gift.amount_minor, gift.utm_source, gift.utm_campaign) == (32_100, "news", "two days!")
+
+
 def test_stripes_script_does_not_load(page: Page, page_errors, site):
     page_errors.expect("ERR_FAILED")
     page.route("**/stripe.js", lambda route: route.abort())

@@ -19,10 +19,13 @@
   if (!codes.toString()) return;
   const isOfForm = (address) => address.origin === location.origin && address.pathname.endsWith("/give/");
 
+  // The form's own steps and errors are links, too: another query would load the form anew, without what was typed.
+  const isOnThisPage = (link) => link.hash && link.pathname === location.pathname;
+
   // Just before a link is followed, in whatever way: some links come with a poll.
   function passOn(event) {
     const link = event.target.closest?.("a[href]");
-    if (!link || !isOfForm(link)) return;
+    if (!link || !isOfForm(link) || isOnThisPage(link)) return;
     const address = new URL(link.href);
     codes.forEach((value, name) => address.searchParams.set(name, value));
     link.href = address;

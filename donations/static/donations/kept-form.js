@@ -8,19 +8,21 @@
   const form = document.querySelector(".in-steps");
   const fields = [...form.elements].filter((field) => field.name && field.type !== "hidden" && !field.closest(".unasked"));
   const isChoice = (field) => field.type === "checkbox" || field.type === "radio";
-  const place = window.location.pathname + window.location.search;
+  // What the link asks for, whatever codes it carries: another wish than the kept one is not overwritten by it.
+  const wish = [...new URLSearchParams(window.location.search)].filter(([name]) => !name.startsWith("utm_")).sort().join("&");
 
   function keep() {
     const values = fields.map((field) => [field.name, isChoice(field) ? `${field.value}=${field.checked}` : field.value]);
     try {
-      sessionStorage.setItem(KEPT, JSON.stringify({ place, at: Date.now(), values }));
+      sessionStorage.setItem(KEPT, JSON.stringify({ wish, at: Date.now(), values }));
     } catch {} // a browser that keeps nothing
   }
 
   function kept() {
     try {
       const found = JSON.parse(sessionStorage.getItem(KEPT));
-      return found && found.place === place && Date.now() - found.at < FOR_AT_MOST ? found.values : [];
+      const isWished = found && (!wish || found.wish === wish);
+      return isWished && Date.now() - found.at < FOR_AT_MOST ? found.values : [];
     } catch {
       return [];
     }
