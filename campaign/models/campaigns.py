@@ -313,7 +313,7 @@ class Campaign(models.Model):
     @cached_property
     def open_funds(self) -> list[Fund]:
         """The funds that take gifts, in order; read once for each loaded campaign, since a page asks several times."""
-        return list(self.funds.filter(published(now=Now()), is_open=True))
+        return list(self.funds.filter(published(now=Now()), is_open=True).prefetch_related("presets"))
 
     @property
     def tz(self) -> zoneinfo.ZoneInfo:

@@ -35,6 +35,7 @@ from donations.source_codes import codes_of_request
 from donations.sources import source_of
 from donations.text_fields import one_line
 from donations.tribute_fields import typed
+from donations.views import suggested_gifts
 from donations.views.first_forms import CODE_PLACES, PLACES, Visit, first_form, first_visit
 from matching.ledger import PoolsBusy
 from matching.queries import pool_figures
@@ -243,7 +244,7 @@ def _shown(
         "way": way,
         "form": form,
         "notices": notices,
-        "presets": _presets(form),
+        **suggested_gifts.shown(form),
         "pools": [] if is_over else pool_figures(campaign=campaign, now=now, shown_as=pools),
         "phase": campaign.phase(now=now),
     }
@@ -336,19 +337,10 @@ def _beside_presets(initial: dict[str, Any], *, campaign: Campaign) -> dict[str,
     """The amount as the suggested gift of its fund that it is, if it is one; without any the second of them."""
     if any(value for name, value in initial.items() if name.startswith("split-")):
         return initial
-    suggested = [text for _, text, _ in _suggested(initial["fund"], campaign=campaign)]
-    text = initial.get("other_amount") or (suggested[min(1, len(suggested) - 1)] if suggested else "")
-    is_suggested = text in suggested
+    suggested = suggested_gifts.of_fund(initial["fund"], campaign=campaign)
+    text = initial.get("other_amount") or suggested_gifts.usual(suggested)
+    is_suggested = text in {text for _, text, _ in suggested}
     return initial | {"amount": text if is_suggested else "", "other_amount": "" if is_suggested else text}
-
-
-def _suggested(slug: str, *, campaign: Campaign) -> list[tuple[int, str, str]]:
-    """The gifts suggested for the fund of that address: amount, the same as a field holds it, what it does."""
-    fund = next((fund for fund in funds_that_take_gifts(campaign) if fund.slug == slug), None)
-    found = campaign.suggested_gifts(fund)
-    return [
-        (amount_minor, plain_amount(amount_minor, currency=campaign.currency), does) for amount_minor, does in found
-    ]
 
 
 def _without_split(initial: dict[str, Any]) -> dict[str, Any]:
@@ -377,16 +369,6 @@ def _first_parts(form: GiftForm) -> tuple[tuple[int, int], ...]:
     shown = {name: form.initial.get(name, "") for name in names}
     parts = GiftPartsForm(shown, campaign=form.campaign)
     return parts.parts if parts.is_valid() else ()
-
-
-def _presets(form: GiftForm) -> list[dict[str, Any]]:
-    """The suggested gifts, and which of them stands chosen."""
-    suggested = _suggested(str(form["fund"].value() or ""), campaign=form.campaign)
-    chosen = "" if form["other_amount"].value() else form["amount"].value()
-    return [
-        {"amount_minor": amount_minor, "text": text, "does": does, "is_chosen": text == chosen}
-        for amount_minor, text, does in suggested
-    ]
 
 
 def _phone() -> str:

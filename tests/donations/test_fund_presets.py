@@ -35,6 +35,14 @@ def test_another_fund_keeps_the_campaigns_suggestions(client, campaign):
     assert "fills a shelf" not in html
 
 
+def test_the_other_funds_bring_their_own_for_when_they_are_chosen(client, campaign):
+    html = client.get("/give/?fund=nursing").content.decode()
+    (template,) = html.split('<template data-suggested="')[1:]
+    assert template.startswith('education">')
+    assert 'value="125.00" checked><span><b>$125</b> <small>buys an hour of practice</small>' in template
+    assert "That is what a gift does in Education." in template
+
+
 def test_an_amount_of_the_address_is_chosen_or_stands_in_the_other_field(client, campaign):
     assert 'value="40.00" checked' in form(client, "/give/?fund=education&amount=40")
     html = form(client, "/give/?fund=education&amount=100")

@@ -64,6 +64,27 @@ def test_the_line_follows_what_is_typed(page, site):
     expect(line).to_contain_text("Choose an amount to see what the match adds to it.")
 
 
+def test_suggested_gifts_are_those_of_the_chosen_fund(page, site):
+    campaign = open_for_giving().campaign
+    nursing = campaign.funds.get(slug="nursing")
+    for amount_minor, does in ((4_000, "a mentor's evening"), (10_000, "a night of rest")):
+        nursing.presets.create(amount_minor=amount_minor, does=does)
+    page.goto(f"{site.url}/give/?fund=education")
+    fund, chosen = page.get_by_label("What is it for?"), page.locator("[name=amount]:checked")
+    fund.select_option("Nursing research")
+    expect(page.get_by_role("radio", name="$40 a mentor's evening")).to_be_visible()
+    expect(chosen).to_have_value("100.00")  # which it suggests, too
+    page.get_by_role("radio", name="$40 a mentor's evening").check()
+    fund.select_option("Education")
+    expect(page.get_by_role("radio", name="$250")).to_be_visible()
+    expect(chosen).to_have_value("100.00")
+    expect(page.locator("#match-words")).to_contain_text("$100 becomes $200.")
+    page.get_by_label("Or another amount").fill("70")
+    fund.select_option("Nursing research")
+    expect(chosen).to_have_count(0)
+    expect(page.get_by_label("Or another amount")).to_have_value("70")
+
+
 def test_a_split_starts_from_the_amount_and_adds_up(page, site):
     open_for_giving()
     fill_form(page, site)

@@ -51,17 +51,36 @@
   const parts = document.getElementById("gift-parts");
   if (!parts) return;
   const other = parts.querySelector("[name=other_amount]");
-  const presets = parts.querySelectorAll("[name=amount]");
+  const suggested = document.getElementById("suggested");
+  let presets = suggested.querySelectorAll("[name=amount]");
   const split = parts.querySelectorAll("[name^='split-']");
 
   const fund = parts.querySelector("[name=fund]");
-  const doing = parts.querySelector(".doing");
   const details = split.length ? split[0].closest("details") : null;
   const isSplit = () => [...split].some((field) => field.value.trim());
   const letChoiceGo = () => presets.forEach((preset) => { preset.checked = false; });
 
-  // What a suggested gift does is said of its own fund alone.
-  if (doing && fund) parts.addEventListener("change", () => doing.classList.toggle("elsewhere", isSplit() || fund.value !== doing.dataset.fund));
+  // Each fund suggests gifts of its own and says what they do there. A choice that it suggests, too, stays chosen.
+  const first = document.createElement("template");
+  first.content.append(...[...suggested.childNodes].map((node) => node.cloneNode(true)));
+  first.dataset.suggested = fund.value;
+
+  function suggestFor(slug) {
+    const found = [first, ...document.querySelectorAll("[data-suggested]")].find((one) => one.dataset.suggested === slug);
+    if (!found || suggested.dataset.of === slug) return;
+    const chosen = [...presets].find((preset) => preset.checked)?.value;
+    suggested.dataset.of = slug;
+    suggested.replaceChildren(found.content.cloneNode(true));
+    presets = suggested.querySelectorAll("[name=amount]");
+    const same = [...presets].find((preset) => preset.value === chosen);
+    if (same) same.checked = true;
+    if (chosen === undefined) letChoiceGo();
+  }
+  suggested.dataset.of = fund.value;
+  parts.addEventListener("change", (event) => {
+    if (event.target === fund) suggestFor(fund.value);
+    suggested.classList.toggle("elsewhere", isSplit());
+  });
 
   // One amount counts, the one touched last: a suggested one, another one, or the split, which then shows no other.
   function leaveSplit() {
@@ -71,7 +90,7 @@
 
   // A fund chosen after all takes the whole gift, if the split can be added up.
   function giveAllToOneFund() {
-    const sum = [...split].reduce((total, field) => total + Number(field.value.replace(/[$, ]/g, "")), 0);
+    const sum = [...split].reduce((total, field) => total + Number(field.value.replace(/[^0-9.]/g, "")), 0);
     other.value = sum > 0 ? String(Math.round(sum * 100) / 100) : "";
     leaveSplit();
   }

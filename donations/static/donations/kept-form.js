@@ -6,13 +6,14 @@
   const KEPT = "giving-form";
   const FOR_AT_MOST = 30 * 60 * 1000;
   const form = document.querySelector(".in-steps");
-  const fields = [...form.elements].filter((field) => field.name && field.type !== "hidden" && !field.closest(".unasked"));
+  const isTyped = (field) => field.name && field.type !== "hidden" && !field.closest(".unasked");
+  const fields = () => [...form.elements].filter(isTyped); // suggested gifts are others with another fund
   const isChoice = (field) => field.type === "checkbox" || field.type === "radio";
   // What the link asks for, whatever codes it carries: another wish than the kept one is not overwritten by it.
   const wish = [...new URLSearchParams(window.location.search)].filter(([name]) => !name.startsWith("utm_")).sort().join("&");
 
   function keep() {
-    const values = fields.map((field) => [field.name, isChoice(field) ? `${field.value}=${field.checked}` : field.value]);
+    const values = fields().map((field) => [field.name, isChoice(field) ? `${field.value}=${field.checked}` : field.value]);
     try {
       sessionStorage.setItem(KEPT, JSON.stringify({ wish, at: Date.now(), values }));
     } catch {} // a browser that keeps nothing
@@ -32,7 +33,12 @@
     const values = kept();
     const names = new Map(values);
     const chosen = new Set(values.map((pair) => pair.join(" ")));
-    for (const field of fields) {
+    const fund = form.elements.fund;
+    if (fund?.tagName === "SELECT" && names.has("fund")) {
+      fund.value = names.get("fund");
+      fund.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+    for (const field of fields()) {
       if (!names.has(field.name)) continue;
       if (isChoice(field)) field.checked = chosen.has(`${field.name} ${field.value}=true`);
       else field.value = names.get(field.name);
