@@ -91,10 +91,10 @@ def wall(
     }
 
 
-def screen_parts(context: dict[str, Any]) -> dict[str, Any]:
+def screen_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[str, Any]:
     """What the screen shows beside the banner's context: the wall's newest gifts, from the copy that pages use."""
     campaign, now = context["campaign"], context["now"]
-    gifts = wall(campaign, fund=None, page=1, now=now)["gifts"] if campaign.shows_screen else []
+    gifts = wall(campaign, fund=None, page=1, now=now, shown_as=shown_as)["gifts"] if campaign.shows_screen else []
     return {"gifts": (gifts or [])[:SCREEN_NAMES]}
 
 

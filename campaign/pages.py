@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from campaign import figures
-from campaign.banner import banner, figures_of, live_parts, takes_gifts, wall, with_clock
+from campaign.banner import banner, figures_of, live_parts, screen_parts, takes_gifts, wall, with_clock
 from campaign.copies import fresh
 from campaign.kept_rows import current_campaign, organization, rows
 from campaign.models import Campaign, Fund, Section, Story
@@ -27,11 +27,13 @@ from matching.queries import ledger_entries, standing
 
 Page = TypeVar("Page", bound=Publishable)
 Told = TypeVar("Told", Fund, Story)
+# What a frame for other sites shows and how high it is: from 280 pixels of width on nothing needs to be scrolled to.
+EMBEDS = {"countdown": 290, "progress": 370}
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """now: aware, the moment shown. pools: one of matching.shown_states, or empty for what they are.
+    """now: aware, the moment shown. pools: as matching.shown_states makes it, or empty for what they are.
 
     bar: what the bar above a preview says; None for visitors. A preview has drafts, and nothing on it renews itself.
     """
@@ -115,6 +117,39 @@ def match(request: HttpRequest, *, sight: Sight, reference: str = "") -> HttpRes
     return _made(request, "campaign/match.html", context, sight=sight)
 
 
+def gift_wall(request: HttpRequest, slug: str = "", *, sight: Sight, page: int = 1) -> HttpResponse:
+    """The newest gifts to the campaign or one of its funds."""
+    return _made(request, "campaign/wall.html", gift_wall_parts(slug, sight=sight, page=page), sight=sight)
+
+
+def gift_wall_parts(slug: str, *, sight: Sight, page: int) -> dict[str, Any]:
+    """What the wall shows, with its campaign and fund. Raises Http404 for a fund that is not to be seen."""
+    campaign = _campaign()
+    fund = _named(slug, rows(campaign.funds.all()), sight=sight) if slug else None
+    shown = wall(campaign, fund=fund, page=page, now=sight.now, shown_as=sight.shown_as)
+    return shown | {"campaign": campaign, "fund": fund}
+
+
+def live(request: HttpRequest, *, sight: Sight) -> HttpResponse:
+    """The screen for the lobby and the gala."""
+    context = banner(_campaign(), now=sight.now, shown_as=sight.shown_as)
+    return _made(request, "campaign/live.html", context | screen_parts(context, shown_as=sight.shown_as), sight=sight)
+
+
+def embed(request: HttpRequest, kind: str, *, sight: Sight, template: str = "campaign/embed.html") -> HttpResponse:
+    """A frame for other sites: one of EMBEDS."""
+    if kind not in EMBEDS:
+        raise Http404("There is no such frame.")
+    context = banner(_campaign(), now=sight.now, shown_as=sight.shown_as)
+    context |= {"kind": kind, "part_name": embed_part(kind)}
+    return _made(request, template, context, sight=sight)
+
+
+def embed_part(kind: str) -> str:
+    """The template of what is in a frame."""
+    return f"campaign/_embed_{kind}.html"
+
+
 # By the names of their addresses: what staff may preview.
 PAGES: dict[str, Callable[..., HttpResponse]] = {
     "home": home,
@@ -123,7 +158,18 @@ PAGES: dict[str, Callable[..., HttpResponse]] = {
     "stories": stories,
     "story": story,
     "match": match,
+    "wall": gift_wall,
+    "fund-wall": gift_wall,
+    "live": live,
+    "embed": embed,
 }
+
+
+def _campaign() -> Campaign:
+    campaign = current_campaign()
+    if campaign is None:
+        raise Http404("There is no campaign.")
+    return campaign
 
 
 def _made(request: HttpRequest, template: str, context: dict[str, Any], *, sight: Sight) -> HttpResponse:

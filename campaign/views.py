@@ -20,10 +20,10 @@ from django.views.static import serve
 from redis.exceptions import RedisError
 
 from campaign import figures, pages, palette
-from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, wall, with_clock
+from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, with_clock
 from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
-from campaign.kept_rows import current_campaign, rows
+from campaign.kept_rows import current_campaign
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount
 from campaign.videos import FRAME_HOSTS
@@ -124,21 +124,16 @@ def gift_wall(request: HttpRequest, slug: str = "") -> HttpResponse:
 
     The page is for browsers without JavaScript; with it, "show more" puts the longer wall into the page one is on.
     """
-    campaign, now = current_campaign(), timezone.now()
-    if campaign is None:
-        raise Http404("There is no campaign.")
-    funds = [fund for fund in rows(campaign.funds.all()) if fund.slug == slug and fund.is_public(now=now)]
-    if slug and not funds:
-        raise Http404("There is no such fund.")
-    fund = funds[0] if slug else None
     page = request.GET.get("page", "1")
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:3]) <= WALL_PAGES):
         raise Http404("There is no such page.")
-    context = wall(campaign, fund=fund, page=int(page), now=now) | {"campaign": campaign, "fund": fund}
+    sight = _now()
     if "part" not in request.GET:
-        return render(request, "campaign/wall.html", context)
+        return pages.gift_wall(request, slug, sight=sight, page=int(page))
+    context = pages.gift_wall_parts(slug, sight=sight, page=int(page))
     response = render(request, "campaign/_wall.html", context)
-    if campaign.phase(now=now) == "closed" or not campaign.shows_wall:
+    campaign: Campaign = context["campaign"]
+    if campaign.phase(now=sight.now) == "closed" or not campaign.shows_wall:
         response.status_code = STOP_POLLING
     return with_etag(response)
 

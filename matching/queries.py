@@ -123,16 +123,21 @@ class GiftMatch:
         return explain(self)
 
 
+def pools_with_terms(*, campaign: Campaign) -> QuerySet[MatchPool]:
+    """The campaign's pools that were opened, with their sponsors."""
+    return MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+
+
 def pool_figures(*, campaign: Campaign, now: datetime, shown_as: str = "") -> list[PoolFigures]:
     """Every opened pool of a campaign: base, bonus, challenges, each by priority and id.
 
-    shown_as: a state to show them in (shown_states.py), for staff who preview a page; empty for what they are.
+    shown_as: how to show them (shown_states.py), for staff who preview a page; empty for what they are.
     Three queries however many there are, and one for each challenge that nobody has counted within the last second.
     """
-    pools = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+    pools = pools_with_terms(campaign=campaign)
     lapsed = {} if shown_as else _lapsed_by_pool(pools, now=now)
     for pool in pools:
-        shown_states.show(pool, shown_as)
+        shown_states.show(pool, shown_as, now=now)
     funds = {fund.pk: fund for fund in rows(Fund.objects.all())}
     figures = [_figures(pool, campaign=campaign, funds=funds, lapsed=lapsed.get(pool.pk, 0), now=now) for pool in pools]
     return sorted(figures, key=lambda row: (_LAYERS.index(row.terms.layer), row.terms.priority, row.pool.pk))
@@ -151,11 +156,11 @@ def quote(
     shown_as: as for pool_figures().
     """
     wanted = [Part(fund_id, amount_minor) for fund_id, amount_minor in parts if amount_minor > 0]
-    found = MatchPool.objects.filter(campaign=campaign, current_terms__isnull=False).select_related("sponsor")
+    found = pools_with_terms(campaign=campaign)
     lapsed = {} if shown_as else _lapsed_by_pool(found, now=now)
     pools = {pool.pk: pool for pool in found}
     for pool in pools.values():
-        shown_states.show(pool, shown_as)
+        shown_states.show(pool, shown_as, now=now)
     used = donor_used(donor_key=donor_key, pool_ids=list(pools))
     states = [
         pool.terms.state(
@@ -296,7 +301,7 @@ def standing(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def _figures(pool: MatchPool, *, campaign: Campaign, funds: dict[int, Fund], lapsed: int, now: datetime) -> PoolFigures:
-    terms = terms_by_id(pool.current_terms_id or 0)
+    terms = pool.terms
     free = pool.free_minor + lapsed
     progress = _progress(pool, campaign=campaign, now=now)
     state = wording.state_of(pool=pool, terms=terms, campaign=campaign, free_minor=free, now=now, progress=progress)
@@ -323,6 +328,8 @@ def _progress(pool: MatchPool, *, campaign: Campaign, now: datetime) -> Progress
     terms = pool.terms
     if not terms.has_target or (terms.matches_gifts and pool.unlocked_at is not None):
         return None
+    if pool.shown_progress is not None:
+        return pool.shown_progress
     return fresh(f"challenge:{terms.pk}", now=now, make=lambda: challenges.progress(campaign=campaign, terms=terms))[1]
 
 

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from campaign.models import Campaign
-from campaign.screens import EMBEDS, allowed_hosts
+from campaign.pages import EMBEDS
+from campaign.screens import allowed_hosts
 from donations.roles import needs
 from donations.views.staff import page
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator, validate_image_file_extension
@@ -67,6 +68,10 @@ class MatchPool(models.Model):
     head_seq = models.BigIntegerField(default=0, editable=False)
     head_hash = models.CharField(max_length=64, default=GENESIS_HASH, editable=False)
 
+    # Of an object that staff preview, which is never saved (shown_states.py): what is shown instead of what is.
+    shown_terms: "PoolTerms | None" = None
+    shown_progress: Any = None
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -89,7 +94,7 @@ class MatchPool(models.Model):
         """The newest version. Raises PoolTerms.DoesNotExist for a pool that was never opened."""
         if self.current_terms_id is None:
             raise PoolTerms.DoesNotExist(f"{self} has no terms yet")
-        return terms_by_id(self.current_terms_id)
+        return self.shown_terms or terms_by_id(self.current_terms_id)
 
     def terms_at(self, moment: datetime | None) -> "PoolTerms":
         """The terms as they stood at a moment, the newest for None; before the first version, the first."""

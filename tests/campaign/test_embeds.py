@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from campaign.models import Campaign
-from campaign.screens import EMBEDS
+from campaign.pages import EMBEDS
 from tests import factories, staff
 from tests.campaign.pages import AFTER, DURING, assert_shared, get, text
 

@@ -15,7 +15,7 @@ from campaign.models import Campaign, Fund, Milestone, Organization, Section, Se
 from campaign.money import InvalidAmount, parse_amount
 from donations.models import Donation, GiftMessage, Tribute
 from matching import heads
-from matching.models import LedgerKey, Reservation, SignedHead, Sponsor
+from matching.models import LedgerKey, MatchPool, Reservation, SignedHead, Sponsor
 from tests import factories
 from tests.campaign.everything import CHANGING, LASTING, MOMENTS, everything, looked_up
 from tests.campaign.pages import DURING
@@ -23,7 +23,20 @@ from tests.marks import CLOSE, OPEN, ROOT, content_of, unmarked, unmarked_in
 from tests.staff import dana
 
 TEMPLATES = sorted((ROOT / "templates").glob("*.html")) + sorted((ROOT / "templates/campaign").rglob("*.html"))
-WRITTEN = (Campaign, Fund, Milestone, Organization, Section, SectionItem, Story, Team, Sponsor, Donation, GiftMessage)
+WRITTEN = (
+    Campaign,
+    Fund,
+    MatchPool,
+    Milestone,
+    Organization,
+    Section,
+    SectionItem,
+    Story,
+    Team,
+    Sponsor,
+    Donation,
+    GiftMessage,
+)
 RECORDS = (Tribute, Reservation, SignedHead, LedgerKey)
 NAMES = ["UTC", "EST", "Vimeo", "Massachusetts", "New York"]  # the same in every language
 ASKED = ["M-7K3QX9AB2C", "/match/ledger.jsonl?pool=3&after=1200", "pool"]  # by a visitor, or named as an example
@@ -54,7 +67,9 @@ def test_every_page_speaks_the_language_that_is_spoken(content, laid_open_langua
     pages = [(url, moment) for moment in MOMENTS for url in CHANGING]
     pages += [(url, "open") for url in (*LASTING, looked_up())]
     left = {page: unmarked_in(said(*page), content=content) for page in pages}
-    preview = dana().get("/staff/preview/", {"page": "/", "pools": "last", "at": "x"}).content.decode()
+    preview = (
+        dana().get("/staff/preview/", {"page": "/live/", "pools": "last", "at": "x", "pool": "x"}).content.decode()
+    )
     assert "preview-bar" in preview
     left["preview"] = unmarked_in(preview, content=content)
     assert len(left) == 35
