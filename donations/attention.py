@@ -168,7 +168,7 @@ def try_follow_up_again(*, follow_up: FollowUp, actor: str, now: datetime) -> bo
     if row is None:
         return False
     work.try_again(row, now=now)
-    text = f"Asked to try again: {row.get_kind_display().lower()}."
+    text = gettext("Asked to try again: %(work)s.") % {"work": row.get_kind_display().lower()}
     GiftNote.objects.create(donation_id=row.donation_id, at=now, actor=actor, text=text)
     return True
 
@@ -183,7 +183,7 @@ def try_event_again(*, event: StripeEvent, actor: str, now: datetime) -> bool:
     work.try_again(row, now=now)
     gift_id = tick_offs.gift_id_of("event", row)
     if gift_id is not None:
-        text = f"Asked to try again: Stripe's event {row.type}."
+        text = gettext("Asked to try again: Stripe's event %(type)s.") % {"type": row.type}
         GiftNote.objects.create(donation_id=gift_id, at=now, actor=actor, text=text)
     return True
 

@@ -26,7 +26,9 @@ def tell_donor(*, donation_id: int, now: datetime) -> None:
     if donation.state != Donation.State.FAILED:
         return
     mail.deliver(message(donation))
-    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="Told the donor that the bank did not pay.")
+    GiftNote.objects.create(
+        donation=donation, at=now, actor=SYSTEM, text=gettext("Told the donor that the bank did not pay.")
+    )
 
 
 def message(donation: Donation) -> EmailMultiAlternatives:

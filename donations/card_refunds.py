@@ -87,7 +87,11 @@ def refund(
         is_first = Reversal.objects.filter(stripe_id=made.stripe_id, form_key="").update(form_key=form_key)
         if is_first:  # of two clicks at once
             amount = format_amount(made.amount_minor, currency=donation.currency)
-            text = f"Asked Stripe to give back {amount} ({REASONS[reason]}). {comment}"
+            text = gettext("Asked Stripe to give back %(amount)s (%(reason)s). %(comment)s") % {
+                "amount": amount,
+                "reason": REASONS[reason],
+                "comment": comment,
+            }
             GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text[:300])
     return Reversal.objects.get(stripe_id=made.stripe_id)
 

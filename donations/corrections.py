@@ -77,8 +77,8 @@ def correct_gift(
         if is_rematched:
             as_matched = offline_gifts.as_matched(donation, gift)
             late_gifts.correct(key=key, gift=as_matched, now=now, actor=actor)
-        _note(donation, text=f"Corrected: {in_words(changes)}", actor=actor, now=now)
-        _note(donation, text=f"Why it was corrected: {reason}", actor=actor, now=now)
+        _note(donation, text=gettext("Corrected: %(changes)s") % {"changes": in_words(changes)}, actor=actor, now=now)
+        _note(donation, text=gettext("Why it was corrected: %(reason)s") % {"reason": reason}, actor=actor, now=now)
         work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation
 
@@ -105,8 +105,13 @@ def cancel_gift(*, donation_id: int, cause: str, reason: str, actor: str, now: d
         donation.match_shortfall_minor = 0
         donation.save(update_fields=["refunded_minor", "match_shortfall_minor"])
         refunds.settle_refund(key=donation.match_key, refunded_minor=donation.amount_minor, now=now, actor=actor)
-        _note(donation, text=f"Cancelled. {Reversal.Cause(cause).label}", actor=actor, now=now)
-        _note(donation, text=f"Why it was cancelled: {reason}", actor=actor, now=now)
+        _note(
+            donation,
+            text=gettext("Cancelled. %(cause)s") % {"cause": Reversal.Cause(cause).label},
+            actor=actor,
+            now=now,
+        )
+        _note(donation, text=gettext("Why it was cancelled: %(reason)s") % {"reason": reason}, actor=actor, now=now)
         work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     return donation
 
@@ -123,7 +128,10 @@ def changes_between(before: OfflineGift, after: OfflineGift, *, campaign: Campai
 
 def in_words(changes: list[list[str]]) -> str:
     """`Amount was $50.00 and is $60.00. E-mail was none and is w@example.org.`, for staff."""
-    return " ".join(f"{what} was {before} and is {after}." for what, before, after in changes)
+    return " ".join(
+        gettext("%(what)s was %(before)s and is %(after)s.") % {"what": what, "before": before, "after": after}
+        for what, before, after in changes
+    )
 
 
 def _described(

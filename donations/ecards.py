@@ -50,7 +50,9 @@ def send(*, donation_id: int, now: datetime) -> datetime | None:
     if _is_crowded(notice, now=now):
         return now + _WHILE_CROWDED
     mail.deliver(message(notice))
-    _note_done(donation_id, notice, TributeNotice.Outcome.SENT, text="Sent the e-card about the tribute.", now=now)
+    _note_done(
+        donation_id, notice, TributeNotice.Outcome.SENT, text=gettext("Sent the e-card about the tribute."), now=now
+    )
     return None
 
 
@@ -116,9 +118,9 @@ def _to_send(donation_id: int, *, now: datetime) -> TributeNotice | None:
     if notice is None or donation.state != Donation.State.PAID:
         return None
     if donation.refunded_minor >= donation.amount_minor:
-        text, outcome = "The gift was returned, so its e-card was not sent.", TributeNotice.Outcome.RETURNED
+        text, outcome = gettext("The gift was returned, so its e-card was not sent."), TributeNotice.Outcome.RETURNED
     elif NoCardsAddress.objects.filter(email=notice.recipient_email.lower()).exists():
-        text, outcome = "The e-card was not sent: its recipient wants none.", TributeNotice.Outcome.UNWANTED
+        text, outcome = gettext("The e-card was not sent: its recipient wants none."), TributeNotice.Outcome.UNWANTED
     else:
         return notice
     _note_done(donation_id, notice, outcome, text=text, now=now)

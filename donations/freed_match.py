@@ -61,7 +61,9 @@ def tell_donor(*, donation_id: int, match_minor: int, now: datetime) -> None:
     if _has_taken_back(donation, now=now) or match_minor - _match_on_receipt(donation) < LEAST_NEWS_MINOR:
         return
     mail.deliver(news_message(donation, match=match))
-    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="E-mailed the donor about the added match.")
+    GiftNote.objects.create(
+        donation=donation, at=now, actor=SYSTEM, text=gettext("E-mailed the donor about the added match.")
+    )
 
 
 def _has_taken_back(donation: Donation, *, now: datetime) -> bool:
@@ -107,8 +109,11 @@ def _owe_news(added: list[offers.Added], *, now: datetime) -> None:
             donation=gift,
             at=now,
             actor=SYSTEM,
-            text=f"Match of {format_amount(row.added_minor, currency=gift.currency)} was added from money that came "
-            f"free; it is {format_amount(row.match_minor, currency=gift.currency)} now.",
+            text=gettext("Match of %(added)s was added from money that came free; it is %(match)s now.")
+            % {
+                "added": format_amount(row.added_minor, currency=gift.currency),
+                "match": format_amount(row.match_minor, currency=gift.currency),
+            },
         )
         for gift, row in known
     )

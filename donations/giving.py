@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations import gateway, limits, monthly_start, public_messages, reminders, subscriptions, tributes, work
@@ -267,7 +268,7 @@ def leave(donation: Donation, *, now: datetime, actor: str) -> None:
     donation.form_key = f"left-{donation.match_key}"  # the form may start another gift
     donation.awaits_match_since = None
     donation.save(update_fields=["state", "closed_at", "form_key", "awaits_match_since"])
-    GiftNote.objects.create(donation=donation, at=now, actor=actor, text="Left without paying.")
+    GiftNote.objects.create(donation=donation, at=now, actor=actor, text=gettext("Left without paying."))
     try:
         with transaction.atomic():
             let_go(donation, now=now, actor=actor)
@@ -314,7 +315,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
         Designation(donation=donation, fund_id=fund_id, amount_minor=amount_minor, position=position)
         for position, (fund_id, amount_minor) in enumerate(request.parts)
     )
-    GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text="Form sent.")
+    GiftNote.objects.create(donation=donation, at=now, actor=DONOR, text=gettext("Form sent."))
     if request.way == Donation.Way.MONTHLY:
         monthly_start.write(donation, now=now)
     public_messages.keep(donation, request.message)
@@ -329,7 +330,7 @@ def _write_gift(*, campaign: Campaign, request: GiftRequest, pools_are_busy: boo
     if pools_are_busy:
         donation.awaits_match_since = now
         donation.save(update_fields=["awaits_match_since"])
-        text = "The match pools were busy; the gift is kept, and its match is decided next."
+        text = gettext("The match pools were busy; the gift is kept, and its match is decided next.")
         GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=text)
     limits.refuse_too_large_a_share(donation, now=now)
     return donation

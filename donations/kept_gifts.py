@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils.translation import gettext
 
 from donations.giving import hold_fair_match, left_holding, let_go, locked_gift
 from donations.models import Donation, GiftNote
@@ -49,5 +50,5 @@ def _decide(donation_id: int, *, now: datetime) -> bool:
     hold_fair_match(donation, submitted_at=donation.submitted_at, now=now)
     donation.awaits_match_since = None
     donation.save(update_fields=["awaits_match_since"])
-    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="The match was decided.")
+    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=gettext("The match was decided."))
     return True

@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from campaign.models import Campaign
+from campaign.moments import full_day_text
 from donations import work
 from donations.models import Designation, Donation, Donor, FollowUp, GiftNote
 from matching import holds, late_gifts
@@ -223,7 +224,10 @@ def _write(*, campaign: Campaign, gift: OfflineGift, form_key: str, actor: str, 
     )
     write_parts(donation, gift.parts)
     received = gift.received_at.astimezone(campaign.tz)
-    text = f"Entered: {donation.method_text.lower()}, received {received:%B} {received.day}, {received:%Y}."
+    text = gettext("Entered: %(method)s, received %(received_on)s.") % {
+        "method": donation.method_text.lower(),
+        "received_on": full_day_text(received),
+    }
     GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text)
     matched = as_matched(donation, gift)
     late_gifts.match_offline(campaign_id=campaign.pk, gift=matched, now=now, actor=actor)

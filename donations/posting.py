@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations.models import GiftNote, Receipt, ReceiptSend
@@ -33,7 +34,12 @@ def mark_posted(*, campaign: Campaign, receipt_ids: Iterable[int], actor: str, n
         ReceiptSend(receipt=receipt, attempted_at=now, outcome=ReceiptSend.POSTED) for receipt in receipts
     )
     GiftNote.objects.bulk_create(
-        GiftNote(donation=receipt.donation, at=now, actor=actor, text=f"Receipt {receipt.number} posted.")
+        GiftNote(
+            donation=receipt.donation,
+            at=now,
+            actor=actor,
+            text=gettext("Receipt %(number)s posted.") % {"number": receipt.number},
+        )
         for receipt in receipts
     )
     return len(receipts)

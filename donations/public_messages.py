@@ -5,20 +5,29 @@ the copies of the wall that were made before, or are being made (wall_copies.py)
 """
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy
 
 from campaign.models import Campaign
 from donations import wall_copies
 from donations.models import Donation, GiftMessage, GiftNote
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 _State = GiftMessage.State
 # What staff press: from which states, to which, and how the gift's history says it.
-DECISIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "approve": ((_State.WAITING, _State.DECLINED, _State.HIDDEN), _State.SHOWN, "The donor's message is shown."),
-    "decline": ((_State.WAITING,), _State.DECLINED, "The donor's message was declined; it is not shown."),
-    "hide": ((_State.SHOWN,), _State.HIDDEN, "The donor's message was hidden again."),
+DECISIONS: "dict[str, tuple[tuple[str, ...], str, StrOrPromise]]" = {
+    "approve": (
+        (_State.WAITING, _State.DECLINED, _State.HIDDEN),
+        _State.SHOWN,
+        gettext_lazy("The donor's message is shown."),
+    ),
+    "decline": ((_State.WAITING,), _State.DECLINED, gettext_lazy("The donor's message was declined; it is not shown.")),
+    "hide": ((_State.SHOWN,), _State.HIDDEN, gettext_lazy("The donor's message was hidden again.")),
 }
 LISTS: dict[str, tuple[str, ...]] = {
     "waiting": (_State.WAITING,),
@@ -61,7 +70,7 @@ def decide(*, message_id: int, decision: str, actor: str, now: datetime) -> bool
     if not mine.update(state=after, decided_at=now, decided_by=actor):
         return False
     message = GiftMessage.objects.select_related("donation").get(pk=message_id)
-    GiftNote.objects.create(donation=message.donation, at=now, actor=actor, text=said)
+    GiftNote.objects.create(donation=message.donation, at=now, actor=actor, text=str(said))
     if decision == "hide":
         wall_copies.throw_away(campaign_id=message.donation.campaign_id, now=now)
     return True

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations import wall_copies
@@ -32,7 +33,7 @@ def hide(*, donation_id: int, actor: str, now: datetime) -> bool:
     gift = Donation.objects.get(pk=donation_id)
     if not _mark(gift, Q(state=Donation.State.PAID, names_hidden_at=None), hidden_at=now):
         return False
-    _note(donation_id, "Its names were taken off the public pages.", actor=actor, now=now)
+    _note(donation_id, gettext("Its names were taken off the public pages."), actor=actor, now=now)
     wall_copies.throw_away(campaign_id=gift.campaign_id, now=now)
     return True
 
@@ -43,7 +44,7 @@ def show(*, donation_id: int, actor: str, now: datetime) -> bool:
     gift = Donation.objects.get(pk=donation_id)
     if not _mark(gift, Q(names_hidden_at__isnull=False), hidden_at=None):
         return False
-    _note(donation_id, "Its names may stand on the public pages again.", actor=actor, now=now)
+    _note(donation_id, gettext("Its names may stand on the public pages again."), actor=actor, now=now)
     return True
 
 

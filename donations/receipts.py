@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext
 
 from campaign.models import Organization
 from campaign.moments import full_day_text
@@ -112,7 +113,11 @@ def _void(receipt: Receipt | None, *, donation: Donation, reason: str, now: date
     receipt.voided_at = now
     receipt.void_reason = reason[:200]
     receipt.save(update_fields=["voided_at", "void_reason"])
-    _note(donation, text=f"Receipt {receipt.number} voided: {reason}", now=now)
+    _note(
+        donation,
+        text=gettext("Receipt %(number)s voided: %(reason)s") % {"number": receipt.number, "reason": reason},
+        now=now,
+    )
 
 
 def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Receipt:
@@ -140,7 +145,11 @@ def _issue(donation: Donation, *, facts: dict[str, Any], now: datetime) -> Recei
         },
         issued_at=now,
     )
-    _note(donation, text=f"Receipt {number} issued for {facts['net_text']}.", now=now)
+    _note(
+        donation,
+        text=gettext("Receipt %(number)s issued for %(amount)s.") % {"number": number, "amount": facts["net_text"]},
+        now=now,
+    )
     if donation.donor_email:  # without one it waits in the list of receipts to post (posting.py)
         FollowUp.objects.create(donation=donation, kind=FollowUp.Kind.EMAIL, subject_id=receipt.pk, due_at=now)
     return receipt

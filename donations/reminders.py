@@ -72,7 +72,9 @@ def remind(*, donation_id: int, now: datetime) -> datetime | None:
     except mail.MailNotSent:
         Donation.objects.filter(pk=donation_id, reminded_at=now).update(reminded_at=None)
         raise
-    GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text="Reminded the donor by e-mail, as asked.")
+    GiftNote.objects.create(
+        donation=donation, at=now, actor=SYSTEM, text=gettext("Reminded the donor by e-mail, as asked.")
+    )
     return None
 
 

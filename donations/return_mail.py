@@ -25,7 +25,9 @@ def tell_donor(*, receipt_id: int, now: datetime) -> None:
     if donation.net_minor:
         return
     mail.deliver(message(receipt))
-    text = f"Told the donor that the gift was returned and receipt {receipt.number} is void."
+    text = gettext("Told the donor that the gift was returned and receipt %(number)s is void.") % {
+        "number": receipt.number
+    }
     GiftNote.objects.create(donation=donation, at=now, actor=SYSTEM, text=text)
 
 

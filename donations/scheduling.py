@@ -14,6 +14,7 @@ from functools import partial
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from donations import gateway, payments, saved_cards, strays, subscriptions, work
 from donations.gateway import Payment
@@ -121,7 +122,7 @@ def settle(*, donation_id: int, saved: SavedCard, now: datetime) -> bool:
     donation.payment_method, donation.card = saved.payment_method, saved.fingerprint
     donation.method_label, donation.method_last4 = saved.label, saved.last4
     donation.save(update_fields=["state", "scheduled_at", "payment_method", "card", "method_label", "method_last4"])
-    _note(donation, text="The card was saved; it is charged when the match opens.", actor=STRIPE, now=now)
+    _note(donation, text=gettext("The card was saved; it is charged when the match opens."), actor=STRIPE, now=now)
     work.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=SAVED)
     return True
 
@@ -191,8 +192,12 @@ def _refuse(donation_id: int, payment: Payment, *, now: datetime) -> None:
     donation.refusal = payment.decline_code[:40]
     donation.save(update_fields=["state", "pay_by", "payment_intent", "tries", "refusal"])
     holds.extend(key=donation.match_key, until=donation.pay_by)
-    why = "the bank wants its owner to confirm it" if payment.decline_code == "authentication_required" else "refused"
-    _note(donation, text=f"The saved card was not charged: {why}. The donor is asked to pay.", actor=STRIPE, now=now)
+    text = gettext("The saved card was not charged: refused. The donor is asked to pay.")
+    if payment.decline_code == "authentication_required":
+        text = gettext(
+            "The saved card was not charged: the bank wants its owner to confirm it. The donor is asked to pay."
+        )
+    _note(donation, text=text, actor=STRIPE, now=now)
     work.owe(donation=donation, kind=FollowUp.Kind.SCHEDULE, now=now, subject_id=REFUSED)
 
 

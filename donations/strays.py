@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from campaign.money import format_amount
 from donations import gateway, payments
@@ -73,7 +74,9 @@ def set_aside(*, payment: Payment, donation: Donation | None, now: datetime) -> 
         },
     )
     if is_new and donation is not None:
-        text = f"Stripe took {_shown(stray)} that is not this gift's payment; it is set aside for finance."
+        text = gettext("Stripe took %(amount)s that is not this gift's payment; it is set aside for finance.") % {
+            "amount": _shown(stray)
+        }
         GiftNote.objects.create(donation=donation, at=now, actor=STRIPE, text=text)
     return True
 
@@ -124,7 +127,10 @@ def accept(*, stray_id: int, actor: str, reason: str, now: datetime) -> Donation
         _hold(donation, now=now)
         stray.accepted_as = donation
         _decide(stray, StrayPayment.Decision.ACCEPTED, actor=actor, reason=reason, now=now)
-        text = f"Accepted by finance from a payment meant for {meant.reference}: {reason}"
+        text = gettext("Accepted by finance from a payment meant for %(reference)s: %(reason)s") % {
+            "reference": meant.reference,
+            "reason": reason,
+        }
         GiftNote.objects.create(donation=donation, at=now, actor=actor, text=text[:300])
         return payments.settle(donation_id=donation.pk, payment=payment, now=now, is_accepted=True)
 
@@ -176,7 +182,11 @@ def _decide(stray: StrayPayment, decision: str, *, actor: str, reason: str, now:
     if stray.donation_id is not None:
         meant = locked_gift(stray.donation_id)
         _end(meant, payment_intent=stray.payment_intent, now=now, actor=actor)
-        text = f"The payment of {_shown(stray)}: {stray.get_decision_display().lower()}. {stray.reason}"
+        text = gettext("The payment of %(amount)s: %(decision)s. %(reason)s") % {
+            "amount": _shown(stray),
+            "decision": stray.get_decision_display().lower(),
+            "reason": stray.reason,
+        }
         GiftNote.objects.create(donation=meant, at=now, actor=actor, text=text[:300])
     return stray
 

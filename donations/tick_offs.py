@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from donations.models import (
     Donation,
@@ -201,7 +201,7 @@ def tick_off(*, key: str, pk: int, version: int, reason: str, actor: str, now: d
             TickOff.objects.create(kind=key, subject_id=pk, version=version, at=now, actor=actor, reason=reason[:200])
             gift_id = gift_id_of(key, row)
             if gift_id is not None:
-                text = f"{KINDS[key].title}: ticked off. {reason}"
+                text = gettext("%(title)s: ticked off. %(reason)s") % {"title": KINDS[key].title, "reason": reason}
                 GiftNote.objects.create(donation_id=gift_id, at=now, actor=actor, text=text[:300])
     except IntegrityError:
         return False

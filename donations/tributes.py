@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
 
 from campaign.models import Campaign
 from donations.models import Donation, FollowUp, GiftNote, Tribute, TributeNotice
@@ -128,7 +129,12 @@ def mark_posted(*, campaign: Campaign, notice_ids: Iterable[int], actor: str, no
     ids = [notice.pk for notice in notices]
     TributeNotice.objects.filter(pk__in=ids).update(outcome=TributeNotice.Outcome.POSTED, done_at=now)
     GiftNote.objects.bulk_create(
-        GiftNote(donation=notice.tribute.donation, at=now, actor=actor, text="The note about the tribute was posted.")
+        GiftNote(
+            donation=notice.tribute.donation,
+            at=now,
+            actor=actor,
+            text=gettext("The note about the tribute was posted."),
+        )
         for notice in notices
     )
     return len(notices)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from campaign.money import format_amount
 from donations import work
@@ -52,7 +53,12 @@ def record_reversal(
     row.save()
     if (status, amount_minor) != before:
         shown = format_amount(amount_minor, currency=donation.currency)
-        note(donation, text=f"{row.get_kind_display()} of {shown}: {status.replace('_', ' ')}.", now=now)
+        note(
+            donation,
+            text=gettext("%(kind)s of %(amount)s: %(status)s.")
+            % {"kind": row.get_kind_display(), "amount": shown, "status": status.replace("_", " ")},
+            now=now,
+        )
         apply_reversals(donation, now=now)
     return donation
 
@@ -65,7 +71,11 @@ def note_fraud_warning(
     donation = locked_gift(donation_id)
     warning = {"donation": donation, "fraud_type": fraud_type[:60], "created_at": created_at}
     if FraudWarning.objects.get_or_create(stripe_id=stripe_id, defaults=warning)[1]:
-        note(donation, text=f"Early fraud warning: {fraud_type[:60].replace('_', ' ')}.", now=now)
+        note(
+            donation,
+            text=gettext("Early fraud warning: %(why)s.") % {"why": fraud_type[:60].replace("_", " ")},
+            now=now,
+        )
 
 
 def refunded_total(donation: Donation) -> int:
@@ -103,7 +113,9 @@ def _keep_shortfall(donation: Donation, *, now: datetime) -> None:
     donation.save(update_fields=["match_shortfall_minor"])
     if donation.match_shortfall_minor > before:
         less = format_amount(donation.match_shortfall_minor, currency=donation.currency)
-        text = f"A refund failed or a dispute was won, and the match could not be restored in full: {less} is missing."
+        text = gettext(
+            "A refund failed or a dispute was won, and the match could not be restored in full: %(less)s is missing."
+        ) % {"less": less}
         note(donation, text=text, now=now)
 
 

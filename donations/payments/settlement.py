@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from campaign.money import format_amount
 from donations import gateway, limits, monthly_start, payer_check, tributes, work
@@ -70,7 +71,7 @@ def settle(*, donation_id: int, payment: Payment, now: datetime, is_accepted: bo
     elif payment.status == "canceled" or (payment.decline_code and donation.state == Donation.State.PROCESSING):
         _fail(donation, payment=payment, now=now)
     elif payment.decline_code and donation.state == Donation.State.STARTED:
-        _note_once(donation, text="A card was declined; nothing was charged.", now=now)
+        _note_once(donation, text=gettext("A card was declined; nothing was charged."), now=now)
     if payment.decline_code and payment.status == "requires_payment_method":
         _count_failure(donation, payment=payment, now=now)
     return donation
@@ -147,7 +148,7 @@ def _pay(donation: Donation, *, now: datetime) -> None:
     # Only who paid may say what the donor of an e-mail address is called: a form alone proves nothing.
     Donor.objects.filter(pk=donation.donor_id).exclude(name=donation.donor_name).update(name=donation.donor_name)
     donation.save(update_fields=["state", "paid_at", "closed_at"])
-    note(donation, text="Paid.", now=now)
+    note(donation, text=gettext("Paid."), now=now)
     work.owe(donation=donation, kind=FollowUp.Kind.RECEIPT, now=now)
     tributes.owe(donation, now=now)
     monthly_start.begin(donation, now=now)
@@ -175,7 +176,12 @@ def _match(donation: Donation, *, now: datetime) -> int:
         _, shortfall = late_gifts.match_late(key=donation.match_key, now=now)
         if shortfall:
             less = format_amount(shortfall, currency=donation.currency)
-            note(donation, text=f"Paid after the hold had ended: the match is {less} less than was held.", now=now)
+            note(
+                donation,
+                text=gettext("Paid after the hold had ended: the match is %(less)s less than was held.")
+                % {"less": less},
+                now=now,
+            )
         return shortfall
     return 0
 
@@ -186,7 +192,7 @@ def _await_bank(donation: Donation, *, now: datetime) -> None:
     donation.state = Donation.State.PROCESSING
     donation.save(update_fields=["state"])
     holds.extend(key=donation.match_key, until=now + WHILE_PROCESSING)
-    note(donation, text="The payment is being processed; the match stays held.", now=now)
+    note(donation, text=gettext("The payment is being processed; the match stays held."), now=now)
 
 
 def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
@@ -197,8 +203,10 @@ def _fail(donation: Donation, *, payment: Payment, now: datetime) -> None:
     donation.state = Donation.State.FAILED
     donation.closed_at = now
     donation.save(update_fields=["state", "closed_at"])
-    why = "was cancelled" if payment.status == "canceled" else "failed"
-    note(donation, text=f"The payment {why}; nothing was charged, and the match was released.", now=now)
+    text = gettext("The payment failed; nothing was charged, and the match was released.")
+    if payment.status == "canceled":
+        text = gettext("The payment was cancelled; nothing was charged, and the match was released.")
+    note(donation, text=text, now=now)
     let_go(donation, now=now, actor=STRIPE)
     monthly_start.end(donation)
     work.owe_forgetting(donation, now=now)
