@@ -1,21 +1,58 @@
 """What pages need to show the campaign at a moment: its countdown in words, its figures, and the parts that are on."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign import figures
 from campaign.countdown import clock_text, countdown, end_text, start_text
 from campaign.kept_pages import CLOCK
 from campaign.kept_rows import rows
 from campaign.models import Campaign, Fund
+from campaign.money import format_amount_short
 
 WALL_PAGE, WALL_PAGES = 12, 8
 SCREEN_NAMES = 4
 TEAMS, REGIONS = gettext_lazy("Departments and teams"), gettext_lazy("Where donors live")
 HOURS = gettext_lazy("Gifts by hour")
+# What the band says while staff's own words would promise a match that is not to be had, by Figures.match_stage.
+_UNMATCHED = {
+    "later": (
+        gettext_lazy("More match is still to come."),
+        gettext_lazy("Right now no matching dollar is free. Gifts go straight to work all the same, every dollar."),
+    ),
+    "paused": (
+        gettext_lazy("The match is paused."),
+        gettext_lazy("Gifts sent now are not matched. They go straight to work all the same, every dollar."),
+    ),
+    "used_up": (
+        gettext_lazy("Every matching dollar is taken."),
+        gettext_lazy("All of it is given, or held for donors who are paying now. Gifts still go straight to work."),
+    ),
+    "over": (
+        gettext_lazy("The match has ended."),
+        gettext_lazy("Gifts still go straight to work, every dollar."),
+    ),
+    # Nobody knows: the figures take a break.
+    "unknown": (
+        gettext_lazy("Every gift goes straight to work."),
+        gettext_lazy("You see before you pay whether yours is matched, and with how much."),
+    ),
+}
+STAGES = tuple(_UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the band says and asks. stage: one of STAGES, empty while it says what staff wrote."""
+
+    heading: str
+    lead: str
+    action: str
+    stage: str = ""
 
 
 def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None = None) -> dict[str, Any]:
@@ -29,11 +66,16 @@ def figures_of(campaign: Campaign | None, *, now: datetime, shown_as: str | None
 
 def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as: str | None = None) -> dict[str, Any]:
     """What the band needs: the countdown with its moment in words, and the figures."""
-    heading, lead = campaign.words(now=now)
-    return figures_of(campaign, now=now, shown_as=shown_as) | {
-        "band_heading": heading,
-        "band_lead": lead,
-        "count": countdown(campaign=campaign, now=now),
+    context = figures_of(campaign, now=now, shown_as=shown_as)
+    words = band_words(campaign, found=context["figures"], now=now)
+    count = countdown(campaign=campaign, now=now)
+    return context | {
+        "band_heading": words.heading,
+        "band_lead": words.lead,
+        "band_action": words.action,
+        "match_stage": words.stage,
+        "band_state": band_state(count.stage, words.stage),
+        "count": count,
         "now": now,
         "now_ms": int(now.timestamp() * 1000),
         "now_text": clock_text(now, campaign=campaign, seconds=True),
@@ -42,6 +84,32 @@ def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as
         "band_takes_gifts": takes_gifts(campaign, now=now),
         "is_slim": is_slim,
     }
+
+
+def band_words(campaign: Campaign, *, found: figures.Figures | None, now: datetime) -> Words:
+    """Staff's words for the phase, unless they would promise a match: when none is to be had, that is said instead.
+
+    found: None when the figures are not to be had; then nothing is promised. Before gifts are taken staff's
+    announcement stands, and after the end their thanks.
+    """
+    heading, lead = campaign.words(now=now)
+    if campaign.phase(now=now) == "closed" or not takes_gifts(campaign, now=now):
+        return Words(heading, lead, campaign.action_label)
+    stage = found.match_stage if found else "unknown"
+    if not stage:
+        return Words(heading, lead, campaign.action_label)
+    heading, lead = (str(words) for words in _UNMATCHED[stage])
+    if stage == "used_up" and found and campaign.shows_figures and found.taken_minor:
+        taken = format_amount_short(found.taken_minor, currency=campaign.currency)
+        lead = gettext(
+            "All %(taken)s of it is given, or held for donors who are paying now. Gifts still go straight to work."
+        ) % {"taken": taken}
+    return Words(heading, lead, gettext("Give now"), stage)
+
+
+def band_state(stage: str, match_stage: str) -> str:
+    """Names a copy of the band: by the countdown's stage, and by what of the match is gone."""
+    return f"{stage}-{match_stage}" if match_stage else stage
 
 
 def live_parts(context: dict[str, Any], *, shown_as: str | None = None) -> dict[str, Any]:

@@ -130,6 +130,30 @@ class Figures:
         return sum(pool.free_minor for pool in self.pools if pool.state == "not_yet_open" and not pool.is_award)
 
     @property
+    def match_stage(self) -> str:
+        """Whether a gift can have match: empty while it can, or where no pool was ever meant for gifts.
+
+        `later`: what was open is gone, and more may come. `paused`: nothing is to be had before staff let it go on.
+        `used_up`: all of it is taken. `over`: what is left belongs to pools that have ended.
+        """
+        pools = [pool for pool in self.pools if not pool.is_award]
+        with_money = {pool.state for pool in pools if pool.free_minor}
+        is_to_come = not with_money.isdisjoint(("not_yet_open", "locked"))
+        was_open = any(pool.state in ("paused", "used_up", "closed") for pool in pools)
+        if not pools or "open" in with_money or (is_to_come and not was_open):
+            return ""
+        if is_to_come:
+            return "later"
+        if "paused" in with_money:
+            return "paused"
+        return "used_up" if any(pool.state == "used_up" for pool in pools) or not with_money else "over"
+
+    @property
+    def taken_minor(self) -> int:
+        """Of what matches gifts, all that is given or held: while the match is used up, always the same sum."""
+        return sum(pool.matched_minor + pool.held_minor for pool in self.pools if not pool.is_award)
+
+    @property
     def challenges(self) -> list[PublicPool]:
         """What pages show with a bar: locked pools, and sums that wait for their target or have just been given."""
         return [pool for pool in self.pools if pool.state in ("locked", "running", "met", "given")]

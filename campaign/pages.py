@@ -62,7 +62,7 @@ def home(request: HttpRequest, *, sight: Sight) -> HttpResponse:
         **wall(campaign, fund=None, page=1, now=sight.now, shown_as=sight.shown_as),
     }
     context |= live_parts(context, shown_as=sight.shown_as)
-    context["structured"] = campaign_data(campaign=campaign, organization=organization())
+    context["structured"] = campaign_data(campaign=campaign, lead=context["band_lead"], organization=organization())
     return _made(request, "campaign/home.html", context, sight=sight)
 
 

@@ -13,6 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from campaign import figures, palette
+from campaign.banner import band_words
 from campaign.copies import fresh
 from campaign.counts import count_text
 from campaign.kept_pages import kept_for_a_second
@@ -75,15 +76,16 @@ def feed(request: HttpRequest) -> HttpResponse:
     campaign, now = Campaign.objects.current(), timezone.now()
     organization = Organization.objects.first()
     name = organization.public_name if organization else gettext("Giving")
+    found = figures.figures(campaign=campaign, now=now) if campaign else None
+    lead = band_words(campaign, found=found, now=now).lead if campaign else ""
     made = Rss201rev2Feed(
         title=f"{campaign.name} · {name}" if campaign else name,
         link=_url(reverse("home")),
-        description=campaign.lead if campaign else gettext("Stories from %(name)s") % {"name": name},
+        description=lead if campaign else gettext("Stories from %(name)s") % {"name": name},
         feed_url=_url(reverse("feed")),
         language=settings.LANGUAGE_CODE,
     )
-    found = figures.figures(campaign=campaign, now=now) if campaign and campaign.shows_milestones else None
-    for row in reversed(found.milestones if found else ()):
+    for row in reversed(found.milestones if found and campaign and campaign.shows_milestones else ()):
         if campaign and row.is_reached:
             amount = format_amount_short(row.amount_minor, currency=campaign.currency)
             key = f"{_url(reverse('home'))}#reached-{campaign.pk}-{row.amount_minor}"
@@ -105,7 +107,9 @@ def _picture(campaign: Campaign, *, fund: Fund | None) -> HttpResponse:
 def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
     organization = Organization.objects.first()
     now = timezone.now()
-    found = figures.figures(campaign=campaign, now=now) if campaign.shows_figures else None
+    found = figures.figures(campaign=campaign, now=now)
+    heading = band_words(campaign, found=found, now=now).heading
+    found = found if campaign.shows_figures else None
     totals = (found.by_fund.get(fund.pk) if fund else found.totals) if found else None
     has_gifts = bool(totals and totals.raised_minor)
     beside, share = "", None
@@ -115,7 +119,7 @@ def _drawn(campaign: Campaign, *, fund: Fund | None) -> bytes:
         share = totals.raised_minor / goal_minor if goal_minor else None
     return share_picture(
         who=(organization.public_name if organization else "") + (f" · {campaign.name}" if fund else ""),
-        title=fund.name if fund else campaign.words(now=now)[0],
+        title=fund.name if fund else heading,
         sum_text=format_amount_whole(totals.raised_minor, currency=campaign.currency) if totals and has_gifts else "",
         beside_text=beside,
         share=share,

@@ -11,14 +11,14 @@ from campaign.models import Campaign, Fund, Organization
 Data = dict[str, Any]
 
 
-def campaign_data(*, campaign: Campaign, organization: Organization | None) -> Data | None:
-    """None without an organization: nobody would be there to give to."""
+def campaign_data(*, campaign: Campaign, lead: str, organization: Organization | None) -> Data | None:
+    """lead: what the campaign's band says now. None without an organization: nobody would be there to give to."""
     if organization is None:
         return None
     event = {
         "@type": "Event",
         "name": campaign.name,
-        "description": campaign.lead,
+        "description": lead,
         "startDate": campaign.opens_at.astimezone(campaign.tz).isoformat(),
         "endDate": campaign.closes_at.astimezone(campaign.tz).isoformat(),
         "eventStatus": "https://schema.org/EventScheduled",

@@ -20,7 +20,15 @@ from django.views.static import serve
 from redis.exceptions import RedisError
 
 from campaign import figures, pages, palette
-from campaign.banner import WALL_PAGES, banner, live_parts, screen_parts, with_clock
+from campaign.banner import (
+    STAGES,
+    WALL_PAGES,
+    band_state,
+    banner,
+    live_parts,
+    screen_parts,
+    with_clock,
+)
 from campaign.calendar_file import calendar_file
 from campaign.kept_pages import kept_for_a_second
 from campaign.kept_rows import current_campaign
@@ -36,8 +44,11 @@ _PARTS = {
     "band": "campaign/_band.html",
     "line": "campaign/_line.html",
 }
-# A band that is asked for after a stage has a copy of its own: one made before the stage ended would be no answer.
-_PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": ("before", "open", "last-hour", "closed")}
+# A band that is asked for after another one has a copy of its own: one made before that one's end would be no answer.
+_BANDS = tuple(
+    band_state(stage, match) for stage in ("before", "open", "last-hour", "closed") for match in ("", *STAGES)
+)
+_PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": _BANDS}
 shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
 opens_for_videos = csp_update({"frame-src": FRAME_HOSTS})
 
@@ -93,8 +104,9 @@ def match(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest) -> HttpResponse:
     """The parts that pages fetch again: the figures, the whole banner, what else is live, the match line of one gift.
 
-    After the end, and when staff switched them off, they come with 286, at which htmx stops asking. `X-Now-Ms` is the
-    server's clock, by which countdowns run. The same content again is a 304.
+    After the end they come with 286, at which htmx stops asking. Figures that staff switched off are empty, and still
+    tell which band is the right one. `X-Now-Ms` is the server's clock, by which countdowns run. The same content again
+    is a 304.
     """
     campaign, now = current_campaign(), timezone.now()
     if campaign is None:
@@ -110,8 +122,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     elif part not in _PARTS:
         raise Http404("There is no such part.")
     response = with_clock(render(request, _PARTS[part], context), context)
-    is_over = context["count"].phase == "closed" or (part == "figures" and not campaign.shows_figures)
-    if part in ("figures", "live") and is_over:
+    if part in ("figures", "live") and context["count"].phase == "closed":
         response.status_code = STOP_POLLING
     return response if part == "band" else with_etag(response)
 

@@ -143,14 +143,19 @@ def test_every_state_of_the_reminder_is_accessible_and_fits(open_page, page_erro
     assert wrong == {}
 
 
-def test_the_figures_renew_themselves(open_page, live_server):
+def test_the_figures_renew_themselves_and_bring_the_words_that_fit_them(open_page, live_server):
     campaign = move_campaign(opens_in=timedelta(days=1))
     factories.pool(campaign=campaign, limit_minor=100_000, now=timezone.now())  # matches from then on
     page = open_page()
     page.goto(live_server.url)
     expect(page.locator("#progress")).to_contain_text("$1,000 still free")
-    factories.match(factories.donation(campaign=campaign, amount_minor=30_000, at=timezone.now()), at=timezone.now())
-    expect(page.locator("#progress")).to_contain_text("$300 matched")
+    typed = page.get_by_label("Remind me by e-mail")
+    typed.fill("marta@")
+    typed.blur()
+    factories.match(factories.donation(campaign=campaign, amount_minor=100_000, at=timezone.now()), at=timezone.now())
+    expect(page.locator("#progress")).to_contain_text("$1,000 matched")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Every matching dollar is taken.")
+    expect(typed).to_have_value("marta@")
 
 
 def test_who_wants_no_motion_sees_no_running_seconds(open_page, live_server):

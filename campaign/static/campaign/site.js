@@ -40,9 +40,24 @@
     // The moment has come: fetch the band as it is now (a preview does not). Not everybody in the same instant.
     const isAsked = timer.dataset.again && Date.parse(timer.dataset.switches) <= now();
     if (isAsked && performance.now() - askedAt > RETRY_MS + JITTER_MS) {
-      askedAt = performance.now();
-      window.setTimeout(() => window.htmx?.ajax("GET", timer.dataset.again, { target: "#band", swap: "outerHTML" }), Math.random() * JITTER_MS);
+      fetchBand(timer);
     }
+  }
+
+  function fetchBand(timer) {
+    askedAt = performance.now();
+    window.setTimeout(() => window.htmx?.ajax("GET", timer.dataset.again, { target: "#band", swap: "outerHTML" }), Math.random() * JITTER_MS);
+  }
+
+  // The figures tell which band fits them: when the match is all taken, and when money comes free, it says other words.
+  // Not while somebody types into it; the next figures come in a few seconds.
+  function fitBand() {
+    const band = document.getElementById("band");
+    const fitting = document.querySelector("#progress [data-band]");
+    const timer = document.getElementById("countdown");
+    if (!band || !fitting || fitting.dataset.band === band.dataset.band || !timer?.dataset.again) return;
+    if (band.querySelector("input:focus") || performance.now() - askedAt <= RETRY_MS + JITTER_MS) return;
+    fetchBand(timer);
   }
 
   function beat() {
@@ -62,7 +77,7 @@
     learn(Number(event.detail.xhr.getResponseHeader("X-Now-Ms")), performance.now());
     tick();
   });
-  document.addEventListener("htmx:afterSwap", tick);
+  document.addEventListener("htmx:afterSwap", () => { tick(); fitBand(); });
   document.addEventListener("visibilitychange", () => {
     const progress = document.querySelector("#progress[data-hx-get]");
     if (!document.hidden && progress) window.htmx?.ajax("GET", progress.dataset.hxGet, { target: progress, swap: "innerHTML" });
