@@ -1,36 +1,26 @@
 """Where staff write the pages: the organization, the campaign, its funds with their parts, and the stories."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from campaign import page_admin
-from campaign.amount_fields import MinorUnitsField
+from campaign.amount_fields import AmountsField, MinorUnitsField
 from campaign.logos import NotALogo, logo_file
 from campaign.models import Campaign, CardPicture, Fund, Milestone, Organization, Section, Story, Team
 from campaign.money import format_amount_short
 from campaign.page_admin import FEW_LINES, ONE_LINE, InCampaignTime, SaysWhenThereIsNoRoom
 
 MOST_FEE_BASIS_POINTS = 1_000
-
-
-class AmountsField(SimpleArrayField):
-    """Several amounts parted by commas or semicolons, kept in minor units."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(MinorUnitsField(), delimiter=";", **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return "; ".join(format_amount_short(minor, currency="USD") for minor in value)
-        return value
 
 
 class CampaignForm(forms.ModelForm):
@@ -287,6 +277,13 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
     def campaign_of(self, obj: Campaign | None) -> Campaign | None:
         return obj
 
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """What was changed with what stood there before: the history is read to find out who moved the opening."""
+        said = super().construct_change_message(request, form, formsets, add)
+        if not add and form.changed_data:
+            said[0]["changed"]["fields"] = [_was(form, name) for name in form.changed_data]
+        return said
+
     def view_on_site(self, obj: Campaign) -> str | None:
         return reverse("home") if obj.is_current else None
 
@@ -294,3 +291,18 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
 admin.site.register(Fund, page_admin.FundAdmin)
 admin.site.register(Section, page_admin.SectionAdmin)
 admin.site.register(Story, page_admin.StoryAdmin)
+
+
+def _was(form: forms.ModelForm, name: str) -> str:
+    """`Goal (was 400,000)`, of a field of the campaign that was changed."""
+    field, before = form.fields[name], form[name].initial
+    label = field.label or name
+    if isinstance(before, bool):
+        before = "on" if before else "off"
+    elif isinstance(before, datetime):
+        before = f"{timezone.localtime(before):%Y-%m-%d %H:%M}"
+    elif isinstance(before, list) and before and isinstance(before[0], Model):
+        before = ", ".join(str(row) for row in before)
+    else:
+        before = field.prepare_value(before)
+    return f"{label} (was {before if before not in (None, '') else 'empty'})"
