@@ -5,12 +5,14 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 HOST = "127.0.0.1"
 # Below the range from which Linux draws ports for outgoing connections: none is lost between choice and use.
-_FREE_RANGE = range(20_000, 32_000)
+_FIRST, _SLOTS, _PORTS_OF_A_SLOT = 20_000, 200, 60
 _LISTEN = "0A"
+_turn = count(random.SystemRandom().randrange(_PORTS_OF_A_SLOT))
 
 
 def is_free(port: int) -> bool:
@@ -25,15 +27,18 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A random free loopback port. Nothing reserves it: start the server soon.
+    """A free loopback port, and another one each time. Nothing reserves it: start the server soon.
 
-    From the system's randomness: Hypothesis seeds Python's own, and two runs of the tests at once would then choose
-    the same ports, which granian shares without a word.
+    Of a slot of this process's own, since two that draw from one range at one moment would now and then draw the same
+    port, and then meet on one server. From the system's randomness: Hypothesis seeds Python's own.
     """
-    for port in random.SystemRandom().sample(_FREE_RANGE, 200):
-        if is_free(port):
-            return port
-    raise OSError("200 ports tried between 20000 and 32000 and none was free")
+    for step in range(_SLOTS):
+        first = _FIRST + (os.getpid() + step) % _SLOTS * _PORTS_OF_A_SLOT
+        for _ in range(_PORTS_OF_A_SLOT):
+            port = first + next(_turn) % _PORTS_OF_A_SLOT
+            if is_free(port):
+                return port
+    raise OSError(f"no port between {_FIRST} and {_FIRST + _SLOTS * _PORTS_OF_A_SLOT} is free")
 
 
 def accepts(port: int) -> bool:

@@ -78,7 +78,7 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
         argv=argv,
         environment=_ENVIRONMENT | {FOLDER_VARIABLE: str(folder)},
         log_path=log_path,
-        ready=lambda: _has_database(port),
+        ready=lambda: _has_database(port, data=place.data),
         stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps every commit
         death_signal=signal.SIGINT,
         stop_seconds=30,
@@ -87,14 +87,18 @@ def postgres(*, port: int, folder: Path, log_path: Path, durable: bool = True) -
     )
 
 
-def _has_database(port: int) -> bool:
+def _has_database(port: int, *, data: Path) -> bool:
     """Whether the server answers and has the site's role (no superuser; it may make databases) and database.
 
-    Makes the two where they are missing.
+    Makes the two where they are missing. Another server at this port, with other data, is none of ours: ours could not
+    listen there and ends.
     """
     superuser = database_url(port, role=SUPERUSER, database="postgres")
     try:
         with psycopg.connect(superuser, autocommit=True, connect_timeout=2) as connection:
+            found = connection.execute("select current_setting('data_directory')").fetchone()
+            if found is None or Path(found[0]).resolve() != data.resolve():
+                return False
             role, database = sql.Identifier(ROLE), sql.Identifier(DATABASE)
             if not connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone():
                 connection.execute(sql.SQL("create role {} login createdb nosuperuser").format(role))

@@ -286,6 +286,19 @@ def open_folder(tmp_path_factory):
     shutil.rmtree(folder)
 
 
+def test_ports_are_others_each_time():
+    assert len({free_port() for _ in range(20)}) == 20
+
+
+def test_another_server_at_the_port_is_none_of_ours(open_folder):
+    with running_postgres(open_folder) as (server, _):
+        port = int(server.argv[server.argv.index("-p") + 1])
+        late = postgres.postgres(port=port, folder=open_folder / "late", log_path=open_folder / "log" / "late.log")
+        assert server.ready()
+        assert not late.ready()
+    postgres.remove_cluster(open_folder / "late")
+
+
 def test_postgres_keeps_its_data_and_survives_a_kill(open_folder):
     with running_postgres(open_folder) as (server, url), psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table kept as select 42 as answer")
