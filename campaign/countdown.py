@@ -11,6 +11,7 @@ from campaign import moments
 from campaign.models import Campaign
 
 LAST_HOUR = timedelta(hours=1)
+STAGES = ("before", "open", "last-hour", "closed")
 _EVERY_PLURAL = 101  # from 0 to 100 every plural of every language has come
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from campaign import pages
+from campaign.countdown import STAGES
 from campaign.kept_pages import kept_for_a_second
 from campaign.kept_rows import current_campaign
 from campaign.models import Campaign
@@ -27,9 +28,10 @@ def live(request: HttpRequest) -> HttpResponse:
 @xframe_options_exempt
 @require_safe
 @shared_for_a_second
-@kept_for_a_second(by={"part": ("",)})
+@kept_for_a_second(by={"part": ("",), "after": STAGES})
 def embed(request: HttpRequest, kind: str) -> HttpResponse:
-    """A frame for other sites: countdown or progress; with ?part what is in it, for its own polls.
+    """A frame for other sites: countdown or progress; with ?part what is in it, for its own polls, and with
+    ?after a stage, a copy that was made after it.
 
     Only the hosts that staff or the operator allow may show it; the browser sees to that.
     """

@@ -30,6 +30,7 @@ from campaign.banner import (
     with_clock,
 )
 from campaign.calendar_file import calendar_file
+from campaign.countdown import STAGES as COUNTDOWN_STAGES
 from campaign.kept_pages import kept_for_a_second
 from campaign.kept_rows import current_campaign
 from campaign.models import Campaign, Organization
@@ -44,10 +45,8 @@ _PARTS = {
     "band": "campaign/_band.html",
     "line": "campaign/_line.html",
 }
-# A band that is asked for after another one has a copy of its own: one made before that one's end would be no answer.
-_BANDS = tuple(
-    band_state(stage, match) for stage in ("before", "open", "last-hour", "closed") for match in ("", *STAGES)
-)
+# A part that is asked for after another one has a copy of its own: one made before that one's end would be no answer.
+_BANDS = tuple(band_state(stage, match) for stage in COUNTDOWN_STAGES for match in ("", *STAGES))
 _PROGRESS_VALUES = {"part": tuple(_PARTS), "slim": ("",), "after": _BANDS}
 shared_for_a_second = cache_control(public=True, max_age=1, stale_while_revalidate=5)
 opens_for_videos = csp_update({"frame-src": FRAME_HOSTS})

@@ -62,11 +62,12 @@ def test_its_last_hour_says_so_from_its_first_moment_and_the_page_before_fetches
     words = "<b>This is the last hour of Giving Tuesday.</b>"
     earlier = text("/", at=begins - timedelta(seconds=1))
     assert words not in earlier
-    assert 'data-again="/progress/?part=band&amp;after=open" data-switches="2026-12-02T04:00:00+00:00"' in earlier
+    assert 'data-stage="open" data-switches="2026-12-02T04:00:00+00:00"' in earlier
+    assert 'data-hx-get="/progress/?part=band" data-hx-trigger="moment from:body"' in earlier
     html = text("/progress/?part=band&after=open", at=begins)
     assert words in html
     assert 'class="band last-hour"' in html
-    assert 'after=last-hour" data-switches="2026-12-02T05:00:00+00:00"' in html
+    assert 'data-stage="last-hour" data-switches="2026-12-02T05:00:00+00:00"' in html
     assert words not in text("/progress/?part=band&after=last-hour", at=factories.CLOSES_AT)
 
 

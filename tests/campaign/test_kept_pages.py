@@ -1,5 +1,6 @@
 """Public pages are rendered once a second, whatever the crowd and whatever it writes into the address."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -93,6 +94,25 @@ def test_parts_and_phases_have_copies_of_their_own():
     change_heading()
     assert "First words" in text("/progress/?part=band")
     assert "Second words" in text("/progress/?part=band&after=before")
+
+
+@pytest.mark.parametrize(
+    ("page", "part", "words"),
+    [
+        ("/", "/progress/?part=band", "Giving Tuesday ends in"),
+        ("/live/", "/progress/?part=screen", ">Ends in<"),
+        ("/embed/countdown/", "/embed/countdown/?part", "Giving Tuesday ends in"),
+    ],
+)
+def test_what_is_asked_for_at_a_moment_is_no_copy_from_before_it(page, part, words):
+    opens_at = factories.OPENS_AT
+    just_before = opens_at - timedelta(milliseconds=300)
+    html = text(page, at=just_before)
+    assert f'data-stage="before" data-switches="{opens_at.isoformat()}"' in html
+    assert re.search(f'data-hx-get="{re.escape(part)}" data-hx-trigger="[^"]*moment from:body', html)
+    text(part, at=just_before)
+    assert words not in text(part, at=opens_at)
+    assert words in text(f"{part}&after=before", at=opens_at)
 
 
 def test_the_same_content_again_is_not_sent_again():

@@ -66,7 +66,6 @@ def test_an_open_page_is_told_to_fetch_the_other_band_and_back(pool, gift):
     assert '<span data-band="open-used_up" hidden>' in text("/progress/", at=DURING)
     shown = text(band, at=DURING)
     assert 'data-phase="open" data-band="open-used_up"' in shown
-    assert 'data-again="/progress/?part=band&amp;after=open-used_up"' in shown
     holds.release(key=gift.match_key, now=DURING)
     assert '<span data-band="open" hidden>' in text("/progress/", at=SOON)
     assert promised("/progress/?part=band&after=open-used_up", at=SOON) == list(STAFF)

@@ -155,7 +155,7 @@ def test_it_says_loudly_what_it_is_and_renews_nothing(fund):
     assert "<b>Preview</b>" in bar
     assert "Tuesday, December 1, at 12:00 PM, Boston time, with the match money down to its last dollars." in bar
     assert "data-hx-get" not in html
-    assert "data-again" not in html
+    assert "data-switches" not in html
 
 
 def test_it_shows_drafts_which_visitors_never_see(fund):

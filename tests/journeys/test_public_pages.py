@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.management import call_command
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from campaign import photographs
 from campaign.models import Campaign
@@ -99,6 +99,51 @@ def test_an_open_page_switches_by_itself_when_its_moments_come(open_page, live_s
     expect(page.get_by_text("Giving Tuesday raised")).to_be_visible()
     expect(page.get_by_role("timer")).to_have_count(0)
     expect(page.locator("body[data-stayed]")).to_have_count(1)
+
+
+def answered_at_the_moment_alone(route: Route) -> None:
+    if "after=before" in route.request.url:
+        route.continue_()
+    else:
+        route.fulfill(status=204)
+
+
+def test_the_screen_and_the_embed_switch_at_their_moments(open_page, live_server):
+    """Their polls are told nothing: it is at the moment that they ask."""
+    move_campaign(opens_in=timedelta(hours=2))
+    shown = {"/live/": ("Starts in", "Ends in"), "/embed/countdown/": ("starts in", "ends in")}
+    pages = {}
+    for address, (before, _) in shown.items():
+        pages[address] = page = open_page()
+        page.clock.install()
+        page.goto(live_server.url + address)
+        expect(page.get_by_role("heading", name=before)).to_be_visible()
+    closes_at = timezone.now() + timedelta(hours=20)
+    Campaign.objects.update(opens_at=closes_at - timedelta(hours=24), closes_at=closes_at)
+    for address, (_, during) in shown.items():
+        page = pages[address]
+        page.route("**/*", answered_at_the_moment_alone)
+        page.clock.fast_forward("02:00:01")
+        expect(page.get_by_role("heading", name=during)).to_be_visible()
+
+
+def test_a_page_that_slept_asks_for_the_time_whatever_is_switched_off(open_page, live_server):
+    """performance.now() may stand still in sleep: two hours are taken off it. Held up, the answer leaves it wrong."""
+    move_campaign(opens_in=timedelta(hours=2, minutes=30))
+    Campaign.objects.update(shows_figures=False, shows_wall=False)
+    held: list[Route] = []
+    page = open_page()
+    page.add_init_script(
+        "const real = performance.now.bind(performance); let slept = 0;"
+        "performance.now = () => real() - slept; window.sleep = () => { slept = 7200000; };"
+    )
+    page.goto(live_server.url)
+    expect(page.locator("[data-unit=hours]")).to_have_text("02")
+    page.route("**/progress/", lambda route: held.insert(0, route))
+    page.evaluate("sleep(); document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("[data-unit=hours]")).to_have_text("04")
+    held[0].continue_()
+    expect(page.locator("[data-unit=hours]")).to_have_text("02")
 
 
 def test_every_state_of_the_reminder_is_accessible_and_fits(open_page, page_errors, live_server, monkeypatch):
