@@ -3,12 +3,38 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from campaign.models import Campaign
 from campaign.money import format_amount_short
 from matching import queries
 from matching.wording import listed
+
+# Headline and detail of a gift that has no match, the nearest reason first: what would have to be otherwise.
+_REASONS = {
+    "minimum": (
+        gettext_lazy("{gift} would not be matched."),
+        gettext_lazy("A gift of {least} or more would be. This is what is matched: {sentence}"),
+    ),
+    "open": (gettext_lazy("{gift} would not be matched."), gettext_lazy("This is what is matched: {sentence}")),
+    "later": (gettext_lazy("Your match is still locked."), gettext_lazy("A gift sent now has no match yet.")),
+    "locked": (gettext_lazy("The match is still locked."), gettext_lazy("{progress}. A gift sent now has no match.")),
+    "not_yet_open": (
+        gettext_lazy("The match is not open yet."),
+        # Translators: opens is such as: Opens December 1, 9:00 AM
+        gettext_lazy("{opens}, {zone}. A gift sent now has no match."),
+    ),
+    "paused": (gettext_lazy("The match is paused."), gettext_lazy("A gift sent now has no match.")),
+    "used_up": (
+        gettext_lazy("The match is all taken."),
+        gettext_lazy("Every dollar of it is given, or held for donors who are paying now."),
+    ),
+}
+# The headlines while other funds still have a match.
+_ELSEWHERE = {
+    "paused": gettext_lazy("The match for this is paused."),
+    "used_up": gettext_lazy("The match for this is all taken."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +65,7 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
     amount_minor = sum(amount for _, amount in parts)
     later = "".join(f" {_locked_text(row, currency=campaign.currency)}" for row in quote.locked)
     if not quote.match_minor:
-        return _unmatched(campaign=campaign, amount_minor=amount_minor, later=later, now=now, pools=pools)
+        return _unmatched(campaign=campaign, parts=parts, later=later, now=now, pools=pools)
     gift, match, both = (
         format_amount_short(minor, currency=campaign.currency)
         for minor in (amount_minor, quote.match_minor, amount_minor + quote.match_minor)
@@ -47,8 +73,7 @@ def match_line(*, campaign: Campaign, parts: tuple[tuple[int, int], ...], now: d
     is_part = quote.match_minor < amount_minor
     if is_part and not later:
         words = gettext(
-            "Of that, {match}, all the match there is for this gift, comes from {sponsors}; we hold it for you while "
-            "you pay."
+            "Of that, {match} comes from {sponsors}, as much as this gift can get; we hold it for you while you pay."
         )
     else:
         words = gettext("Of that, {match} comes from {sponsors}; we hold it for you while you pay.")
@@ -74,49 +99,87 @@ def for_monthly(line: MatchLine, *, campaign: Campaign) -> MatchLine:
 
 
 def _locked_text(locked: queries.LockedMatch, *, currency: str) -> str:
-    """`$50 more from the Alumni is still locked. Unlocks when 500 people have given: 312 so far; the oldest gifts come
-    first.`"""
+    """`$50 more from the Alumni is still locked. Unlocks when 500 people have given: 312 so far. Then gifts are
+    matched in the order in which they came, while the money lasts.`"""
     more = format_amount_short(locked.match_minor, currency=currency)
     # Translators: progress is such as: Unlocks when 500 people have given: 312 so far
-    words = gettext("{more} more from {sponsor} is still locked. {progress}; the oldest gifts come first.")
+    words = gettext(
+        "{more} more from {sponsor} is still locked. {progress}. Then gifts are matched in the order in which they "
+        "came, while the money lasts."
+    )
     return words.format(more=more, sponsor=locked.sponsor_name, progress=locked.progress_text)
 
 
-def _unmatched(*, campaign: Campaign, amount_minor: int, later: str, now: datetime, pools: str) -> MatchLine:
-    gift = format_amount_short(amount_minor, currency=campaign.currency)
-    headline, detail = _why_not(campaign=campaign, gift=gift, is_later=bool(later), now=now, shown_as=pools)
+def _unmatched(
+    *, campaign: Campaign, parts: tuple[tuple[int, int], ...], later: str, now: datetime, pools: str
+) -> MatchLine:
+    gift = format_amount_short(sum(amount for _, amount in parts), currency=campaign.currency)
+    headline, detail = _why_not(campaign=campaign, parts=parts, is_later=bool(later), now=now, shown_as=pools)
     same = gettext("Your {gift} goes to work all the same.").format(gift=gift)
     return MatchLine("none", headline, f"{detail}{later} {same}")
 
 
-def _why_not(*, campaign: Campaign, gift: str, is_later: bool, now: datetime, shown_as: str) -> tuple[str, str]:
-    """Headline and reason, the most useful first: a match that takes other gifts, one to come, one that ended.
+def _why_not(
+    *, campaign: Campaign, parts: tuple[tuple[int, int], ...], is_later: bool, now: datetime, shown_as: str
+) -> tuple[str, str]:
+    """Headline and reason, from the pools that could ever match a gift to these funds: the nearest reason first.
 
+    That is a gift too small, then a match to come, then one that ended. What other funds have is said after it.
     is_later: a locked pool that would match the gift afterwards is spoken of beside it.
     """
-    pools = queries.pool_figures(campaign=campaign, now=now, shown_as=shown_as)
-    found = {pool.state: pool for pool in reversed(pools) if not pool.is_award}
-    if is_later:
-        found["later"] = found["locked"]
     if campaign.phase(now=now) == "closed":
         return gettext("{campaign} has ended.").format(campaign=campaign.name), gettext("Gifts are no longer matched.")
-    reasons = {
-        "open": (gettext("{gift} would not be matched."), gettext("This is what is matched: {sentence}")),
-        "later": (gettext("Your match is still locked."), gettext("A gift sent now has no match yet.")),
-        "locked": (gettext("The match is still locked."), gettext("{progress}. A gift sent now has no match.")),
-        "not_yet_open": (
-            gettext("The match is not open yet."),
-            # Translators: opens is such as: Opens December 1, 9:00 AM
-            gettext("{opens}, {zone}. A gift sent now has no match."),
-        ),
-        "paused": (gettext("The match is paused."), gettext("A gift sent now has no match.")),
-        "used_up": (
-            gettext("The match is all taken."),
-            gettext("Every dollar of it is given, or held for donors who are paying now."),
-        ),
+    amount_minor, fund_ids = sum(amount for _, amount in parts), {fund_id for fund_id, _ in parts}
+    pools = [row for row in queries.pool_figures(campaign=campaign, now=now, shown_as=shown_as) if not row.is_award]
+    own = [row for row in pools if not row.terms.fund_ids or fund_ids.intersection(row.terms.fund_ids)]
+    elsewhere = [row for row in pools if row not in own and row.state == "open"]
+    found = _nearest(own, amount_minor=amount_minor, is_later=is_later)
+    if found is None:
+        return _nothing(elsewhere, gift=format_amount_short(amount_minor, currency=campaign.currency))
+    reason, row = found
+    headline, detail = _REASONS[reason]
+    words = {
+        "gift": format_amount_short(amount_minor, currency=campaign.currency),
+        "least": format_amount_short(row.terms.min_gift_minor, currency=campaign.currency),
+        "sponsor": row.sponsor_name,
+        "sentence": row.sentence,
+        "progress": row.progress_text,
+        "opens": row.state_text,
+        "zone": campaign.time_zone_label,
     }
-    for state, (headline, detail) in reasons.items():
-        if pool := found.get(state):
-            words = {"sentence": pool.sentence, "progress": pool.progress_text, "opens": pool.state_text}
-            return headline.format(gift=gift), detail.format(**words, zone=campaign.time_zone_label)
-    return gettext("This gift has no match."), gettext("There is no match to hold at the moment.")
+    said = detail.format(**words)
+    if elsewhere and reason in _ELSEWHERE:
+        others = gettext("{reason} Other funds still have a match: {sentence}")
+        return str(_ELSEWHERE[reason]), others.format(reason=said, sentence=elsewhere[0].sentence)
+    return headline.format(**words), said
+
+
+def _nearest(
+    own: list[queries.PoolFigures], *, amount_minor: int, is_later: bool
+) -> tuple[str, queries.PoolFigures] | None:
+    """The reason that counts first, with the pool it is about; None when no pool was ever meant for such a gift."""
+    rows: dict[str, list[queries.PoolFigures]] = {}
+    for row in own:
+        state = row.state
+        if state in ("locked", "not_yet_open") and not row.free_minor:
+            state = "used_up"
+        if state == "open" and amount_minor < row.terms.min_gift_minor:
+            state = "minimum"
+        rows.setdefault(state, []).append(row)
+    if is_later and "locked" in rows:
+        rows["later"] = rows["locked"]
+    for reason in _REASONS:
+        if found := rows.get(reason):
+            if reason == "minimum":
+                return reason, min(found, key=lambda row: row.terms.min_gift_minor)
+            if reason == "not_yet_open":
+                return reason, min(found, key=lambda row: row.opens_at or row.pool.created_at)
+            return reason, found[0]
+    return None
+
+
+def _nothing(elsewhere: list[queries.PoolFigures], *, gift: str) -> tuple[str, str]:
+    if not elsewhere:
+        return gettext("This gift has no match."), gettext("There is no match to hold at the moment.")
+    headline = gettext("{gift} would not be matched.").format(gift=gift)
+    return headline, gettext("This is what is matched: {sentence}").format(sentence=elsewhere[0].sentence)

@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from donations.match_line import match_line
 from matching import pools
 from tests import factories
 from tests.donations.give_form import hidden, open_campaign
@@ -58,7 +59,7 @@ def test_an_anonymous_sponsor(client, campaign):
 def test_a_match_for_a_part_of_the_gift(client, campaign):
     factories.pool(campaign=campaign, limit_minor=735)
     assert line(client) == (
-        "$100 becomes $107.35. Of that, $7.35, all the match there is for this gift, comes from The Harbor Family; "
+        "$100 becomes $107.35. Of that, $7.35 comes from The Harbor Family, as much as this gift can get; "
         "we hold it for you while you pay."
     )
 
@@ -127,6 +128,45 @@ def test_a_pool_for_another_fund(client, campaign):
     assert line(client, fund="nursing").startswith("$100 becomes $200.")
 
 
+def test_only_what_could_match_the_gift_is_named(client, campaign):
+    """All that Education has is taken; what waits for Nursing would never match it."""
+    education, nursing = (campaign.funds.get(slug=slug) for slug in ("education", "nursing"))
+    now = datetime.now(UTC)
+    taken = factories.pool(campaign=campaign, fund_ids=(education.pk,), limit_minor=10_000)
+    factories.pool(campaign=campaign, fund_ids=(nursing.pk,), unlock_raised_minor=12_000_000, priority=1)
+    factories.match(factories.donation(campaign=campaign, parts=[(education, 10_000)], at=now), at=now)
+    assert line(client).startswith("The match is all taken. Every dollar of it is given, or held")
+    assert line(client, fund="nursing").startswith("The match is still locked. Unlocks when $120,000 has been raised")
+    factories.pool(campaign=campaign, fund_ids=(nursing.pk,))
+    assert line(client) == (
+        "The match for this is all taken. Every dollar of it is given, or held for donors who are paying now. Other "
+        "funds still have a match: Every dollar to Nursing research is doubled until $10,000 is used. Your $100 goes "
+        "to work all the same."
+    )
+    pools.set_paused(pool_id=taken.pk, paused=True, actor="staff:1", now=now)
+    assert line(client).startswith("The match for this is paused. A gift sent now has no match. Other funds still")
+
+
+def test_a_cent_too_little_is_told_first(client, campaign):
+    education, nursing = (campaign.funds.get(slug=slug) for slug in ("education", "nursing"))
+    factories.pool(campaign=campaign, fund_ids=(education.pk,), priority=1)
+    factories.pool(campaign=campaign, unlock_donors=500, priority=2)
+    factories.pool(campaign=campaign, fund_ids=(nursing.pk,), min_gift_minor=2_500)
+    factories.pool(campaign=campaign, fund_ids=(nursing.pk,), min_gift_minor=9_000, priority=3)
+    assert line(client, fund="nursing", other_amount="24.99") == (
+        "$24.99 would not be matched. A gift of $25 or more would be. This is what is matched: Every dollar to Nursing "
+        "research in gifts of $25 or more is doubled until $10,000 is used. Your $24.99 goes to work all the same."
+    )
+    assert line(client, fund="nursing", other_amount="25").startswith("$25 becomes $50.")
+
+
+def test_a_locked_match_that_has_nothing_left_is_not_waited_for(campaign):
+    factories.pool(campaign=campaign, unlock_donors=500)
+    parts = ((campaign.funds.get(slug="education").pk, 10_000),)
+    shown = match_line(campaign=campaign, parts=parts, now=datetime.now(UTC), pools="used_up")
+    assert shown.headline == "The match is all taken."
+
+
 def test_a_campaign_that_ended(client):
     now = datetime.now(UTC)
     campaign = open_campaign(opens_at=now - timedelta(days=2), closes_at=now - timedelta(days=1))
@@ -170,8 +210,8 @@ def test_a_locked_match_that_reaches_back_says_what_comes_later(client, campaign
     factories.pool(campaign=campaign, unlock_donors=500, reaches_back=True)
     assert line(client) == (
         "Your match is still locked. A gift sent now has no match yet. $100 more from The Harbor Family is still "
-        "locked. Unlocks when 500 people have given: 0 so far; the oldest gifts come first. Your $100 goes to "
-        "work all the same."
+        "locked. Unlocks when 500 people have given: 0 so far. Then gifts are matched in the order in which they came, "
+        "while the money lasts. Your $100 goes to work all the same."
     )
 
 
@@ -181,8 +221,8 @@ def test_a_locked_match_beside_an_open_one(client, campaign):
     factories.pool(campaign=campaign, sponsor=later, unlock_raised_minor=10_000, reaches_back=True, priority=200)
     assert line(client) == (
         "$100 becomes $140. Of that, $40 comes from The Harbor Family; we hold it for you while you pay. "
-        "$60 more from the Alumni is still locked. Unlocks when $100 has been raised: $0 so far; the oldest gifts come "
-        "first."
+        "$60 more from the Alumni is still locked. Unlocks when $100 has been raised: $0 so far. Then gifts are "
+        "matched in the order in which they came, while the money lasts."
     )
 
 
