@@ -89,7 +89,7 @@ def test_with_figures_switched_off_it_says_so_without_a_sum_and_open_pages_still
     html = text("/", at=DURING)
     assert promised("/") == []
     assert "All of it is given, or held for donors who are paying now." in html
-    assert 'id="progress" class="progress" hidden data-poll' in html
+    assert 'id="progress" class="progress" hidden data-hx-get' in html
     answer = get("/progress/", at=DURING).content.decode()
     assert "open-used_up" in answer
     assert "$10" not in answer
