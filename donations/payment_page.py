@@ -74,7 +74,7 @@ class PaymentPage:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the campaign was over when the form was sent, though not when it was shown."""
+        """Whether the campaign was over when the form was sent, and so there is no match."""
         return not self.match_minor and self.gift.submitted_at >= self.gift.campaign.closes_at
 
     @property

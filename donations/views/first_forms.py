@@ -2,8 +2,8 @@
 
 In the minute when a match opens nearly every visit is a browser's first, and the form is the one page that cannot be
 kept whole. Here it is kept with a place for whatever is a donor's own: the form's key, the mark against forged
-requests, and the codes of the link. Who has been here before, or asks for an amount of their own, gets a page made for
-them alone.
+requests, the moment, and the codes of the link. Who has been here before, or asks for an amount of their own, gets a
+page made for them alone.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from donations.source_codes import codes_of_request
 from matching.moments import next_change
 
 # What stands in a copy where a donor's own is put. No text of anybody's looks like it.
-PLACES = {name: f"place.of.{name}.96c1d2" for name in ("form_key", "csrf_token", *Donation.SOURCE_CODES)}
+PLACES = {name: f"place.of.{name}.96c1d2" for name in ("form_key", "csrf_token", "now_ms", *Donation.SOURCE_CODES)}
 CODE_PLACES = {name: PLACES[name] for name in Donation.SOURCE_CODES}
 _ASKED = frozenset({"fund", "amount", "other_amount", *Donation.SOURCE_CODES})
 
@@ -58,7 +58,8 @@ def first_form(request: HttpRequest, visit: Visit, *, sealed: str, now: datetime
     until = partial(next_change, now=now)
     key = hashlib.sha256(repr(visit).encode()).hexdigest()
     _, page = fresh(f"first-form:{key}", now=now, make=make_if_offered, until=until)
-    own = {"form_key": sealed, "csrf_token": get_token(request)} | codes_of_request(request)
+    own = {"form_key": sealed, "csrf_token": get_token(request), "now_ms": str(int(now.timestamp() * 1000))}
+    own |= codes_of_request(request)
     for name, place in PLACES.items():
         page = page.replace(place, escape(own.get(name, "")))
     return page

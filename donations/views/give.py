@@ -18,9 +18,10 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_safe
 
 from campaign import pages
-from campaign.banner import takes_gifts
+from campaign.banner import takes_gifts, with_clock
 from campaign.clock import database_now
 from campaign.copies import Gone
+from campaign.countdown import countdown
 from campaign.models import Campaign, Organization
 from campaign.money import InvalidAmount, parse_amount, plain_amount
 from campaign.stamps import one_stamp
@@ -98,7 +99,7 @@ def _first_page(request: HttpRequest, visit: Visit, *, now: datetime) -> HttpRes
         form, _ = _empty_form(request, campaign=campaign, begun=None, now=now)
         form.initial.update(CODE_PLACES)
         context = _shown(form, now=now, parts=_first_parts(form), notices={})
-        marks = {name: PLACES[name] for name in ("form_key", "csrf_token")}
+        marks = {name: PLACES[name] for name in ("form_key", "csrf_token", "now_ms")}
         return render_to_string("donations/give.html", context | marks, request)
 
     form_key = form_keys.new_form_key()
@@ -141,7 +142,7 @@ def match_line(request: HttpRequest) -> HttpResponse:
     context = _quote(campaign, parts=parts, now=timezone.now(), way=request.GET.get("way", ""))
     if form.problem:
         context["line"] = MatchLine("ask", "", form.problem)
-    return render(request, "donations/_quote.html", context)
+    return with_clock(render(request, "donations/_quote.html", context), context)
 
 
 def _start_gift(request: HttpRequest, campaign: Campaign) -> HttpResponse:
@@ -271,6 +272,8 @@ def _quote(
         "fee_percent": f"{campaign.fee_basis_points / 100:g}",
         "line": for_monthly(line, campaign=campaign) if way == Donation.Way.MONTHLY and parts else line,
         "parts_key": parts_key(parts),
+        "count": countdown(campaign=campaign, now=now),
+        "now_ms": int(now.timestamp() * 1000),
     }
 
 

@@ -369,10 +369,14 @@ def test_a_campaign_that_ended_while_the_form_was_open_is_said(client, campaign,
     campaign.closes_at = datetime.now(UTC)
     campaign.save()
     client.post("/give/", form)
-    text = words(page(client, Donation.objects.get()))
+    gift = Donation.objects.get()
+    text = words(page(client, gift))
     assert "Giving Tuesday has ended It ended before your form reached us, so your $100.00 is not matched" in text
     assert "outside the hours" not in text
     assert "Going back keeps everything you typed and charges nothing." in text
+    client.post(f"/gifts/{gift.token}/go-on/")
+    text = words(page(client, gift))
+    assert "Giving Tuesday has ended, so there is no match for this gift. All of your $100.00 goes to work" in text
 
 
 class TestComingBack:

@@ -176,6 +176,12 @@ def test_a_campaign_that_ended(client):
     )
 
 
+def test_it_says_until_when_it_is_true(client, campaign):
+    answer = client.get("/give/match/", {"fund": "education", "amount": "100.00"})
+    assert f'data-switches="{campaign.closes_at.isoformat()}"' in answer.content.decode()
+    assert f'data-now="{answer.headers["X-Now-Ms"]}"' in answer.content.decode()
+
+
 def test_no_pools_at_all(client, campaign):
     assert line(client).startswith("This gift has no match.")
 

@@ -127,6 +127,23 @@ def test_the_screen_and_the_embed_switch_at_their_moments(open_page, live_server
         expect(page.get_by_role("heading", name=during)).to_be_visible()
 
 
+def test_an_open_form_takes_its_promise_back_when_the_campaign_closes(open_page, live_server):
+    fund = factories.fund("Education", slug="education")
+    factories.organization()
+    campaign = factories.open_campaign(funds=[fund])
+    factories.pool(campaign=campaign, limit_minor=1_000_000, now=timezone.now())
+    page = open_page()
+    page.clock.install()
+    page.goto(f"{live_server.url}/give/?fund=education&amount=100")
+    line = page.locator("#match-words")
+    expect(line).to_contain_text("$100 becomes $200.")
+    left = campaign.closes_at - timezone.now()
+    Campaign.objects.update(closes_at=timezone.now())
+    page.clock.fast_forward(int(left.total_seconds() + 1) * 1000)
+    expect(line).to_contain_text("Giving Tuesday has ended.")
+    expect(line.locator("[data-switches]")).to_have_count(0)
+
+
 def test_a_page_that_slept_asks_for_the_time_whatever_is_switched_off(open_page, live_server):
     """performance.now() may stand still in sleep: two hours are taken off it. Held up, the answer leaves it wrong."""
     move_campaign(opens_in=timedelta(hours=2, minutes=30))

@@ -115,6 +115,9 @@
     if (event.persisted || isOtherFund || fields.some(isChanged)) window.htmx?.trigger(parts, "change");
   });
 
+  // The line ends with its moment, and may be an old one for who comes back to it (clock.js).
+  for (const name of ["moment", "back"]) document.body.addEventListener(name, () => window.htmx?.trigger(parts, "change"));
+
   // Without an answer the line is of a gift that stands there no more, and so is the match that it promised.
   const line = document.getElementById("match-words");
   for (const trouble of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
