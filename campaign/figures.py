@@ -29,6 +29,7 @@ from matching.queries import PoolFigures, pool_figures
 _SHAPE = 4  # raise it with a change of what is kept here: a copy of an older release is not read
 _MOST_HOURS = 24
 _REGIONS_FOR = timedelta(seconds=30)  # they read every gift: of very many much longer (copies.py)
+_REACHED_FOR = timedelta(minutes=10)
 _FEWEST_IN_AN_HOUR = 3
 
 
@@ -227,6 +228,18 @@ def regions(*, campaign: Campaign, now: datetime, shown_as: str | None = None) -
     key, until = f"regions:{_SHAPE}:{campaign.pk}", partial(quarter_end, now)
     found = spared(key, now=now, make=make, fresh_for=_REGIONS_FOR, until=until, is_seldom=True)
     return found[1] if found else None
+
+
+def reached_at(*, campaign: Campaign, found: Figures, now: datetime) -> dict[int, datetime]:
+    """When each reached milestone was, by its amount; empty when that is not to be had now. Minutes old, but never
+    without the newest."""
+    amounts = [row.amount_minor for row in found.milestones if row.is_reached]
+    if not amounts:
+        return {}
+    make = partial(gift_queries.reached_at, campaign_id=campaign.pk, amounts=amounts)
+    key = f"reached:{_SHAPE}:{campaign.pk}:{'-'.join(map(str, amounts))}"
+    kept = spared(key, now=now, make=make, is_wanted=True, fresh_for=_REACHED_FOR, is_seldom=True)
+    return kept[1] if kept else {}
 
 
 def leaderboard(*, found: Figures, funds: Iterable[Fund]) -> list[Place]:

@@ -1,6 +1,6 @@
 """What is read by machines: the pictures of shared links, the sitemap, robots.txt and the feed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from campaign import figures, palette
+from campaign import figures, page_dates, palette
 from campaign.banner import band_words
 from campaign.copies import fresh
 from campaign.counts import count_text
@@ -53,11 +53,11 @@ def fund_picture(request: HttpRequest, slug: str) -> HttpResponse:
 @kept_for_a_second()
 def sitemap(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    pages = [
-        *(reverse(name) for name in ("home", "funds", "stories", "match", "give")),
-        *(fund.get_absolute_url() for fund in Fund.objects.filter(published(now=now))),
-        *(story.get_absolute_url() for story in Story.objects.filter(published(now=now))),
-    ]
+    pages: list[tuple[str, datetime | None]]
+    pages = [(reverse(name), None) for name in ("home", "funds", "stories", "match", "give")]
+    for found in (Fund.objects.filter(published(now=now)), Story.objects.filter(published(now=now))):
+        changed_at = page_dates.changed_at(found)
+        pages += [(page.get_absolute_url(), changed_at.get(page.pk)) for page in found]
     return render(request, "campaign/sitemap.xml", {"addresses": pages}, content_type="application/xml")
 
 
@@ -72,7 +72,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 @for_an_hour
 @kept_for_a_second()
 def feed(request: HttpRequest) -> HttpResponse:
-    """Reached milestones and the newest stories, as RSS. Stories that never waited for a moment carry no date."""
+    """Reached milestones and the newest stories, as RSS. What has no known moment carries no date."""
     campaign, now = Campaign.objects.current(), timezone.now()
     organization = Organization.objects.first()
     name = organization.public_name if organization else gettext("Giving")
@@ -85,14 +85,18 @@ def feed(request: HttpRequest) -> HttpResponse:
         feed_url=_url(reverse("feed")),
         language=settings.LANGUAGE_CODE,
     )
+    moments = figures.reached_at(campaign=campaign, found=found, now=now) if campaign and found else {}
     for row in reversed(found.milestones if found and campaign and campaign.shows_milestones else ()):
         if campaign and row.is_reached:
             amount = format_amount_short(row.amount_minor, currency=campaign.currency)
             key = f"{_url(reverse('home'))}#reached-{campaign.pk}-{row.amount_minor}"
             title = gettext("%(amount)s reached") % {"amount": amount}
-            made.add_item(title, _url(reverse("home")), row.text, unique_id=key)
-    for story in Story.objects.filter(published(now=now)).order_by("-publish_at", "position")[:_MOST_STORIES]:
-        made.add_item(story.title, _url(story.get_absolute_url()), story.summary, pubdate=story.publish_at)
+            made.add_item(title, _url(reverse("home")), row.text, unique_id=key, pubdate=moments.get(row.amount_minor))
+    stories = Story.objects.filter(published(now=now))
+    appeared_at = page_dates.appeared_at(stories)
+    for story in stories.order_by("-publish_at", "position")[:_MOST_STORIES]:
+        pubdate = appeared_at.get(story.pk)
+        made.add_item(story.title, _url(story.get_absolute_url()), story.summary, pubdate=pubdate)
     return HttpResponse(made.writeString("utf-8"), content_type="application/rss+xml; charset=utf-8")
 
 

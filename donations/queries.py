@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import (
     BigIntegerField,
     Case,
@@ -38,6 +39,12 @@ HOUR = timedelta(hours=1)
 RATE_WINDOW = timedelta(minutes=30)
 _FEWEST_FOR_A_RATE = 5
 _WIDE = DecimalField(max_digits=40, decimal_places=0)
+_REACHED = """
+    SELECT {wanted} FROM (
+        SELECT paid_at, sum(greatest(amount_minor - refunded_minor, 0)) OVER (ORDER BY paid_at, id) AS so_far
+        FROM donations_donation WHERE campaign_id = %s AND state = 'paid'
+    ) AS gifts
+"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,20 @@ def totals(*, campaign_id: int, start: datetime | None = None, end: datetime | N
         donor_count=Count("donor_id", filter=standing, distinct=True),
     )
     return Totals(**{name: int(value) for name, value in row.items()})
+
+
+def reached_at(*, campaign_id: int, amounts: Sequence[int]) -> dict[int, datetime]:
+    """When the gifts that stand now had come to each of these amounts, in minor units; those not reached are absent.
+
+    One query, over every paid gift.
+    """
+    if not amounts:
+        return {}
+    wanted = ", ".join("min(paid_at) FILTER (WHERE so_far >= %s)" for _ in amounts)
+    with connection.cursor() as cursor:
+        cursor.execute(_REACHED.format(wanted=wanted), [*amounts, campaign_id])
+        found = cursor.fetchone()
+    return {amount_minor: moment for amount_minor, moment in zip(amounts, found, strict=True) if moment}
 
 
 def _designation_left_minor() -> Case:

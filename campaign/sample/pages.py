@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from campaign.models import Campaign, Fund, FundPreset, Milestone, Organization, Section, SectionItem, Story, Team
+from campaign.models import (
+    Campaign,
+    CardPicture,
+    Fund,
+    FundPreset,
+    Milestone,
+    Organization,
+    Section,
+    SectionItem,
+    Story,
+    Team,
+)
 from campaign.sample import content
 
 
@@ -13,18 +24,22 @@ def write_organization() -> Organization:
     return organization
 
 
-def write_campaign(funds: list[Fund]) -> Campaign:
-    """The campaign with these funds; the current one, unless another campaign is."""
+def write_campaign(funds: list[Fund], *, pictures: dict[str, str]) -> Campaign:
+    """The campaign with these funds; the current one, unless another campaign is. pictures: as for write_funds()."""
     words = dict(content.campaign_file()["campaign"])
     words["goal_minor"] = content.minor(words.pop("goal"))
     words["currency"] = content.CURRENCY
     milestones, teams = words.pop("milestones"), words.pop("teams")
+    cards = words.pop("cards")
     words["is_current"] = Campaign.objects.current() is None
     campaign = Campaign.objects.create(**words)
     campaign.funds.set(funds)
     for row in milestones:
         Milestone.objects.create(campaign=campaign, amount_minor=content.minor(row["amount"]), text=row["text"])
     Team.objects.bulk_create(Team(campaign=campaign, **row) for row in teams)
+    for position, card in enumerate(cards, start=1):
+        picture = {"picture": pictures[card["file"]], "picture_alt": card["alt"]}
+        CardPicture.objects.create(campaign=campaign, position=position, **picture)
     return campaign
 
 

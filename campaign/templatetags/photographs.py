@@ -21,6 +21,12 @@ PLACES = {
 }
 
 
+@register.filter
+def as_stored(picture: ImageFieldFile) -> photographs.Shown | None:
+    """Its width and height; None for a picture of before they were kept."""
+    return photographs.shown(picture.name or "")
+
+
 @register.inclusion_tag("campaign/_photograph.html")
 def photograph(picture: ImageFieldFile, alt: str, place: str, *, is_first: bool = False) -> dict[str, Any]:
     """place: one of PLACES. is_first: it is seen before anything is scrolled, so it is not loaded lazily."""

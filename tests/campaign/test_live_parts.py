@@ -1,5 +1,6 @@
 """What is live on the campaign's page beside the figures: wall, leaderboard, milestones, hours; its switches."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from campaign import figures
 from campaign.models import Campaign, Milestone, Team
 from tests import factories
 from tests.campaign.pages import AFTER, BEFORE, DURING, assert_shared, get, text
+from tests.marks import ROOT
 
 pytestmark = pytest.mark.django_db
 SWITCHES = {
@@ -216,3 +218,18 @@ def test_open_pages_show_no_longer_what_is_switched_off(campaign):
     assert b"$100" not in get("/progress/", at=DURING).content  # it still tells which band is the right one
     assert b"<li>" not in get("/wall/?part", at=DURING, status=286).content
     assert "This list is switched off at the moment." in text("/wall/", at=DURING)
+
+
+def test_the_heading_of_the_wall_goes_with_its_content(campaign):
+    """site.css hides a section that has the class and an empty list; so each wall that is polled stands in one."""
+    give(campaign, 10_000)
+    for url in ("/", campaign.funds.first().get_absolute_url()):
+        section = re.search(r'<section class="[^"]*\bnewest"[^>]*>(.*?)</section>', text(url, at=DURING), re.DOTALL)
+        assert '<div class="wall-now">' in section[1]
+        assert 'id="gifts-heading"' in section[1]
+    Campaign.objects.update(shows_wall=False)
+    left = get("/wall/?part", at=DURING, status=286).content.decode()
+    assert re.search(r'<div class="wall-now">\s*</div>', left)
+    assert (
+        ".newest:not(:has(.wall-now > *)) { display: none }" in (ROOT / "campaign/static/campaign/site.css").read_text()
+    )

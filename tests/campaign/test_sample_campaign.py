@@ -232,6 +232,12 @@ def test_every_fund_has_a_page_and_every_story_paragraphs(loaded):
     assert all(story.picture and story.body.count("\n\n") >= 4 for story in Story.objects.all())
 
 
+def test_its_donors_can_choose_a_picture_for_a_card(loaded):
+    cards = Campaign.objects.get().card_pictures.all()
+    assert len(cards) == 2
+    assert all(card.picture_alt and default_storage.exists(card.picture.name) for card in cards)
+
+
 def test_its_pictures_are_small_and_described(loaded):
     shown = [*Fund.objects.all(), *Story.objects.all(), *Section.objects.all(), *SectionItem.objects.all()]
     named = {row.picture.name: row.picture_alt for row in shown if row.picture}

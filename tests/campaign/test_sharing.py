@@ -2,10 +2,13 @@
 
 import io
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
+import reversion
+import time_machine
 from django.core.cache import cache
 from django.test import Client
 from PIL import Image, ImageChops
@@ -49,6 +52,7 @@ def drawn(url: str, **options) -> Image.Image:
         ("/funds/", "What your gift can do", "/share/campaign.png"),
         ("/stories/", "Stories", "/share/campaign.png"),
         ("/match/", "How the match works", "/share/campaign.png"),
+        ("/give/", "Give to Harborview Hospital", "/share/campaign.png"),
     ],
 )
 def test_each_page_says_what_a_shared_link_shows(url, title, picture):
@@ -56,8 +60,24 @@ def test_each_page_says_what_a_shared_link_shows(url, title, picture):
     assert f'<link rel="canonical" href="https://give.example.org{url}">' in html
     assert f'<meta property="og:title" content="{title}">' in html
     assert f'<meta property="og:image" content="https://give.example.org{picture}">' in html
-    assert html.count('property="og:description"') == html.count('name="description"') == 1
+    assert html.count('property="og:description"') == html.count('name="description"') == html.count('"canonical"') == 1
+    assert '<meta property="og:image:width" content="1200">' in html
+    assert '<meta property="og:image:height" content="630">' in html
     get(picture, at=DURING)
+
+
+def test_a_shared_picture_is_described():
+    def told(url: str) -> list[str]:
+        return re.findall('property="og:image:(?:width|height|alt)" content="([^"]*)"', text(url, at=DURING))
+
+    of_campaign = "A card of Harborview Hospital with what Giving Tuesday says now and what has been given so far"
+    assert told("/") == ["1200", "630", of_campaign]
+    of_fund = "A card of Harborview Hospital with the name of a fund, Education, and what has been given to it"
+    assert told("/funds/education/") == ["1200", "630", of_fund]
+    Story.objects.update(picture="stories/ward_900x600.jpg", picture_alt="A nurse at a window")
+    assert told("/stories/call/") == ["900", "600", "A nurse at a window"]
+    Campaign.objects.update(shows_figures=False)
+    assert told("/match/")[2] == "A card of Harborview Hospital with what Giving Tuesday says now"
 
 
 def test_search_engines_read_who_asks_for_what_until_when():
@@ -156,6 +176,39 @@ def test_the_sitemap_lists_every_page_once():
     ]
     addresses = ("/", "/funds/", "/stories/", "/match/", "/give/", "/funds/education/", "/stories/call/")
     assert places == [f"https://give.example.org{address}" for address in addresses]
+
+
+def test_dates_are_those_of_the_history_and_of_the_gifts(campaign):
+    def saved(story: Story, at: datetime, **changes) -> None:
+        with time_machine.travel(at, tick=False), reversion.create_revision():
+            for name, value in changes.items():
+                setattr(story, name, value)
+            story.save()
+
+    days = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    story = Story.objects.get()
+    saved(story, days[0], is_published=False)
+    saved(story, days[1], is_published=True)
+    saved(story, days[2], summary="It rang twice.")
+    Story.objects.create(slug="timed", title="Timed", summary="s", publish_at=days[0])
+    Milestone.objects.create(campaign=campaign, amount_minor=10_000, text="A chair")
+    for minutes in (0, 10, 20):
+        at = factories.GIFT_AT + timedelta(minutes=minutes)
+        factories.donation(campaign=campaign, amount_minor=6_000, at=at, donor_email=f"m{minutes}@example.org")
+    later = factories.GIFT_AT + timedelta(hours=1)
+    channel = ElementTree.fromstring(get("/feed.xml", at=later).content)[0]
+    assert {item.findtext("title"): item.findtext("pubDate") for item in channel.iter("item")} == {
+        "$100 reached": "Tue, 01 Dec 2026 15:40:00 +0000",
+        "The call": "Mon, 02 Nov 2026 12:00:00 +0000",
+        "Timed": "Sun, 01 Nov 2026 12:00:00 +0000",
+    }
+    places = re.findall(
+        "<loc>https://give.example.org([^<]*)</loc>(?:<lastmod>([^<]*)</lastmod>)?", text("/sitemap.xml")
+    )
+    assert {address: moment for address, moment in places if moment} == {
+        "/stories/call/": "2026-11-03T12:00:00+00:00",
+        "/stories/timed/": "2026-11-01T12:00:00+00:00",
+    }
 
 
 def test_robots_are_kept_from_what_is_nobodys():

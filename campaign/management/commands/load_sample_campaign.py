@@ -40,7 +40,7 @@ class Command(BaseCommand):
         with reversion.create_revision():
             reversion.set_comment("The sample")
             funds = pages.write_funds(pictures=stored)
-        campaign = pages.write_campaign(funds)
+        campaign = pages.write_campaign(funds, pictures=stored)
         opened = match.open_pools(campaign=campaign, pictures=stored, now=gifts.pools_open_at(now=now))
         count = gifts.write_gifts(campaign=campaign, now=now)
         return f"loaded {campaign}: {len(funds)} funds, {len(opened)} match pools, {count} gifts"
