@@ -82,6 +82,7 @@ def banner(campaign: Campaign, *, now: datetime, is_slim: bool = False, shown_as
         "opens_text": start_text(campaign.opens_at, campaign=campaign),
         "closes_text": end_text(campaign.closes_at, campaign=campaign),
         "band_takes_gifts": takes_gifts(campaign, now=now),
+        "is_final": count.phase == "closed" and _is_final(campaign, context["figures"]),
         "is_slim": is_slim,
     }
 
@@ -105,6 +106,11 @@ def band_words(campaign: Campaign, *, found: figures.Figures | None, now: dateti
             "All %(taken)s of it is given, or held for donors who are paying now. Gifts still go straight to work."
         ) % {"taken": taken}
     return Words(heading, lead, gettext("Give now"), stage)
+
+
+def _is_final(campaign: Campaign, found: figures.Figures | None) -> bool:
+    """After the end: whether open pages need not ask again. A copy of the last second still calls money free."""
+    return not campaign.shows_figures or (found is not None and found.made_at >= campaign.closes_at)
 
 
 def band_state(stage: str, match_stage: str) -> str:

@@ -62,6 +62,11 @@ class PublicPool:
     free_minor: int
     fund_ids: tuple[int, ...]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether what it has is free for no gift any more: it is left over."""
+        return self.state == "closed"
+
 
 @dataclass(frozen=True, slots=True)
 class PublicMilestone:
@@ -93,7 +98,7 @@ class Figures:
     """made_at: the moment of all the figures. milestones: in order of their amounts.
 
     matched_minor has what sponsors gave to gifts and, once, what challenges gave. free_minor: of pools that match gifts
-    now; later_minor: of pools that match gifts later.
+    now, and once all of them are closed what is left over in them; later_minor: of pools that match gifts later.
     """
 
     made_at: datetime
@@ -124,7 +129,21 @@ class Figures:
 
     @property
     def free_minor(self) -> int:
-        return sum(pool.free_minor for pool in self.pools if pool.state == "open")
+        state = "closed" if self.is_over else "open"
+        return sum(pool.free_minor for pool in self.pools if pool.state == state and not pool.is_award)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all that matches gifts is closed, as it is after the campaign's end."""
+        of_gifts = [pool for pool in self.pools if not pool.is_award]
+        return bool(of_gifts) and all(pool.is_over for pool in of_gifts)
+
+    @property
+    def leftover_sentence(self) -> str:
+        """What becomes of what is left over, when all sponsors do the same with it; else empty, as before the end."""
+        left = [pool for pool in self.pools if pool.free_minor and not pool.is_award] if self.is_over else []
+        said = {pool.leftover_sentence for pool in left}
+        return said.pop() if len(said) == 1 else ""
 
     @property
     def later_minor(self) -> int:

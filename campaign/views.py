@@ -103,9 +103,9 @@ def match(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest) -> HttpResponse:
     """The parts that pages fetch again: the figures, the whole banner, what else is live, the match line of one gift.
 
-    After the end they come with 286, at which htmx stops asking. Figures that staff switched off are empty, and still
-    tell which band is the right one. `X-Now-Ms` is the server's clock, by which countdowns run. The same content again
-    is a 304.
+    After the end they come with 286, at which htmx stops asking, as soon as the figures are of after it, too. Figures
+    that staff switched off are empty, and still tell which band is the right one. `X-Now-Ms` is the server's clock, by
+    which countdowns run. The same content again is a 304.
     """
     campaign, now = current_campaign(), timezone.now()
     if campaign is None:
@@ -121,7 +121,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     elif part not in _PARTS:
         raise Http404("There is no such part.")
     response = with_clock(render(request, _PARTS[part], context), context)
-    if part in ("figures", "live") and context["count"].phase == "closed":
+    if part in ("figures", "live") and context["is_final"]:
         response.status_code = STOP_POLLING
     return response if part == "band" else with_etag(response)
 

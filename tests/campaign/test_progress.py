@@ -44,7 +44,7 @@ def test_the_same_figures_again_are_not_sent_again(campaign):
 
 def test_after_the_end_it_tells_the_page_to_stop_asking(campaign):
     answer = get("/progress/", at=AFTER, status=286)
-    assert b"<b>$0</b> still free" in answer.content
+    assert b"<b>$1,000</b> left" in answer.content
     get("/progress/", at=AFTER, status=286, headers={"If-None-Match": '"something else"'})
 
 
