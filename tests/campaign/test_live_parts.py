@@ -106,7 +106,7 @@ def test_the_part_is_the_wall_alone_and_polls_its_own_length(campaign):
     html = text("/wall/?part&page=2", at=DURING + timedelta(hours=2))
     assert html.count('id="wall"') == 1
     assert "<html" not in html
-    assert 'data-hx-get="/wall/?part&amp;page=2" data-hx-trigger="every 10s"' in html
+    assert 'data-hx-get="/wall/?part&amp;page=2" data-hx-trigger="every 10s, ' in html
     only = text("/funds/nursing/wall/?part", at=DURING)
     assert 'data-hx-get="/funds/nursing/wall/?part&amp;page=1"' in only
     assert "<li>" not in only
