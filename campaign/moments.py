@@ -24,6 +24,12 @@ def full_day_text(day: date) -> str:
     return written(day, gettext("F j, Y"))
 
 
+def month_text(day: date) -> str:
+    """`December 2026`."""
+    # Translators: a month with its year, as Django's date filter writes it: December 2026
+    return written(day, gettext("F Y"))
+
+
 def weekday_text(day: date) -> str:
     """`Tuesday, December 1`."""
     # Translators: a day with its weekday, as Django's date filter writes it: Tuesday, December 1

@@ -11,9 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from campaign.colors import NotAColor, contrast, mixed, nearest, over, plain
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Tokens = Mapping[str, tuple[str, str]]  # each token's color on light pages and on dark ones
 LIGHT, DARK = 0, 1
@@ -55,7 +62,7 @@ class Pair(NamedTuple):
     grounds: from the top down, as all but the last may be see-through.
     """
 
-    words: str
+    words: "StrOrPromise"
     by: str
     token: str
     grounds: tuple[str, ...]
@@ -89,35 +96,63 @@ class Figure(NamedTuple):
         return SCHEMES[self.scheme]
 
 
-_PAGES = (("paper", "the page"), ("wash", "a tinted block"), ("card", "a card"))
+def _on_pages(by: str, token: str, needed: float, *words: "StrOrPromise") -> list[Pair]:
+    """What is seen on the page, on a tinted block and on a card; words: what each of these is called, in this order."""
+    grounds = ("paper", "wash", "card")
+    return [Pair(said, by, token, (ground,), needed) for ground, said in zip(grounds, words, strict=True)]
+
+
 _TRACK = ("band-track", "navy")
 PAIRS = (
-    *(Pair(f"words on {name}", "", "ink", (ground,), TEXT) for ground, name in _PAGES),
-    *(Pair(f"quiet words on {name}", "", "ink-2", (ground,), TEXT) for ground, name in _PAGES),
-    Pair("words on a pill that is off", "", "ink-2", ("line",), TEXT),
-    Pair("the edge of a field on the page", "", "field-line", ("paper",), PART),
-    Pair("the edge of a field on a card", "", "field-line", ("card",), PART),
-    *(Pair(f"the focus ring on {name}", "", "focus", (ground,), PART) for ground, name in _PAGES),
-    *(Pair(f"an error on {name}", "", "wrong", (ground,), TEXT) for ground, name in _PAGES),
-    Pair("words of an error notice", "", "wrong", ("wrong-wash",), TEXT),
-    Pair("words of a warning", "", "held-ink", ("held-wash",), TEXT),
-    Pair("the held part of a bar", "", "held", ("line",), PART),
-    Pair("words on the band", "main", "navy-ink", ("navy",), TEXT),
-    Pair("quiet words on the band", "main", "navy-ink-2", ("navy",), TEXT),
-    Pair("quiet words in the countdown", "main", "navy-ink-2", ("band-tile", "band-veil", "navy"), TEXT),
-    Pair("words at the foot", "main", "navy-ink-2", ("navy-2",), TEXT),
-    Pair("the small line above the heading", "main", "gold", ("navy",), TEXT),
-    Pair("the matched part of the band’s bar", "main", "mint", _TRACK, PART),
-    Pair("the held part of the band’s bar", "main", "gold", _TRACK, PART),
-    Pair("words on the button", "action", "give-ink", ("give",), TEXT),
-    Pair("words on the button under the pointer", "action", "give-ink", ("give-2",), TEXT),
-    Pair("words on the band’s button", "action", "band-give-ink", ("band-give",), TEXT),
-    Pair("words on the band’s button under the pointer", "action", "band-give-ink", ("band-give-2",), TEXT),
-    *(Pair(f"the button on {name}", "action", "give", (ground,), PART) for ground, name in _PAGES),
-    *(Pair(f"links and figures on {name}", "accent", "match", (ground,), TEXT) for ground, name in _PAGES),
-    Pair("words on the accent’s pale ground", "accent", "match", ("match-wash",), TEXT),
-    Pair("ticks and numbers on the accent", "accent", "paper", ("match",), TEXT),
-    Pair("the matched part of a bar", "accent", "match", ("line",), PART),
+    *_on_pages("", "ink", TEXT, _("words on the page"), _("words on a tinted block"), _("words on a card")),
+    *_on_pages(
+        "", "ink-2", TEXT, _("quiet words on the page"), _("quiet words on a tinted block"), _("quiet words on a card")
+    ),
+    Pair(_("words on a pill that is off"), "", "ink-2", ("line",), TEXT),
+    Pair(_("the edge of a field on the page"), "", "field-line", ("paper",), PART),
+    Pair(_("the edge of a field on a card"), "", "field-line", ("card",), PART),
+    *_on_pages(
+        "",
+        "focus",
+        PART,
+        _("the focus ring on the page"),
+        _("the focus ring on a tinted block"),
+        _("the focus ring on a card"),
+    ),
+    *_on_pages("", "wrong", TEXT, _("an error on the page"), _("an error on a tinted block"), _("an error on a card")),
+    Pair(_("words of an error notice"), "", "wrong", ("wrong-wash",), TEXT),
+    Pair(_("words of a warning"), "", "held-ink", ("held-wash",), TEXT),
+    Pair(_("the held part of a bar"), "", "held", ("line",), PART),
+    Pair(_("words on the band"), "main", "navy-ink", ("navy",), TEXT),
+    Pair(_("quiet words on the band"), "main", "navy-ink-2", ("navy",), TEXT),
+    Pair(_("quiet words in the countdown"), "main", "navy-ink-2", ("band-tile", "band-veil", "navy"), TEXT),
+    Pair(_("words at the foot"), "main", "navy-ink-2", ("navy-2",), TEXT),
+    Pair(_("the small line above the heading"), "main", "gold", ("navy",), TEXT),
+    Pair(_("the matched part of the band’s bar"), "main", "mint", _TRACK, PART),
+    Pair(_("the held part of the band’s bar"), "main", "gold", _TRACK, PART),
+    Pair(_("words on the button"), "action", "give-ink", ("give",), TEXT),
+    Pair(_("words on the button under the pointer"), "action", "give-ink", ("give-2",), TEXT),
+    Pair(_("words on the band’s button"), "action", "band-give-ink", ("band-give",), TEXT),
+    Pair(_("words on the band’s button under the pointer"), "action", "band-give-ink", ("band-give-2",), TEXT),
+    *_on_pages(
+        "action",
+        "give",
+        PART,
+        _("the button on the page"),
+        _("the button on a tinted block"),
+        _("the button on a card"),
+    ),
+    *_on_pages(
+        "accent",
+        "match",
+        TEXT,
+        _("links and figures on the page"),
+        _("links and figures on a tinted block"),
+        _("links and figures on a card"),
+    ),
+    Pair(_("words on the accent’s pale ground"), "accent", "match", ("match-wash",), TEXT),
+    Pair(_("ticks and numbers on the accent"), "accent", "paper", ("match",), TEXT),
+    Pair(_("the matched part of a bar"), "accent", "match", ("line",), PART),
 )
 
 
@@ -186,7 +221,7 @@ def refusals(choice: Choice) -> dict[str, str]:
         if not color:
             continue
         if scheme == DARK and not getattr(choice, by):
-            found[field.name] = "Choose the color for light pages first."
+            found[field.name] = gettext("Choose the color for light pages first.")
             continue
         failing = sorted(_failing(by, scheme, color), key=lambda figure: figure.ratio - figure.pair.needed)
         if failing:
@@ -195,14 +230,30 @@ def refusals(choice: Choice) -> dict[str, str]:
 
 
 def _sentence(figure: Figure, *, more: int, nearest: str | None) -> str:
-    words = figure.pair.words[0].upper() + figure.pair.words[1:]
-    said = (
-        f"{words}, {figure.color} on {figure.ground}, would have a contrast of {figure.ratio_text} to 1; "
-        f"it needs {figure.needed_text} to 1"
-    )
+    found = {
+        "pair": capfirst(figure.pair.words),
+        "color": figure.color,
+        "ground": figure.ground,
+        "ratio": figure.ratio_text,
+        "needed": figure.needed_text,
+        "count": more,
+    }
     if more:
-        said += f", and {more} other pair{'s' if more > 1 else ''} would fail too"
-    return f"{said}. " + (f"The nearest color that passes is {nearest}." if nearest else "Choose another color.")
+        # Translators: pair: what is seen on what, such as: Words on the button
+        failing = ngettext(
+            "%(pair)s, %(color)s on %(ground)s, would have a contrast of %(ratio)s to 1; it needs %(needed)s to 1, and "
+            "%(count)s other pair would fail too.",
+            "%(pair)s, %(color)s on %(ground)s, would have a contrast of %(ratio)s to 1; it needs %(needed)s to 1, and "
+            "%(count)s other pairs would fail too.",
+            more,
+        )
+    else:
+        # Translators: pair: what is seen on what, such as: Words on the button
+        failing = gettext(
+            "%(pair)s, %(color)s on %(ground)s, would have a contrast of %(ratio)s to 1; it needs %(needed)s to 1."
+        )
+    advice = gettext("The nearest color that passes is %(color)s.") if nearest else gettext("Choose another color.")
+    return f"{failing % found} {advice % {'color': nearest}}"
 
 
 def _figure(pair: Pair, colors: Tokens, scheme: int) -> Figure:

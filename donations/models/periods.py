@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from django.db import models
 from django.db.models import Q
 
+from campaign import moments
 from campaign.models import Fund
 from donations import triggers
 from donations.models.gifts import Donation
@@ -33,7 +34,7 @@ class Period(models.Model):
         triggers = triggers.PERIOD
 
     def __str__(self) -> str:
-        return f"{self.first_day:%B %Y}"
+        return moments.month_text(self.first_day)
 
     @property
     def slug(self) -> str:

@@ -7,14 +7,15 @@ from datetime import date
 from typing import Any
 
 from django.db.models import Count, F, Sum
+from django.utils.translation import gettext, gettext_lazy
 
 from donations.models import Donation, Period, PeriodLine, StripeMovement
 from donations.periods.lines import SUMMED, would_be
 from donations.periods.lines import adjustments as adjustments_now
 from donations.periods.months import Month
 
-_OFFLINE_WAYS = {Donation.Method.CHEQUE: "Checks", Donation.Method.CASH: "Cash"}
-_STRIPE = "Through Stripe"
+# Translators: how gifts came, over sums of money
+_OFFLINE_WAYS = {Donation.Method.CHEQUE: gettext_lazy("Checks"), Donation.Method.CASH: gettext_lazy("Cash")}
 
 
 @dataclass
@@ -64,15 +65,12 @@ class Booked:
     line_count: int = 0
     adjustment_count: int = 0
     funds: list[Sums] = field(default_factory=list)
-    fees: Sums = field(default_factory=lambda: Sums("Covered fees"))
-    total: Sums = field(default_factory=lambda: Sums("Total"))
+    fees: Sums = field(default_factory=lambda: Sums(gettext("Covered fees")))
+    total: Sums = field(default_factory=lambda: Sums(gettext("Total")))
     ways: list[Sums] = field(default_factory=list)
+    is_through_stripe: bool = False
     deposits: list[Deposit] = field(default_factory=list)
     not_deposited_minor: int = 0
-
-    @property
-    def is_through_stripe(self) -> bool:
-        return any(way.name == _STRIPE for way in self.ways)
 
 
 def of_open(first_day: date) -> list[Booked]:
@@ -114,19 +112,19 @@ def _added(rows: Iterable[tuple[Any, ...]]) -> list[Booked]:
 def _booked(currency: str, rows: list[tuple[Any, ...]]) -> Booked:
     booked = Booked(currency)
     deposits: dict[str, int] = defaultdict(int)
-    funds, ways = _Named(), _Named()
+    funds, ways, through_stripe = _Named(), _Named(), gettext("Through Stripe")
     for method, payout, gl_code, fund_name, kind, count, amount_minor, fee_minor in rows:
-        way = _OFFLINE_WAYS.get(method, _STRIPE)
         booked.line_count += count
         booked.adjustment_count += count if kind == PeriodLine.Kind.ADJUSTMENT else 0
         funds(fund_name, gl_code).add(kind, amount_minor)
         booked.fees.add(kind, fee_minor)
         booked.total.add(kind, amount_minor + fee_minor)
-        ways(way).add(kind, amount_minor + fee_minor)
-        if way == _STRIPE:
+        ways(str(_OFFLINE_WAYS.get(method, through_stripe))).add(kind, amount_minor + fee_minor)
+        if method not in _OFFLINE_WAYS:
+            booked.is_through_stripe = True
             deposits[payout] += amount_minor + fee_minor
     booked.funds = sorted(funds.values(), key=lambda sums: (sums.gl_code, sums.name))
-    booked.ways = sorted(ways.values(), key=lambda sums: (sums.name != _STRIPE, sums.name))
+    booked.ways = sorted(ways.values(), key=lambda sums: (sums.name != through_stripe, sums.name))
     booked.not_deposited_minor = deposits.pop("", 0)
     booked.deposits = _deposits(deposits)
     return booked

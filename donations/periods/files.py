@@ -38,19 +38,24 @@ _METHODS: dict[str, str] = {
 
 
 def table(period: Period, *, currency: str) -> Table:
-    return Table(f"{period}", "line", _COLUMNS, _rows(period, currency), currency)
+    return Table(_name(period), "line", _COLUMNS, _rows(period, currency), currency)
 
 
 def about(period: Period) -> list[tuple[str, str]]:
     """What the workbook's last sheet says of it."""
     return [
-        ("Month", f"{period}, closed for good at {period.closed_at.isoformat(timespec='seconds')}"),
+        ("Month", f"{_name(period)}, closed for good at {period.closed_at.isoformat(timespec='seconds')}"),
         ("Lines", "What was booked, by gift and fund. Names and codes are as they were at the closing."),
         ("Gift", "Paid in this month."),
         ("Refund", "Went back in this month: refunds, disputes lost, cancellations; of gifts of any month."),
         ("Adjustment", "Of an earlier month, which was closed: Day is the gift’s own."),
         ("Covered fee", "Card cost that the donor paid too, on the line of the gift’s first fund. Total has both."),
     ]
+
+
+def _name(period: Period) -> str:
+    """`December 2026`, in English like all words of the file."""
+    return f"{period.first_day:%B %Y}"
 
 
 def _rows(period: Period, currency: str) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from django.db.models import Min
 
+from campaign import moments
 from campaign.models import Campaign
 from donations.models import Donation, Period
 from donations.models.periods import following
@@ -55,7 +56,7 @@ class Month:
         return f"{self.first_day:%Y-%m}"
 
     def __str__(self) -> str:
-        return f"{self.first_day:%B %Y}"
+        return moments.month_text(self.first_day)
 
 
 def months(*, now: datetime) -> list[Month]:

@@ -9,7 +9,9 @@ from datetime import date, datetime, timedelta
 
 from django.db.models import Count, F, Q, Sum
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 
+from campaign.counts import count_text
 from campaign.money import format_amount
 from donations import attention, stripe_days
 from donations.models import Donation, Receipt, StripeEvent, StripeRun
@@ -33,7 +35,8 @@ def obstacles(first_day: date) -> list[Obstacle]:
     ends = max(window.ends for window in every)
     found = [_not_asked(ends), _not_applied(ends), *_debits(every), *_differences(every), _without_receipt(every)]
     waiting = [concern for concern in attention.concerns(pools=[]) if concern.key != "days"]
-    found += [Obstacle(f"{concern.title}.", concern.url) for concern in waiting]
+    # Translators: what needs a person, as the page Today heads it, such as: A payment fits no gift
+    found += [Obstacle(gettext("%(concern)s.") % {"concern": concern.title}, concern.url) for concern in waiting]
     return sorted((one for one in found if one), key=lambda one: not one.is_fault)
 
 
@@ -42,7 +45,7 @@ def _not_asked(ends: datetime) -> Obstacle | None:
     has_payments = Donation.objects.filter(payment_intent__isnull=False, submitted_at__lt=ends).exists()
     if not has_payments or (run and run.started_at >= ends):
         return None
-    text = "Stripe’s lists have not been gone through since the month ended, so a payment may be missing."
+    text = gettext("Stripe’s lists have not been gone through since the month ended, so a payment may be missing.")
     return Obstacle(text, reverse("staff-stripe"), is_fault=True)
 
 
@@ -50,9 +53,12 @@ def _not_applied(ends: datetime) -> Obstacle | None:
     count = StripeEvent.objects.filter(state=StripeEvent.State.RECEIVED, created_at__lt=ends).count()
     if not count:
         return None
-    said = "One of Stripe’s events is" if count == 1 else f"{count:,} of Stripe’s events are"
-    text = f"{said} still being applied. Reload this page in a minute."
-    return Obstacle(text, reverse("staff-today"), is_fault=True)
+    text = ngettext(
+        "One of Stripe’s events is still being applied. Reload this page in a minute.",
+        "%(count)s of Stripe’s events are still being applied. Reload this page in a minute.",
+        count,
+    )
+    return Obstacle(text % {"count": count_text(count)}, reverse("staff-today"), is_fault=True)
 
 
 def _debits(every: list[Window]) -> list[Obstacle]:
@@ -61,8 +67,14 @@ def _debits(every: list[Window]) -> list[Obstacle]:
     found = []
     for row in rows.order_by("currency"):
         shown = format_amount(row["minor"], currency=row["currency"])
-        said = "One gift by bank debit is" if row["n"] == 1 else f"{row['n']:,} gifts by bank debit are"
-        text = f"{said} not paid yet, {shown} in all: booked in the month that closes after the bank paid."
+        text = ngettext(
+            "One gift by bank debit is not paid yet, %(amount)s in all: booked in the month that closes after the bank "
+            "paid.",
+            "%(count)s gifts by bank debit are not paid yet, %(amount)s in all: booked in the month that closes after "
+            "the bank paid.",
+            row["n"],
+        )
+        text %= {"count": count_text(row["n"]), "amount": shown}
         found.append(Obstacle(text, reverse("staff-gifts") + "?state=open"))
     return found
 
@@ -75,9 +87,9 @@ def _differences(every: list[Window]) -> list[Obstacle]:
         month = stripe_days.compare(start=window.starts, end=window.ends, currency=currency)
         if month.as_of and not month.is_equal:
             shown = format_amount(month.difference_minor, currency=currency)
-            text = f"Stripe’s balance and our books differ in this month, by {shown} in all."
+            text = gettext("Stripe’s balance and our books differ in this month, by %(amount)s in all.")
             address = reverse("staff-stripe") + f"?day={_first_unequal(window, currency=currency)}"
-            found.append(Obstacle(text, address))
+            found.append(Obstacle(text % {"amount": shown}, address))
     return found
 
 
@@ -97,11 +109,14 @@ def _without_receipt(every: list[Window]) -> Obstacle | None:
     count = owed.exclude(pk__in=Receipt.objects.filter(voided_at=None).values("donation_id")).count()
     if not count:
         return None
-    said = "One gift of this month has" if count == 1 else f"{count:,} gifts of this month have"
-    text = f"{said} no receipt yet, and will be booked without its number."
+    text = ngettext(
+        "One gift of this month has no receipt yet, and will be booked without its number.",
+        "%(count)s gifts of this month have no receipt yet, and will be booked without its number.",
+        count,
+    )
     first = every[0].starts.astimezone(every[0].campaign.tz).date()
     days = f"?first={first}&last={following(first) - timedelta(days=1)}"
-    return Obstacle(text, reverse("staff-exports") + days)
+    return Obstacle(text % {"count": count_text(count)}, reverse("staff-exports") + days)
 
 
 def _in(every: list[Window], moment: str) -> Q:

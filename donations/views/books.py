@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from campaign.clock import database_now
@@ -63,23 +64,29 @@ def close(request: HttpRequest, slug: str) -> HttpResponseBase:
         asked = month_called(slug, now=now)
         found = obstacles(asked.first_day) if asked.state == "ready" else []
         if any(one.is_fault for one in found):
-            messages.error(request, f"{asked} was not closed: see below what has to be done first.")
+            said = gettext("%(month)s was not closed: see below what has to be done first.")
+            messages.error(request, said % {"month": asked})
             return redirect("staff-books-month", slug)
         warnings = [one.text for one in found]
         period = closing.close(first_day=asked.first_day, warnings=warnings, actor=actor(request), now=now)
     except NoSuchMonth:
         return _no_such_month(request, slug)
     except closing.MonthClosed as error:
-        messages.info(request, f"{error.period} is closed already, by {name_of(error.period.closed_by)}.")
+        by = name_of(error.period.closed_by)
+        said = gettext("%(month)s is closed already, by %(person)s.") % {"month": error.period, "person": by}
+        messages.info(request, said)
     except closing.EarlierMonthOpen:
-        messages.error(request, f"{asked} was not closed: months close in order, and an earlier one is open.")
+        said = gettext("%(month)s was not closed: months close in order, and an earlier one is open.")
+        messages.error(request, said % {"month": asked})
     except closing.MonthNotOver:
-        messages.error(request, f"{asked} was not closed: it is not over yet.")
+        messages.error(request, gettext("%(month)s was not closed: it is not over yet.") % {"month": asked})
     except closing.ClosingUnderWay:
-        messages.error(request, f"Somebody is closing {asked} at this moment. Reload this page in a minute.")
+        said = gettext("Somebody is closing %(month)s at this moment. Reload this page in a minute.")
+        messages.error(request, said % {"month": asked})
     else:
         logger.info("%s closed %s: %s lines", actor(request), slug, period.line_count)
-        messages.success(request, f"{period} is closed. Its file is below, and stays as it is.")
+        said = gettext("%(month)s is closed. Its file is below, and stays as it is.")
+        messages.success(request, said % {"month": period})
     return redirect("staff-books-month", slug)
 
 
@@ -93,7 +100,8 @@ def lines(request: HttpRequest, slug: str, currency: str, kind: str) -> HttpResp
         return _no_such_month(request, slug)
     period = shown.period
     if period is None:
-        messages.info(request, f"{shown} is not closed yet, so it has no file. /staff/exports/ has its gifts so far.")
+        said = gettext("%(month)s is not closed yet, so it has no file. /staff/exports/ has its gifts so far.")
+        messages.info(request, said % {"month": shown})
         return redirect("staff-books-month", slug)
     if kind not in KINDS or currency not in _currencies(period):
         raise Http404
@@ -131,5 +139,6 @@ def _campaign() -> Campaign | None:
 
 
 def _no_such_month(request: HttpRequest, slug: str) -> HttpResponse:
-    messages.error(request, f"There are no books of “{slug[:20]}”. Choose one of the months below.")
+    said = gettext("There are no books of “%(name)s”. Choose one of the months below.")
+    messages.error(request, said % {"name": slug[:20]})
     return redirect("staff-books")

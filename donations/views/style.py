@@ -16,7 +16,7 @@ from campaign.models import Campaign, Fund, Organization, Story
 from donations.match_line import MatchLine, ask
 from donations.roles import needs
 
-_WORDS = "Two sentences say what it is for. They stand on cards and under the name."
+_WORDS = gettext_lazy("Two sentences say what it is for. They stand on cards and under the name.")
 # What each token is for; every color of site.css has a line here.
 _USES = {
     "ink": gettext_lazy("words"),
@@ -81,8 +81,8 @@ def public_parts(request: HttpRequest) -> HttpResponseBase:
         ),
         "lines": _lines(),
         **({"campaign": Campaign(currency="USD")} if campaign is None else banner(campaign, now=now, is_slim=True)),
-        "fund": Fund.objects.exclude(picture="").first() or Fund(name="Education", slug="education", summary=_WORDS),
-        "story": Story.objects.exclude(picture="").first() or Story(title="The call", slug="call", summary=_WORDS),
+        "fund": Fund.objects.exclude(picture="").first() or _sample_fund(),
+        "story": Story.objects.exclude(picture="").first() or _sample_story(),
         "has_band": campaign is not None,
     }
     return render(request, "donations/staff_style.html", context)
@@ -93,6 +93,15 @@ def public_parts(request: HttpRequest) -> HttpResponseBase:
 def staff_parts(request: HttpRequest) -> HttpResponse:
     """What staff see: the parts of the staff pages."""
     return render(request, "donations/staff_style_staff.html", {"schemes": [_forms(name) for name in palette.SCHEMES]})
+
+
+def _sample_fund() -> Fund:
+    return Fund(name=gettext("Education"), slug="education", summary=str(_WORDS))
+
+
+def _sample_story() -> Story:
+    # Translators: the heading of a made-up story of a patient, on the page of the site's style
+    return Story(title=gettext("The call"), slug="call", summary=str(_WORDS))
 
 
 def _lines() -> list[MatchLine]:

@@ -1,12 +1,13 @@
 """The words of the staff pages can be translated; what staff and donors wrote, and what is named in a file, stays."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
 
+from campaign import palette
 from donations import receipts
 from donations.import_columns import COLUMNS
 from donations.models import (
@@ -14,6 +15,7 @@ from donations.models import (
     FollowUp,
     FraudWarning,
     GiftMessage,
+    Period,
     Reversal,
     StrayPayment,
     StripeEvent,
@@ -22,6 +24,8 @@ from donations.models import (
     Tribute,
     TributeNotice,
 )
+from donations.periods import files
+from donations.views import books
 from matching import watch
 from matching.models import LedgerEntry, MatchPool
 from tests import factories
@@ -32,7 +36,7 @@ from tests.donations.import_file import HEADINGS
 from tests.donations.offline_form import entered, filled
 from tests.donations.spoken import left_unmarked
 from tests.donations.test_staff_attention import failed_opening
-from tests.marks import ROOT, content_of, unmarked
+from tests.marks import ROOT, content_of, unmarked, unmarked_in
 from tests.staff import client_of
 
 DJANGO = "Ĉi tiu kampo estas deviga."  # in Django's own catalog of the language
@@ -42,10 +46,9 @@ WRITTEN = (
     *("opening-1@example.org", "x@example.org", "Staff:1", "checks.csv", *TITLES),
 )
 NOW = DURING + timedelta(hours=2)
+AFTERWARDS = datetime(2027, 1, 4, 15, tzinfo=UTC)  # December is over
 TEMPLATES = [
-    path
-    for path in sorted((ROOT / "templates/donations").glob("*.html"))
-    if re.match(r"_?staff_(?!books)|_style_", path.name)
+    path for path in sorted((ROOT / "templates/donations").glob("*.html")) if re.match(r"_?staff_|_style_", path.name)
 ]
 
 
@@ -128,9 +131,9 @@ def _trouble(gift):
     watch.halt_pool(pool_id=MatchPool.objects.earliest("pk").pk, reason="$5 is off", now=NOW)
 
 
-def unmarked_on(client, address, *content, sent=None):
-    with time_machine.travel(NOW, tick=False):
-        answer = client.get(address) if sent is None else client.post(address, sent, follow=True)
+def unmarked_on(client, address, *content, sent=None, now=NOW):
+    with time_machine.travel(now, tick=False):
+        answer = client.get(address, follow=True) if sent is None else client.post(address, sent, follow=True)
     assert answer.status_code in (200, 403), address
     rows = (*MatchPool.objects.all(), *FraudWarning.objects.all(), *StripeEvent.objects.all())
     written = content_of(*rows, *StrayPayment.objects.all(), *Reversal.objects.all(), *LedgerEntry.objects.all())
@@ -148,7 +151,7 @@ def test_every_page_speaks_the_language_that_is_spoken(campaign, everybody):
     pages = [
         *("", "?live=0&day=2026-12-01", "figures/", "gifts/", "gifts/?q=nobody", "came-from/", "gifts/new/"),
         *("gifts/imports/", "attention/", "stripe/", "messages/", "messages/?show=shown", "messages/?show=not-shown"),
-        *("messages/names/", "monthly/", "embeds/", "style/staff/", "pools/", "pools/new/", "receipts/"),
+        *("messages/names/", "monthly/", "embeds/", "style/", "style/staff/", "pools/", "pools/new/", "receipts/"),
         *("receipts/?q=nobody", "receipts/to-post/", "tributes/to-post/", "exports/"),
         *(f"pools/new/?kind={kind}" for kind in ("match", "bonus", "unlock", "lump", "every")),
         *(f"gifts/{gift.pk}/", f"gifts/{gift.pk}/refund/"),
@@ -245,3 +248,50 @@ def test_the_door_speaks_it(laid_open_language, client, db):
     assert unmarked_on(client, "/staff/login/") == []
     assert unmarked_on(client, "/staff/login/", sent={}) == []
     assert unmarked_on(client, "/staff/login/", "nobody", sent={"username": "nobody", "password": "x"}) == []
+
+
+def test_the_books_are_kept_in_it_and_their_files_in_english(campaign, monkeypatch):
+    monkeypatch.setattr(books, "database_now", lambda: AFTERWARDS)
+    education = campaign.funds.first()
+    with time_machine.travel(AFTERWARDS, tick=False):
+        person = client_of(User.objects.create_superuser("dana"))
+        entered(campaign, now=NOW, amount_minor=7_000)
+        gift = factories.donation(campaign=campaign, parts=[(education, 4_000)], fee_minor=100, at=NOW)
+        factories.donation(campaign=campaign, parts=[(education, 700)], at=AFTERWARDS)
+        factories.donation(campaign=campaign, parts=[(education, 900)], state="processing", at=NOW)
+        euros = factories.campaign(funds=(factories.fund("Lyon"),), slug="lyon", currency="EUR")
+        factories.donation(campaign=euros, amount_minor=4_000, at=NOW)
+    StripeMovement.objects.create(
+        stripe_id="txn_3", category="charge", source=gift.charge, payout="po_1", amount_minor=4_100, fee_minor=59,
+        currency="USD", moved_at=NOW,
+    )  # fmt: skip
+    refund = {"kind": "refund", "amount_minor": 500, "status": "succeeded", "created_at": NOW}
+    gift.reversals.create(stripe_id="re_2", changed_at=NOW, **refund)
+
+    def left(page, *, sent=None):
+        return unmarked_on(person, f"/staff/books/{page}", "po_1", "never", "Lyon", sent=sent, now=AFTERWARDS)
+
+    pages = ("", "2026-12/", "2027-01/", "never/", "2026-12/USD.csv")
+    found = [*map(left, pages), left("2026-12/close/", sent={})]
+    assert Period.objects.count() == 0  # an event waits
+    StripeEvent.objects.filter(state="received").update(state="applied")
+    StripeRun.objects.update(started_at=AFTERWARDS, finished_at=AFTERWARDS)
+    found += [left("2026-12/"), *(left(f"{month}/close/", sent={}) for month in ("2027-01", "2026-12", "2026-12"))]
+    period = Period.objects.get()
+    gift.reversals.create(stripe_id="re_3", changed_at=AFTERWARDS, **refund)
+    found += [left("2027-01/close/", sent={}), *map(left, ("", "2026-12/", "2027-01/"))]
+    for page in ("exports/?first=2026-12-01&last=2026-12-31", f"gifts/{gift.pk}/refund/"):
+        found.append(unmarked_on(person, f"/staff/{page}", now=AFTERWARDS))
+    assert [words for words in found if words] == []
+    table = files.table(period, currency="USD")
+    assert {(row[2], row[10]) for row in table.rows} == {("Gift", "Card"), ("Refund", "Card"), ("Gift", "Check")}
+    assert table.name == "December 2026"
+    assert files.about(period)[0][1].startswith("December 2026, closed for good at ")
+
+
+def test_it_says_in_it_why_a_color_is_refused(laid_open_language):
+    found = {}
+    for choice in (palette.Choice("#ffcc00", "#f5f5f5", "#cc4b2c", "#66bb6a"), palette.Choice(accent_dark="#a5d6a7")):
+        found |= {name: re.sub(r"#\w{6}", "", said) for name, said in palette.refusals(choice).items()}
+    assert set(found) >= {"main", "action", "accent_dark"}
+    assert [unmarked_in(said, content=[]) for said in found.values()] == [[]] * len(found)
