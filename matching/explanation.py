@@ -17,6 +17,8 @@ from matching import wording
 from matching.allocation import Bound
 from matching.models import Allocation, LedgerEntry, MatchPool, PoolTerms, Reservation, WaitingGift
 
+_PASSING = (Bound.LOCKED, Bound.PAUSED, Bound.WINDOW)  # what a pool's answer says before it looks at the fund
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -140,8 +142,8 @@ class _Context:
         asked = [row for row in reservation.explanation if row[0] == part_index]
         for _, pool_id, version, _, bound in asked:
             asked_of = self.terms[pool_id, version]
-            if bound == Bound.LOCKED and not _is_for(asked_of, reservation.parts[part_index][0]):
-                bound = Bound.OTHER_FUND  # noqa: PLW2901 - unlocking would change nothing for this part
+            if bound in _PASSING and not _is_for(asked_of, reservation.parts[part_index][0]):
+                bound = Bound.OTHER_FUND  # noqa: PLW2901 - its end would change nothing for this part
             yield self._line(reservation, part_index, terms=asked_of, bound=bound)
         known = {row[1] for row in asked}
         given = [key[2] for key in self.allocations if key[:2] == (reservation.pk, part_index)]

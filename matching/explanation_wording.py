@@ -19,8 +19,8 @@ _WAITS = {
 _MATCHED = {
     Bound.GIFT: (
         # Translators: part is what was given for one fund: The Harbor Family matched $50 of your $100 for Education
-        gettext_lazy("%(sponsor)s matched %(gave)s, all that there was to match."),
-        gettext_lazy("%(sponsor)s matched %(gave)s of your %(part)s for %(fund)s, all that there was to match."),
+        gettext_lazy("%(sponsor)s matched all of your gift, with %(gave)s."),
+        gettext_lazy("%(sponsor)s matched all of your %(part)s for %(fund)s, with %(gave)s."),
     ),
     Bound.RATIO: (
         gettext_lazy("%(sponsor)s matched %(gave)s: the part left to match was too small for a cent."),
@@ -52,19 +52,24 @@ _MATCHED = {
         gettext_lazy("%(sponsor)s’s match had %(gave)s left when you gave to %(fund)s."),
     ),
 }
-# Why a pool gave nothing.
+# Instead of the first one, of a pool that came after others.
+_REST = (
+    gettext_lazy("%(sponsor)s matched the rest of your gift, with %(gave)s."),
+    gettext_lazy("%(sponsor)s matched the rest of your %(part)s for %(fund)s, with %(gave)s."),
+)
+# Why a pool gave nothing. In this order a gift without any match is told of: first what was nearest to one.
 _NOTHING = {
-    Bound.COVERED: gettext_lazy("Other sponsors had matched all of it before %(sponsor)s’s turn."),
-    Bound.WINDOW: gettext_lazy("%(sponsor)s’s match was not open when you gave."),
     Bound.MINIMUM: gettext_lazy("%(sponsor)s’s match is for gifts of %(least)s or more."),
-    Bound.OTHER_FUND: gettext_lazy("%(sponsor)s’s match is not for %(fund)s."),
-    Bound.OFFLINE: gettext_lazy("%(sponsor)s’s match is for gifts made on this site."),
-    Bound.PAUSED: gettext_lazy("%(sponsor)s’s match was paused when you gave."),
-    Bound.LOCKED: gettext_lazy("%(sponsor)s’s match was still locked when you gave."),
     Bound.CAP_PER_DONOR: gettext_lazy(
         "%(sponsor)s’s match gives at most %(donor_cap)s to one donor, and your earlier gifts had it."
     ),
+    Bound.LOCKED: gettext_lazy("%(sponsor)s’s match was still locked when you gave."),
     Bound.RAN_OUT: gettext_lazy("%(sponsor)s’s match was used up when you gave."),
+    Bound.PAUSED: gettext_lazy("%(sponsor)s’s match was paused when you gave."),
+    Bound.WINDOW: gettext_lazy("%(sponsor)s’s match was not open when you gave."),
+    Bound.OFFLINE: gettext_lazy("%(sponsor)s’s match is for gifts made on this site."),
+    Bound.COVERED: gettext_lazy("Other sponsors had matched all of it before %(sponsor)s’s turn."),
+    Bound.OTHER_FUND: gettext_lazy("%(sponsor)s’s match is not for %(fund)s."),
 }
 # What came later, by whether the pool was unlocked then, and whether it had given something before.
 _CAME = {
@@ -78,8 +83,11 @@ _CAME = {
 
 def donor_sentences(explanation: Explanation, *, at: datetime) -> list[str]:
     """A sentence or two for each pool that had a part in the match or may still have one; of a gift without any
-    match, for each pool that was asked. at: when the gift was sent, so that the same day is not named again."""
+    match, for each pool that was asked, the reason that counts first. at: when the gift was sent, so that the same day
+    is not named again."""
     telling = [line for line in explanation.lines if line.tells] or explanation.lines
+    if not any(line.gave_minor or line.added for line in telling):
+        telling = sorted(telling, key=_how_far)
     last = {line.pool.pk: line for line in telling}  # what a pool may still give is said once, not for each part
     return [_told(line, explanation, at=at, is_last=last[line.pool.pk] is line) for line in telling]
 
@@ -100,11 +108,18 @@ def _told(line: Line, explanation: Explanation, *, at: datetime, is_last: bool) 
     return " ".join(words)
 
 
+def _how_far(line: Line) -> int:
+    """How far a pool that gave nothing was from a match, for sorting."""
+    order = [str(bound) for bound in _NOTHING]
+    return order.index(line.bound) if line.bound in order else -1
+
+
 def _first(line: Line, *, campaign: Campaign, is_part: bool) -> str:
     """What the pool gave when the gift was sent, and why not more."""
     bound = Bound(line.bound)
     gives_nothing = not line.gave_minor and bound in _NOTHING
-    sentence = _NOTHING[bound] if gives_nothing or bound not in _MATCHED else _MATCHED[bound][is_part]
+    matched = _REST if bound == Bound.GIFT and _is_rest(line) else _MATCHED.get(bound)
+    sentence = _NOTHING[bound] if gives_nothing or matched is None else matched[is_part]
     return capfirst(
         sentence
         % {
@@ -117,6 +132,11 @@ def _first(line: Line, *, campaign: Campaign, is_part: bool) -> str:
             "least": _money(line.terms.min_gift_minor, campaign),
         }
     )
+
+
+def _is_rest(line: Line) -> bool:
+    """Whether other sponsors had matched some of the part before."""
+    return line.gave_minor < line.part_minor * line.terms.ratio_match // line.terms.ratio_gift
 
 
 def _when(moment: datetime, *, campaign: Campaign, at: datetime) -> str:

@@ -478,6 +478,13 @@ def test_it_tells_the_donor_why_the_match_is_what_it_is(client, campaign):
     assert re.search(r"\$40 more came at \d+:\d\d [AP]M when money came free.", html)
 
 
+def test_it_tells_the_donor_why_there_is_no_match(client, campaign):
+    factories.pool(campaign=campaign, min_gift_minor=50_000)
+    html = page(client, paid(campaign))
+    assert "Why was my gift not matched?" in html
+    assert "The Harbor Family’s match is for gifts of $500 or more." in html
+
+
 def test_it_gives_no_reasons_before_a_gift_is_paid(client, campaign, pool):
     gift = factories.donation(campaign=campaign, state="started", at=datetime.now(UTC))
     factories.match(gift, at=datetime.now(UTC), is_paid=False)

@@ -101,7 +101,7 @@ def test_what_refunds_took_back_is_told(campaign, paid):
     assert (line.gave_minor, line.taken_back_minor, line.kept_minor) == (10_000, 2_500, 7_500)
     assert [entry.reason for entry in line.entries] == ["hold", "commit", "reverse"]
     assert told(key) == [
-        "The Harbor Family matched $100, all that there was to match. $25 of it went back for what was refunded."
+        "The Harbor Family matched all of your gift, with $100. $25 of it went back for what was refunded."
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_donor_whose_cap_is_used_is_told_so(campaign, paid):
 def test_pools_that_gave_nothing_are_left_out_once_another_gave(campaign, paid):
     pool(campaign)
     pool(campaign, "Pier Bank", priority=200)
-    assert told(paid()) == ["The Harbor Family matched $100, all that there was to match."]
+    assert told(paid()) == ["The Harbor Family matched all of your gift, with $100."]
 
 
 def test_the_parts_of_a_split_gift_are_told_apart(campaign, fund, paid):
@@ -168,9 +168,34 @@ def test_the_parts_of_a_split_gift_are_told_apart(campaign, fund, paid):
     pool(campaign, limit_minor=7_000)
     key = paid(parts=(Part(fund.pk, 6_000), Part(nursing.pk, 4_000)))
     assert told(key) == [
-        "The Harbor Family matched $60 of your $60 for Education, all that there was to match.",
+        "The Harbor Family matched all of your $60 for Education, with $60.",
         "The Harbor Family’s match had $10 left when you gave to Nursing. "
         "Your gift is in line for money that comes free.",
+    ]
+
+
+def test_who_came_after_others_matched_the_rest(campaign, fund, paid):
+    nursing = factories.fund("Nursing")
+    pool(campaign, limit_minor=2_500)
+    pool(campaign, "Pier Bank", priority=200)
+    key = paid(parts=(Part(fund.pk, 6_000), Part(nursing.pk, 4_000)))
+    assert told(key)[1:] == [
+        "Pier Bank matched the rest of your $60 for Education, with $35.",
+        "Pier Bank matched all of your $40 for Nursing, with $40.",
+    ]
+    pool(campaign, "The Alumni", layer="bonus", ratio_gift=2)
+    assert told(paid())[-1] == "The Alumni matched all of your gift, with $50."
+
+
+def test_of_a_gift_without_match_the_reason_that_counts_comes_first(campaign, fund, paid):
+    nursing = factories.fund("Nursing")
+    pool(campaign, fund_ids=(nursing.pk,), opens_at=GIFT_AT)
+    pool(campaign, "Pier Bank", opens_at=GIFT_AT)
+    pool(campaign, "The Alumni", min_gift_minor=20_000)
+    assert told(paid()) == [
+        "The Alumni’s match is for gifts of $200 or more.",
+        "Pier Bank’s match was not open when you gave.",
+        "The Harbor Family’s match is not for Education.",
     ]
 
 
