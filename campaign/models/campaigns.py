@@ -28,7 +28,7 @@ def validate_time_zone(name: str) -> None:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise ValidationError("Write a time zone such as America/New_York.") from error
+        raise ValidationError(_("Write a time zone such as America/New_York.")) from error
 
 
 _HOST = re.compile(r"(https?://)?(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
@@ -40,9 +40,11 @@ def validate_hosts(text: str) -> None:
     lines = text.lower().split()
     wrong = [line for line in lines if len(line) > 200 or not _HOST.fullmatch(line)]
     if wrong:
-        raise ValidationError(f"Write one host a line, such as www.harborview.org; “{wrong[0][:60]}” is none.")
+        words = _("Write one host a line, such as www.harborview.org; “%(wrong)s” is none.")
+        raise ValidationError(words, params={"wrong": wrong[0][:60]})
     if len(lines) > _MOST_HOSTS:
-        raise ValidationError(f"Write at most {_MOST_HOSTS} hosts; *.example.org stands for all below example.org.")
+        words = _("Write at most %(most)s hosts; *.example.org stands for all below example.org.")
+        raise ValidationError(words, params={"most": _MOST_HOSTS})
 
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
@@ -121,7 +123,7 @@ class Organization(models.Model):
             models.CheckConstraint(
                 condition=Q(logo_for_dark="") | ~Q(logo=""),
                 name="logo_for_dark_has_logo",
-                violation_error_message="Choose the logo for light pages, too.",
+                violation_error_message=_("Choose the logo for light pages, too."),
             ),
         ]
 
@@ -195,7 +197,7 @@ class FundPreset(models.Model):
             models.UniqueConstraint(
                 fields=["fund", "amount_minor"],
                 name="one_fund_preset_per_amount",
-                violation_error_message="This fund has a suggested gift of that amount already.",
+                violation_error_message=_("This fund has a suggested gift of that amount already."),
             ),
         ]
 
@@ -292,18 +294,18 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=Q(closes_at__gt=F("opens_at")),
                 name="campaign_closes_after_it_opens",
-                violation_error_message="The closing moment must come after the opening moment.",
+                violation_error_message=_("The closing moment must come after the opening moment."),
             ),
             models.CheckConstraint(
                 condition=Q(max_gift_minor__gte=F("min_gift_minor")) & Q(min_gift_minor__gte=50),
                 name="campaign_gift_limits_make_sense",
-                violation_error_message="The smallest gift is at least 50 cents and at most the largest.",
+                violation_error_message=_("The smallest gift is at least 50 cents and at most the largest."),
             ),
             models.UniqueConstraint(
                 fields=["is_current"],
                 condition=Q(is_current=True),
                 name="only_one_current_campaign",
-                violation_error_message="Another campaign is the current one; take that mark off it first.",
+                violation_error_message=_("Another campaign is the current one; take that mark off it first."),
             ),
         ]
 
@@ -382,12 +384,12 @@ class Team(models.Model):
             models.UniqueConstraint(
                 fields=["campaign", "slug"],
                 name="one_team_per_address",
-                violation_error_message="This campaign has a team of that address already.",
+                violation_error_message=_("This campaign has a team of that address already."),
             ),
             models.UniqueConstraint(
                 fields=["campaign", "name"],
                 name="one_team_per_name",
-                violation_error_message="This campaign has a team of that name already.",
+                violation_error_message=_("This campaign has a team of that name already."),
             ),
         ]
 
@@ -410,7 +412,7 @@ class Milestone(models.Model):
             models.UniqueConstraint(
                 fields=["campaign", "amount_minor"],
                 name="one_milestone_per_amount",
-                violation_error_message="There is a milestone at this amount already.",
+                violation_error_message=_("There is a milestone at this amount already."),
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="milestone_is_positive"),
         ]

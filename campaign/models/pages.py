@@ -22,7 +22,7 @@ from campaign.photographs import PhotographField
 from campaign.rich_text import RichTextField
 from campaign.videos import NotAVideo, Video, video
 
-_NO_ALT = "Describe the picture for people who cannot see it."
+_NO_ALT = _("Describe the picture for people who cannot see it.")
 
 
 def picture_has_alt(name: str) -> models.CheckConstraint:
@@ -141,7 +141,7 @@ class Section(models.Model):
             models.CheckConstraint(
                 condition=Q(fund=None, story__isnull=False) | Q(fund__isnull=False, story=None),
                 name="section_is_of_one_page",
-                violation_error_message="Choose the fund or the story that this is a part of, and only one of them.",
+                violation_error_message=_("Choose the fund or the story that this is a part of, and only one of them."),
             ),
         ]
 
