@@ -94,12 +94,12 @@ def unit_words(unit: str, *, language: str) -> dict[str, str]:
 
 
 def start_text(moment: datetime, *, campaign: Campaign) -> str:
-    """`Tuesday, December 1, at 9:00 AM, Boston time`; a midnight says which day it begins."""
+    """`Tuesday, December 1, at 9:00 AM, Boston time`; a midnight is 12:00 AM, of the day that it begins."""
     local = moment.astimezone(campaign.tz)
     day, zone = moments.weekday_text(local), campaign.time_zone_label
     if (local.hour, local.minute) == (0, 0):
-        # Translators: such as: Starts at midnight as Tuesday, December 1, begins, Boston time
-        return gettext("at midnight as %(day)s, begins, %(zone)s") % {"day": day, "zone": zone}
+        # Translators: such as: It starts at 12:00 AM (midnight) on Tuesday, December 1, Boston time
+        return gettext("at 12:00 AM (midnight) on %(day)s, %(zone)s") % {"day": day, "zone": zone}
     clock = moments.exact_clock_text(local)
     # Translators: such as: Starts Tuesday, December 1, at 9:00 AM, Boston time
     return gettext("%(day)s, at %(clock)s, %(zone)s") % {"day": day, "clock": clock, "zone": zone}
@@ -110,8 +110,8 @@ def end_text(moment: datetime, *, campaign: Campaign) -> str:
     local = moment.astimezone(campaign.tz)
     if (local.hour, local.minute) == (0, 0):
         eve = moments.weekday_text(local - timedelta(days=1))
-        # Translators: such as: Ends at midnight as Tuesday, December 1, ends, Boston time
-        return gettext("at midnight as %(day)s, ends, %(zone)s") % {"day": eve, "zone": campaign.time_zone_label}
+        # Translators: such as: It ends at midnight at the end of Tuesday, December 1, Boston time
+        return gettext("at midnight at the end of %(day)s, %(zone)s") % {"day": eve, "zone": campaign.time_zone_label}
     return start_text(moment, campaign=campaign)
 
 

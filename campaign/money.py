@@ -88,6 +88,12 @@ def format_amount_whole(amount_minor: int, *, currency: str) -> str:
     return format_amount_short(amount_minor - amount_minor % whole, currency=currency)
 
 
+def format_amount_whole_up(amount_minor: int, *, currency: str) -> str:
+    """`10050` -> `$101`: whole units, never less than there is. For what is missing to a goal."""
+    whole = 10 ** get_currency_precision(currency)
+    return format_amount_short(amount_minor + -amount_minor % whole, currency=currency)
+
+
 @lru_cache(maxsize=4096)
 def format_amount_compact(amount_minor: int, *, currency: str) -> str:
     """`9000000` -> `$90K`, `125000` -> `$1.2K`. Rounded: for the scale of a chart and nowhere else."""

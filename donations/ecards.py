@@ -60,7 +60,7 @@ def message(notice: TributeNotice) -> EmailMultiAlternatives:
     """The card, ready to send: the giver, whom the gift honors, the giver's words. No amount, and no match."""
     tribute, donation = notice.tribute, notice.tribute.donation
     organization = Organization.objects.get()
-    giver = _DOT.sub(".\u2060", plain_line(donation.giver_name))  # no mail program makes a link of it
+    giver = _DOT.sub(".\u2060", _giver(donation))  # no mail program makes a link of it
     funds = [row.fund for row in donation.designations.select_related("fund")]
     picture = _picture(notice.picture)
     words = _words(tribute) | {"writes": gettext("%(giver)s writes: “%(message)s”") if notice.message else ""}
@@ -95,6 +95,15 @@ def message(notice: TributeNotice) -> EmailMultiAlternatives:
         image.add_header("Content-Disposition", "inline", filename="card.jpg")
         made.attach(image)
     return made
+
+
+def _giver(donation: Donation) -> str:
+    """Who gave; for a company's gift also who made it, since that is whom the reader knows."""
+    name, company = plain_line(donation.donor_name), plain_line(donation.company)
+    if not company or company.casefold() == name.casefold():
+        return name
+    # Translators: who made a company's gift, such as: Marta Reyes of Pier Bank
+    return gettext("%(name)s of %(company)s") % {"name": name, "company": company}
 
 
 def _words(tribute: Tribute) -> dict[str, str]:

@@ -157,14 +157,14 @@ def message(reminder: OpeningReminder, *, kind: str) -> EmailMultiAlternatives:
 
 def _question(campaign: Campaign, answer_url: str) -> dict[str, Any]:
     asked = gettext(
-        "Somebody, we think you, asked us for one e-mail when it starts: %(moment)s. Please say yes on the page behind "
-        "the button."
+        "You, or someone who typed your address, asked us for one e-mail when it starts: %(moment)s. Please open the "
+        "page below and say whether you want it."
     )
     return {
         "heading": gettext("Shall we remind you of %(campaign)s?") % {"campaign": campaign.name},
         "sentences": [
             asked % {"moment": start_text(campaign.opens_at, campaign=campaign)},
-            gettext("If it was not you, there is nothing to do: without your yes we do not write again."),
+            gettext("If it was not you, just ignore this message: without your yes we do not write again."),
         ],
         "button": pgettext("a button: to answer a question", "Answer"),
         "url": answer_url,

@@ -40,7 +40,7 @@ class TributeFields(forms.Form):
     tell_way = forms.ChoiceField(
         required=False,
         choices=TributeNotice.Way.choices,
-        error_messages={"invalid_choice": _("Choose whether we tell them by e-card or by post.")},
+        error_messages={"invalid_choice": _("Choose whether we tell them by e-card or by mail.")},
     )
     tell_name = line_field(120, "off", kind=PlainNameField)
     tell_email = MailField(
@@ -115,7 +115,7 @@ class TributeFields(forms.Form):
         if way:
             self._judge_notice(way)
         elif any(self[name].value() for name in self._TYPED):
-            self._wrong("tell_way", _("Choose whether we tell them by e-card or by post, or empty what you wrote."))
+            self._wrong("tell_way", _("Choose whether we tell them by e-card or by mail, or empty what you wrote."))
         return cleaned
 
     @property

@@ -1,6 +1,6 @@
 from django import template
 
-from campaign.money import format_amount, format_amount_short, format_amount_whole, plain_amount
+from campaign.money import format_amount, format_amount_short, format_amount_whole, format_amount_whole_up, plain_amount
 
 register = template.Library()
 
@@ -21,6 +21,12 @@ def money_short(amount_minor: int | None, currency: str = "USD") -> str:
 def money_whole(amount_minor: int | None, currency: str = "USD") -> str:
     """`{{ figures.totals.raised_minor|money_whole:currency }}` -> `$100` of $100.50."""
     return "" if amount_minor is None else format_amount_whole(amount_minor, currency=currency)
+
+
+@register.filter
+def money_whole_up(amount_minor: int | None, currency: str = "USD") -> str:
+    """`{{ raised|left_to:goal|money_whole_up:currency }}` -> `$101` of $100.50."""
+    return "" if amount_minor is None else format_amount_whole_up(amount_minor, currency=currency)
 
 
 @register.filter

@@ -70,8 +70,8 @@ def test_it_is_right_across_the_end_of_daylight_saving_time():
 
 
 def test_a_midnight_says_which_day_it_belongs_to():
-    assert start_text(OPENS_AT, campaign=CAMPAIGN) == "at midnight as Tuesday, December 1, begins, Boston time"
-    assert end_text(CLOSES_AT, campaign=CAMPAIGN) == "at midnight as Tuesday, December 1, ends, Boston time"
+    assert start_text(OPENS_AT, campaign=CAMPAIGN) == "at 12:00 AM (midnight) on Tuesday, December 1, Boston time"
+    assert end_text(CLOSES_AT, campaign=CAMPAIGN) == "at midnight at the end of Tuesday, December 1, Boston time"
 
 
 def test_another_moment_is_told_by_day_and_clock():

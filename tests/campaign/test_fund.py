@@ -151,7 +151,7 @@ def test_before_the_opening_it_says_when_giving_opens(fund):
     campaign.takes_gifts_early = False
     campaign.save()
     html = text("/funds/education/", at=BEFORE)
-    assert "Giving opens at midnight as Tuesday, December 1, begins, Boston time." in html
+    assert "Giving opens at 12:00 AM (midnight) on Tuesday, December 1, Boston time." in html
     assert '<form action="/give/"' not in html
 
 

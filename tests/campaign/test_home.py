@@ -34,7 +34,7 @@ def test_before_it_counts_down_to_the_opening_without_javascript(campaign):
     assert "Giving Tuesday starts in" in html
     for unit, value in (("days", "8"), ("hours", "09"), ("minutes", "41"), ("seconds", "27")):
         assert f'<b data-unit="{unit}">{value}</b>' in html
-    assert "It starts at midnight as Tuesday, December 1, begins, Boston time. Gifts made now count." in html
+    assert "It starts at 12:00 AM (midnight) on Tuesday, December 1, Boston time. Gifts made now count." in html
     assert '<span class="without-js"> This is the time that was left at 2:18:33 PM.</span>' in html
     assert 'data-until="2026-12-01T05:00:00+00:00" data-now="1795375113000"' in html
     assert 'role="timer"' in html
@@ -54,7 +54,7 @@ def test_it_opens_at_its_very_moment(campaign):
     html = text("/", at=DURING)
     assert "Giving Tuesday ends in" in html
     assert '<b data-unit="hours">14</b>' in html
-    assert "It ends at midnight as Tuesday, December 1, ends, Boston time." in html
+    assert "It ends at midnight at the end of Tuesday, December 1, Boston time." in html
 
 
 def test_its_last_hour_says_so_from_its_first_moment_and_the_page_before_fetches_it(campaign):
@@ -166,7 +166,7 @@ def test_without_anything_at_all_it_still_answers(db):
 
 
 def test_after_the_end_a_gift_is_still_welcome(campaign):
-    assert "Give all the same" in text("/", at=AFTER)
+    assert "Give today" in text("/", at=AFTER)
 
 
 def test_the_words_change_with_the_phase_and_those_of_the_day_may_be_left_out(campaign):

@@ -12,6 +12,7 @@ from campaign.money import (
     format_amount_compact,
     format_amount_short,
     format_amount_whole,
+    format_amount_whole_up,
     parse_amount,
     plain_amount,
 )
@@ -121,3 +122,11 @@ def test_only_a_chart_rounds():
 )
 def test_a_sum_for_a_hall_is_whole_and_never_more_than_there_is(minor, currency, shown):
     assert format_amount_whole(minor, currency=currency) == shown
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [(4_646_914, "USD", "$46,470"), (1, "USD", "$1"), (100, "USD", "$1"), (0, "USD", "$0"), (55, "JPY", "¥55")],
+)
+def test_what_is_missing_is_whole_in_a_hall_and_never_less_than_that(minor, currency, shown):
+    assert format_amount_whole_up(minor, currency=currency) == shown

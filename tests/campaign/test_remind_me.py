@@ -31,7 +31,7 @@ def test_it_is_the_opening_in_utc_with_a_reminder(settings):
         "DTSTART:20261201T050000Z",
         "DTEND:20261202T050000Z",
         "SUMMARY:Giving\\; Tuesday\\, \\\\ours",
-        "DESCRIPTION:It starts at midnight as Tuesday\\, December 1\\, begins\\, Boston time. https://giving.example.org/",
+        "DESCRIPTION:It starts at 12:00 AM (midnight) on Tuesday\\, December 1\\, Boston time. https://giving.example.org/",
         "URL:https://giving.example.org/",
         "TRANSP:TRANSPARENT",
         "BEGIN:VALARM",

@@ -50,7 +50,7 @@ def test_it_counts_milestones_for_the_celebration(campaign):
     Milestone.objects.create(campaign=campaign, amount_minor=10_000, text="A chair")
     Milestone.objects.create(campaign=campaign, amount_minor=50_000, text="A room")
     assert 'data-reached="0"' in text("/progress/?part=screen", at=DURING)
-    factories.donation(campaign=campaign, amount_minor=12_000)
+    factories.donation(campaign=campaign, amount_minor=12_001)
     html = text("/progress/?part=screen", at=DURING + timedelta(seconds=2))
     assert 'data-reached="1" data-reached-amount="$100" data-reached-text="A chair"' in html
     assert "<b>$380 to go:</b> A room" in html

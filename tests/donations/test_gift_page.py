@@ -220,7 +220,7 @@ def test_every_way_of_a_receipt_is_said(client, campaign, outcomes, follow_up, s
     assert said.format(number=receipt.number, email=gift.donor_email) in words(page(client, gift))
 
 
-@pytest.mark.parametrize(("outcome", "said"), [(None, "comes by post."), ("posted", "was posted to you at")])
+@pytest.mark.parametrize(("outcome", "said"), [(None, "comes by mail."), ("posted", "was mailed to you at")])
 def test_a_receipt_by_post_is_said(client, campaign, outcome, said):
     gift = paid(campaign, method="cash", method_label="", method_last4="", payment_intent=None, charge="")
     Donation.objects.filter(pk=gift.pk).update(donor_email="")

@@ -97,7 +97,7 @@ def test_it_says_check_and_number_on_the_receipt_and_sends_no_mail_without_an_ad
     }  # fmt: skip
     assert not FollowUp.objects.filter(kind="email").exists()
     page = Client().get(f"/gifts/{gift.token}/")
-    assert "comes by post" in staff.text_of(page)
+    assert "comes by mail" in staff.text_of(page)
     assert "on your statement" not in staff.text_of(page)
     assert Client().get(f"/gifts/{gift.token}/receipt.pdf").status_code == 200
 

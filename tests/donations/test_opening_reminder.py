@@ -67,7 +67,7 @@ class TestAsking:
 
     def test_the_question_goes_to_the_address_once(self, client, campaign, woken):
         answer = client.post("/remind-me/", {"email": " Marta@Example.org "})
-        assert (heading(answer), answer.cookies) == ("Please look into your inbox", {})
+        assert (heading(answer), answer.cookies) == ("Please check your inbox", {})
         reminder = OpeningReminder.objects.get()
         assert (reminder.email, reminder.confirmed_at, woken) == (EMAIL, None, [reminder.mails.get().pk])
         assert openings.run(mail_id=woken[0], now=timezone.now())
@@ -100,7 +100,7 @@ class TestAsking:
             openings.ask(campaign=campaign, email=EMAIL, source="", now=now)
         reminder.refresh_from_db()
         assert reminder.times_asked == 3
-        assert heading(client.post("/remind-me/", {"email": EMAIL})) == "Please look into your inbox"
+        assert heading(client.post("/remind-me/", {"email": EMAIL})) == "Please check your inbox"
 
     def test_one_network_and_all_together_ask_only_so_often(self, client, campaign, monkeypatch):
         monkeypatch.setattr(openings, "MOST_OF_A_SOURCE", 2)
@@ -119,7 +119,7 @@ class TestAsking:
 
     def test_a_robot_is_told_what_everybody_is_and_causes_no_mail(self, client, campaign):
         answer = client.post("/remind-me/", {"email": EMAIL, "website": "x"})
-        assert heading(answer) == "Please look into your inbox"
+        assert heading(answer) == "Please check your inbox"
         assert not OpeningReminder.objects.exists()
 
     def test_nothing_is_asked_once_it_has_begun_or_without_a_campaign(self, client, campaign):

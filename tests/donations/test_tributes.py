@@ -124,7 +124,7 @@ class TestTheForm:
             (MEMORY | {"tribute_name": " "}, "tribute_name", "Write the name of the person."),
             (MEMORY | {"tribute_name": "see www.bad.example"}, "tribute_name", "Write it without web addresses."),
             (MEMORY | {"tribute_name": "A" * 121}, "tribute_name", "Use at most 120 characters. You have 121."),
-            (MEMORY | {"tell_name": "Luis"}, "way", "Choose whether we tell them by e-card or by post, or empty"),
+            (MEMORY | {"tell_name": "Luis"}, "way", "Choose whether we tell them by e-card or by mail, or empty"),
             (CARD | {"tell_name": ""}, "tell_name", "Write who should get it."),
             (CARD | {"tell_email": ""}, "tell_email", "Write the e-mail address the card goes to."),
             (CARD | {"tell_email": "luis@"}, "tell_email", "That is not a whole e-mail address."),
@@ -194,6 +194,15 @@ class TestTheCard:
             assert secret not in message.body + message.subject
         assert notice(gift).outcome == "sent"
         assert gift.notes.filter(text="Sent the e-card about the tribute.").count() == 1
+
+    @pytest.mark.parametrize(
+        ("company", "giver"), [("Pier Bank", "Marta Reyes of Pier Bank"), ("marta reyes", "Marta Reyes")]
+    )
+    def test_of_a_companys_gift_it_names_who_made_it_too(self, client, campaign, company, giver):
+        gift = give(client, **CARD, company=company)
+        letter = ecards.message(notice(gift))
+        assert f"\n{giver} made a gift to Harborview Hospital" in letter.body
+        assert f"{giver} gave us your address" in " ".join(letter.body.split())
 
     def test_it_waits_for_its_day_by_the_campaigns_clock(self, client, campaign, mailoutbox):
         gift = give(client, **CARD, tell_on=day(campaign, 30))

@@ -187,7 +187,7 @@ def test_every_state_of_the_reminder_is_accessible_and_fits(open_page, page_erro
     look("Remind me of Giving Tuesday")
     for _ in ("asked", "asked again"):
         ask("marta@example.org")
-        look("Please look into your inbox")
+        look("Please check your inbox")
     page.goto(f"{live_server.url}/remind-me/{openings.token_of(OpeningReminder.objects.get())}/")
     look("Shall we remind you?")
     page.get_by_role("button", name="Yes, remind me").click()
