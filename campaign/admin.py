@@ -229,6 +229,10 @@ class CampaignAdmin(SaysWhenThereIsNoRoom, InCampaignTime):
         (
             gettext_lazy("Words on the banner"),
             {
+                "description": gettext_lazy(
+                    "While no match is to be had, because it is all taken or paused, the site says that in its own "
+                    "words instead of these, and its button asks for a gift without promising a match."
+                ),
                 "fields": [
                     *("eyebrow", "heading", "lead", "action_label"),
                     *("open_heading", "open_lead", "closed_heading", "closed_lead"),
