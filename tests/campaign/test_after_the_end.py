@@ -45,6 +45,7 @@ def test_sponsors_who_do_different_things_with_it_are_read_of_where_each_stands(
     factories.pool(campaign=campaign, leftover="kept", limit_minor=1_000, unlock_donors=50)
     html = text("/", at=AFTER)
     assert "What is left over" not in html
+    assert '<a href="/match/">What happens with what is left</a>' in html
     assert "<b>$510</b> left" in html
     assert text("/match/", at=AFTER).count("What is left over") == 2
 
