@@ -24,7 +24,7 @@ def campaign():
 
 def section(html: str) -> str:
     """The part of the form that holds company, phone and address."""
-    return html.partition("Company, phone or postal address")[0].rpartition("<details")[2]
+    return html.partition("Company, phone or mailing address")[0].rpartition("<details")[2]
 
 
 def test_the_part_is_closed_and_asks_for_nothing(client, campaign):

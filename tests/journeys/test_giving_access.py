@@ -57,7 +57,7 @@ def test_every_state_on_the_way_to_thanks(open_page, page_errors, site, pool, lo
     page.get_by_label("Amount for Education").fill("60")
     expect(page.locator("#match-words")).to_contain_text("$100 becomes $200.")
     go_on(page)
-    page.get_by_text("Company, phone or postal address").click()
+    page.get_by_text("Company, phone or mailing address").click()
     expect_accessible(page)
     page.get_by_role("textbox", name="E-mail").fill("marta@")
     send_form(page)
@@ -138,7 +138,7 @@ ABOUT_YOU = """
 - group "On public pages":
   - checkbox /Hide my name/
   - checkbox "Hide my amount"
-- group: Company, phone or postal address optional
+- group: Company, phone or mailing address optional
 - checkbox /Send me no fundraising messages/
 - button "Continue to payment"
 - complementary "How your match works":
@@ -332,7 +332,7 @@ def test_what_a_donor_may_add_opens_by_keyboard_without_scripts_and_is_accessibl
     fill_form(page, site)
     closed = page.locator("details.opens")
     assert [part.get_attribute("open") for part in closed.all()] == [None] * closed.count()
-    for words in ("In honor or in memory of somebody", "Company, phone or postal address", "Say something in public"):
+    for words in ("In honor or in memory of somebody", "Company, phone or mailing address", "Say something in public"):
         page.locator("summary", has_text=words).focus()
         page.keyboard.press("Enter")
     page.get_by_role("radio", name="In memory of").focus()

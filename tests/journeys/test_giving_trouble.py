@@ -39,7 +39,7 @@ def test_what_was_typed_outlives_a_lost_connection_and_a_new_load(page: Page, pa
     go_on(page)
     fill_name(page)
     page.get_by_label("Hide my name").check()
-    page.get_by_text("Company, phone or postal address").click()
+    page.get_by_text("Company, phone or mailing address").click()
     page.get_by_label("Phone").fill("617 555 0100")
     page.context.set_offline(True)
     send_form(page)
